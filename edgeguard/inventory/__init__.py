@@ -1,0 +1,1 @@
+"""Who owns a tap, a MAC, an address."""

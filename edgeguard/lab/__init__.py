@@ -1,0 +1,1 @@
+"""Namespaces, floods and scenarios to try it all on."""

@@ -1,0 +1,238 @@
+"""The frozen values that stages hand to each other. Imports nothing of ours but words.
+
+records (numpy) -> Window -> Verdict -> Decision -> Order -> Outcome -> Case, Notice
+
+Times are integers of nanoseconds since 1970 (clock.py); addresses are ipaddress objects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from edgeguard.record import Address
+
+Network = IPv4Network | IPv6Network
+
+PROTOCOL_NAMES = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmpv6"}
+
+
+class Band(StrEnum):
+    """How far over its limits a rule found a subject."""
+
+    WARN = "warn"
+    ACT = "act"
+    HARD = "hard"
+
+
+class Scope(StrEnum):
+    """How wide a decision reaches: from watching only to the whole VM."""
+
+    OBSERVE = "observe"
+    WARN = "warn"
+    NARROW = "narrow"
+    FULL = "full"
+
+
+class TapKind(StrEnum):
+    """How the frames of a tap leave the host, which decides how it can be null-routed."""
+
+    ROUTED = "routed"  # no master: an iif rule and a private table
+    BRIDGED = "bridged"  # in a bridge: an nftables netdev chain on the tap
+    NONE = "none"  # cannot be enforced (macvtap, Open vSwitch port, unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """An attachment point: the only sender that cannot be forged."""
+
+    ifindex: int
+    name: str
+    mac: str  # of the tap itself, as the kernel tells it
+    kind: TapKind
+    kind_detail: str = ""  # 'routed-bridge br0', 'why it cannot be enforced', for people
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """What the inventory knows of one virtual machine."""
+
+    id: str
+    name: str
+    customer: str | None
+    contact: str | None  # mail address
+    taps: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    addresses: tuple[Network, ...] = ()  # hosts as /32 and /128; routed prefixes as they are
+    place: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a verdict is about; null where it is not known."""
+
+    vm: str | None
+    tap: str | None
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address under flood. port None: any port of the protocol."""
+
+    address: Address
+    protocol: int
+    port: int | None
+    share: float = 0.0  # of the window's packets, from the exact lower bound
+    packets: int = 0  # exact lower bound in the window
+
+    def key(self) -> tuple[str, int, int | None]:
+        """What a null route distinguishes; share and count change all the time."""
+        return str(self.address), self.protocol, self.port
+
+    @property
+    def protocol_name(self) -> str:
+        return PROTOCOL_NAMES.get(self.protocol, str(self.protocol))
+
+
+@dataclass(frozen=True, slots=True)
+class CameBack:
+    """What the same targets sent back in the same window; None: not visible."""
+
+    packets: int | None
+    syn_acks: int | None = None
+    resets: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A rule's finding, with its arithmetic."""
+
+    id: str
+    at: int
+    rule: str  # 'syn', 'udp'
+    band: Band
+    subject: Subject
+    point: int  # attachment point or source index in the window it came from
+    window_s: int
+    measured: int  # packets of the rule's class in the window
+    at_least: int  # exact lower bound; what an action rests on
+    limit: int
+    since: int  # first seen above half of warn in this episode
+    crossed: int  # timestamp of the packet that completed the limit
+    targets: tuple[Target, ...]
+    target_error: int  # packets that may be missing from each target's count
+    came_back: CameBack
+    bytes: int  # IP bytes of those packets in the window
+    peak: int  # largest window of the episode so far, packets
+    mean: float  # packets a second since `since`
+    foreign: int | None  # packets of the window whose source is not the VM's; None: addresses unknown
+    sustain: str  # in words: 'at once' or '5 of the last 60 seconds'
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyAnswer:
+    """One safety's answer: pass, refuse or unknown, and why."""
+
+    name: str
+    answer: str
+    reason: str
+
+
+class Act(StrEnum):
+    """What a decision does to the routes. A release is a decision too."""
+
+    NULL_ROUTE = "null-route"
+    RELEASE = "release"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What shall happen, why, and until when."""
+
+    id: str
+    case: str
+    verdict: str | None  # None: a person's, or the clock's
+    at: int
+    act: Act
+    scope: Scope
+    subject: Subject
+    tap: Tap | None
+    targets: tuple[Target, ...]
+    until: int | None  # every null route has one
+    enforced: bool
+    safeties: tuple[SafetyAnswer, ...]
+    reason: str
+    by: str = "automation"
+    releases: tuple[str, ...] = ()  # ids of the decisions this one ends
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the enforcing child is told: typed and bounded."""
+
+    decision: str
+    act: Act
+    scope: Scope
+    tap: Tap
+    vm: str
+    prefixes: tuple[Network, ...]  # of the VM; full drops the way in by them
+    targets: tuple[Target, ...]
+    until: int
+
+
+class Happened(StrEnum):
+    """What an outcome reports."""
+
+    ACKNOWLEDGED = "acknowledged"  # the kernel acknowledged the last netlink message
+    VERIFIED = "verified"
+    NO_ATTEMPTS = "no attempts"  # nothing came during the second of proof
+    NOT_STOPPED = "not stopped"
+    RELEASED = "released"
+    FAILED = "failed"
+    LINK_GONE = "link gone"
+    RECONCILED = "reconciled"  # put back, or removed, at start
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened to an order."""
+
+    decision: str
+    at: int
+    happened: Happened
+    detail: str
+    proofs: tuple[str, ...] = ()
+    dropped: int | None = None  # frames the null route has counted, where it counts
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A mail: the values it is rendered from, bound to one decision."""
+
+    id: str
+    case: str
+    decision: str
+    kind: str
+    to: str | None  # None: the desk
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How far a window can be trusted."""
+
+    received: int = 0  # frames handed over by the kernel, running total
+    lost: int = 0  # frames the ring had no room for, running total
+    lag_ns: int = 0  # age of the youngest record when it was read
+    stepped: bool = False  # the wall clock jumped
+
+
+def identity(prefix: str, *parts: object) -> str:
+    """An id derived from content: the same content has the same id in every run."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=6).hexdigest()
+    return f"{prefix}-{digest}"
