@@ -222,6 +222,51 @@ class Notice:
     values: dict[str, Any] = field(default_factory=dict)
 
 
+class Proof(StrEnum):
+    """How far a null route, or its end, is proved at the moment its notice is written."""
+
+    NOTHING = "nothing to prove"  # nothing was ordered: a warning, an observation, a replay
+    NOT_YET = "not yet"
+    VERIFIED = "verified"
+    NO_ATTEMPTS = "no attempts"
+    NOT_STOPPED = "not stopped"
+    FAILED = "failed"  # never put in place, or the kernel refused the release
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a decision's outcome when its notice is written."""
+
+    proof: Proof = Proof.NOTHING
+    acted: int | None = None  # first acknowledgement by the kernel
+    proved: int | None = None  # time of the outcome behind `proof`
+    detail: str = ""
+    dropped: int | None = None  # frames the null route has counted, where it counts
+    ended: int | None = None  # when the null route ended, if it has
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A notice whose time to be sent has come."""
+
+    notice: Notice
+    facts: Facts
+    attempts: int  # made so far
+    earlier: tuple[str, ...] = ()  # notices already sent to this recipient about this case, oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A notice as it was rendered and handed to the mail server."""
+
+    subject: str
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+    message_id: str = ""
+    fallback: str | None = None  # why the built-in text was used instead of the template
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How far a window can be trusted."""
