@@ -1,0 +1,112 @@
+"""What a command may ask of the running daemon: typed, bounded, one line of JSON each.
+
+{"verb": "nullroute.add", "term": "vm-101", "targets": ["198.51.100.7:80/tcp"], "for_ns": ..., "why": "..."}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+from edgeguard.errors import DaemonError
+
+MAX_TARGETS = 64  # of one request
+MAX_TEXT = 1_000  # characters of a reason or a term
+MAX_NS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class AddNullRoute:
+    """Null-route a VM by hand: these targets (`address[:port/protocol]`), or all of it."""
+
+    term: str
+    why: str
+    for_ns: int
+    targets: tuple[str, ...] = ()
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseNullRoute:
+    """End a VM's null routes, or the one of a decision."""
+
+    term: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the daemon is."""
+
+
+Ask = AddNullRoute | ReleaseNullRoute | Status
+VERBS: dict[str, type[Ask]] = {
+    "nullroute.add": AddNullRoute,
+    "nullroute.release": ReleaseNullRoute,
+    "status": Status,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked, and the principal who asks it."""
+
+    by: str
+    ask: Ask
+
+    @property
+    def verb(self) -> str:
+        return verb_of(self.ask)
+
+
+def verb_of(ask: Ask) -> str:
+    """The word on the wire for a kind of request."""
+    return next(verb for verb, kind in VERBS.items() if isinstance(ask, kind))
+
+
+def read_request(line: bytes, by: str) -> Request:
+    """The request in one line of JSON. DaemonError says what is wrong with it."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        raise DaemonError("the request is not one line of JSON") from None
+    if not isinstance(document, dict):
+        raise DaemonError("the request is not a JSON object")
+    verb = document.pop("verb", None)
+    kind = VERBS.get(verb) if isinstance(verb, str) else None
+    if kind is None:
+        raise DaemonError(f"no such verb: {str(verb)[:40]!r}; known are {', '.join(VERBS)}")
+    try:
+        ask = kind(**document)
+    except TypeError:
+        known = ", ".join(f.name for f in fields(kind)) or "none"
+        raise DaemonError(f"{verb}: wrong or missing fields; known are {known}") from None
+    return Request(by, _checked(ask))
+
+
+def _checked(ask: Ask) -> Ask:
+    """The same request, once its types and sizes are what they say."""
+    if isinstance(ask, Status):
+        return ask
+    for name in ("term", "why"):
+        text = getattr(ask, name)
+        if not isinstance(text, str) or not text.strip() or len(text) > MAX_TEXT or not text.isprintable():
+            raise DaemonError(f"{name} must be a line of 1 to {MAX_TEXT} characters")
+    return _checked_add(ask) if isinstance(ask, AddNullRoute) else ask
+
+
+def _checked_add(ask: AddNullRoute) -> AddNullRoute:
+    if type(ask.for_ns) is not int or not 0 < ask.for_ns < MAX_NS:
+        raise DaemonError("for_ns must be a number of nanoseconds above zero")
+    if not isinstance(ask.targets, (list, tuple)) or len(ask.targets) > MAX_TARGETS:
+        raise DaemonError(f"targets must be a list of at most {MAX_TARGETS}")
+    if not all(isinstance(target, str) and len(target) <= MAX_TEXT for target in ask.targets):
+        raise DaemonError("a target must be text like '198.51.100.7:80/tcp'")
+    if type(ask.full) is not bool or ask.full == bool(ask.targets):
+        raise DaemonError("name targets or full, one of the two")
+    return AddNullRoute(ask.term, ask.why, ask.for_ns, tuple(ask.targets), ask.full)
+
+
+def written(ask: Ask) -> bytes:
+    """The line that `read_request` reads."""
+    return json.dumps({"verb": verb_of(ask), **asdict(ask)}).encode() + b"\n"
