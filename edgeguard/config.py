@@ -91,6 +91,12 @@ class Judging(Section):
     one_way_ratio: Annotated[int, Field(ge=1, le=10_000)]
     target_share: Share
 
+    @model_validator(mode="after")
+    def _possible(self) -> Judging:
+        if self.sustain_seconds > self.sustain_of:
+            raise ValueError(f"sustain_seconds {self.sustain_seconds} of {self.sustain_of} can never be reached")
+        return self
+
 
 class Clocks(Section):
     quiet: Duration
