@@ -106,8 +106,10 @@ struct eg_savefile {
     const uint8_t *bytes;       /* kept until the caller forgets the struct */
     uint64_t length, at;
     uint32_t is_pcapng, swapped, nanosecond;
+    uint32_t record_header;     /* pcap: 16, or 24 with the modified magic */
+    uint32_t lengths_reversed;  /* pcap before 2.4: captured and wire length changed places; 2: perhaps */
     uint32_t interfaces;
-    int32_t error;              /* 0, or why reading stopped early (EG_E_CORRUPT) */
+    int32_t error;              /* 0, or why reading stopped early: EG_E_CORRUPT, EG_E_VERSION */
     uint32_t truncated;         /* 1: ends inside a record */
     uint64_t error_at;          /* byte offset of the record that could not be read */
     /* the clock, as found so far */
@@ -115,6 +117,9 @@ struct eg_savefile {
     int64_t previous_ts;
     uint64_t stamps_backwards, stamps_equal, stamps_whole_second, stamps_bad_fraction, stamps_none;
     struct eg_interface interface[256];
+    /* link types of the EG_OTHER_LINK frames, as met; 0xffffffff: an interface never described */
+    uint32_t other_links[8];
+    uint32_t other_links_used;
 };
 
 /* Read the file header at bytes[0..length). 0 or -EG_E_... */
@@ -175,6 +180,7 @@ int eg_rights_keep(uint64_t keep);
 struct eg_sender {
     int32_t fd;
     uint32_t offload;           /* frames start with a virtio_net_hdr */
+    uint64_t next;              /* place in the cycle of frames, kept from call to call */
 };
 
 int eg_sender_open(struct eg_sender *s, uint32_t ifindex, uint32_t offload);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Negative codes -> words. Ours are complete clauses for an operator; the kernel's come from libc. */
+ * Negative codes -> words. Ours are clauses for an operator; the kernel's come from libc. */
 #define _GNU_SOURCE
 #include <string.h>
 
@@ -16,13 +16,12 @@ static const char *const ours[] = {
 
 const char *eg_error(int code)
 {
-    int number = code < 0 ? -(code + 1) : -1;   /* one less, so that INT_MIN does not overflow */
-    int index = number + 1 - EG_E_BASE;
     const char *text = NULL;
+    int64_t number = -(int64_t)code;
 
-    if (index > 0 && index < (int)(sizeof ours / sizeof *ours))
-        text = ours[index];
-    else if (number >= 0 && number + 1 < EG_E_BASE)
-        text = strerrordesc_np(number + 1);     /* static, unlike strerror's; glibc 2.32 */
+    if (number > EG_E_BASE && number < EG_E_BASE + (int64_t)(sizeof ours / sizeof *ours))
+        text = ours[number - EG_E_BASE];
+    else if (number > 0 && number < EG_E_BASE)
+        text = strerrordesc_np((int)number);    /* static, unlike strerror's; glibc 2.32 */
     return text ? text : "unknown error";
 }
