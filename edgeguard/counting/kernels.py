@@ -1,0 +1,457 @@
+"""The counting kernels: numba over record batches. Arrays in, arrays changed, nothing else.
+
+One packet costs one look at its row (attachment point) or its source line; rings turn lazily, when
+a row is next touched, so an idle gap or a clock jump costs nothing. Signatures are explicit: all
+kernels are compiled, and cached on disk, when this module is imported, before the first packet.
+What runs for every packet is inlined (`_HOT`); the rest stays a call.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+from numba import njit, types
+
+from edgeguard.counting import state as s
+from edgeguard.record import FRAGMENT, NOBODY, PROTOCOL_UDP, RECORD, RST, SYN, SYNACK
+
+_RECORDS = types.Array(nb.from_dtype(RECORD), 1, "C", readonly=True)
+_ROWS = nb.typeof(s.rows(1))
+_INDEX = nb.typeof(s.index(8))
+_LINES = nb.typeof(s.lines(1))
+_STATE = nb.typeof(s.state())
+
+_COLD = {"cache": True, "nogil": True, "error_model": "numpy"}
+_HOT = {**_COLD, "forceinline": True}
+_LOW = np.uint64(0xFFFF_FFFF)
+_32 = np.uint64(32)
+_8 = np.uint64(8)
+_BYTE = np.uint64(255)
+_ONE = np.uint64(1)
+_GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
+_MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
+_CELL = s.RING - 1
+
+
+@njit(**_HOT)
+def _hash(hi, lo):  # type: ignore[no-untyped-def]
+    h = (lo ^ (hi * _MIX)) * _GOLDEN
+    return h ^ (h >> _32)
+
+
+@njit(**_COLD)
+def _clear_row(row):  # type: ignore[no-untyped-def]
+    """Nothing of the window is left: a gap longer than the ring."""
+    for k in range(s.RING):
+        for m in range(s.METRICS):
+            row.ring[k, m] = 0
+    for m in range(s.METRICS):
+        row.window[m] = 0
+    row.places = 0
+
+
+@njit(**_COLD)
+def _turn_row(row, slot):  # type: ignore[no-untyped-def]
+    """Move a row's rings to `slot`: subtract what leaves the window, clear what is entered."""
+    old = row.slot
+    row.slot = slot
+    if slot - old >= s.RING:
+        _clear_row(row)
+        return
+    for k in range(old + 1, slot + 1):
+        gone = (k - s.WINDOW) & _CELL
+        entered = k & _CELL
+        for m in range(s.METRICS):
+            row.window[m] -= row.ring[gone, m]
+            row.ring[entered, m] = 0
+        for p in range(row.places):
+            for m in range(3):
+                row.seen[p, m] -= row.seen_ring[p, gone, m]
+                row.seen_ring[p, entered, m] = 0
+    for p in range(row.places):
+        row.credit[p] = row.seen[p, s.OUT]
+        row.port_credit[p] = min(row.port_credit[p], row.seen[p, s.PORT])
+
+
+@njit(**_HOT)
+def _find_place(row, hi, lo, what, h):  # type: ignore[no-untyped-def]
+    """The place of a target, or -1. The hint makes a flood's own target one comparison."""
+    p = np.int64(row.hint[h])
+    if p < row.places and row.key[p, 1] == lo and row.key[p, 0] == hi and row.key[p, 2] == what:
+        return p
+    for p in range(row.places):
+        if row.key[p, 1] == lo and row.key[p, 0] == hi and row.key[p, 2] == what:
+            row.hint[h] = p
+            return p
+    return -1
+
+
+@njit(**_COLD)
+def _misra_gries(row, packets):  # type: ignore[no-untyped-def]
+    """No place is free: take from every credit. The place that is free now, or -1; and the loss.
+
+    Misra and Gries (1982), weighted. The sum of losses bounds what any target's count may lack.
+    """
+    least = row.credit[0]
+    at = 0
+    for p in range(1, s.PLACES):
+        if row.credit[p] < least:
+            least = row.credit[p]
+            at = p
+    take = min(least, packets)
+    if take > 0:
+        for p in range(s.PLACES):
+            row.credit[p] -= take
+    if packets <= least:
+        at = -1
+    return at, take
+
+
+@njit(**_COLD)
+def _take_place(row, hi, lo, what, h, packets):  # type: ignore[no-untyped-def]
+    """A place for a new target, or -1 when every other one has a better right to stay."""
+    if row.places < s.PLACES:
+        p = row.places
+        row.places += 1
+    else:
+        p, lost = _misra_gries(row, packets)
+        row.window[s.MISSED] += lost
+        row.ring[row.slot & _CELL, s.MISSED] += lost
+        if p < 0:
+            return p
+    row.key[p, 0] = hi
+    row.key[p, 1] = lo
+    row.key[p, 2] = what
+    row.credit[p] = 0
+    row.port[p] = -1
+    row.port_credit[p] = 0
+    for m in range(3):
+        row.seen[p, m] = 0
+        for k in range(s.RING):
+            row.seen_ring[p, k, m] = 0
+    row.hint[h] = p
+    return p
+
+
+@njit(**_HOT)
+def _lead_port(row, p, port, packets, cell):  # type: ignore[no-untyped-def]
+    """Boyer-Moore majority: keep the port that leads, counted exactly since it took the lead."""
+    if row.port[p] == port:
+        row.port_credit[p] += packets
+    elif row.port_credit[p] >= packets:
+        row.port_credit[p] -= packets
+        return
+    else:
+        row.port[p] = port
+        row.port_credit[p] = packets
+        row.seen[p, s.PORT] = 0
+        for k in range(s.RING):
+            row.seen_ring[p, k, s.PORT] = 0
+    row.seen[p, s.PORT] += packets
+    row.seen_ring[p, cell, s.PORT] += packets
+
+
+@njit(**_HOT)
+def _target(row, rec, packets, cell):  # type: ignore[no-untyped-def]
+    """Count a packet of a rule at its (target, protocol)."""
+    what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
+    h = np.int64(_hash(rec.dst_hi, rec.dst_lo ^ what) & _BYTE)
+    p = _find_place(row, rec.dst_hi, rec.dst_lo, what, h)
+    if p < 0:
+        p = _take_place(row, rec.dst_hi, rec.dst_lo, what, h, packets)
+        if p < 0:
+            return
+    row.credit[p] += packets
+    row.seen[p, s.OUT] += packets
+    row.seen_ring[p, cell, s.OUT] += packets
+    if rec.kind != FRAGMENT:
+        _lead_port(row, p, np.int64(rec.dst_port), packets, cell)
+
+
+@njit(**_HOT)
+def _foreign(row, rec):  # type: ignore[no-untyped-def]
+    """True when the VM's addresses are known and the source is none of them."""
+    for k in range(row.prefixes):
+        if (
+            rec.src_lo & row.prefix[k, 3] == row.prefix[k, 1]
+            and rec.src_hi & row.prefix[k, 2] == row.prefix[k, 0]
+            and row.prefix[k, 4] == np.uint64(rec.family)
+        ):
+            return False
+    return row.prefixes > 0
+
+
+@njit(**_HOT)
+def _rule(rec):  # type: ignore[no-untyped-def]
+    """The rule a packet counts for: 0 SYN, 1 UDP (later fragments by their protocol), or -1."""
+    if rec.kind == SYN:
+        return 0
+    if rec.protocol == PROTOCOL_UDP and rec.family != 0:
+        return 1
+    return -1
+
+
+@njit(**_HOT)
+def _count_class(row, way, rec):  # type: ignore[no-untyped-def]
+    row.frames[way] += 1
+    if rec.kind < 8:
+        row.cum[way, rec.kind, 0] += np.int64(rec.packets)
+        row.cum[way, rec.kind, 1] += np.int64(rec.bytes)
+
+
+@njit(**_HOT)
+def _add(row, cell, metric, n):  # type: ignore[no-untyped-def]
+    row.window[metric] += n
+    row.ring[cell, metric] += n
+
+
+@njit(**_HOT)
+def _out(row, st, rec):  # type: ignore[no-untyped-def]
+    """A frame left the VM of this row."""
+    _count_class(row, 0, rec)
+    rule = _rule(rec)
+    if rule < 0:
+        return
+    if row.slot != st.slot:
+        _turn_row(row, st.slot)
+    cell = st.slot & _CELL
+    packets = np.int64(rec.packets)
+    _add(row, cell, rule, packets)
+    _add(row, cell, s.SYN_BYTES + rule, np.int64(rec.bytes))
+    if _foreign(row, rec):
+        _add(row, cell, s.SYN_FOREIGN + rule, packets)
+    _target(row, rec, packets, cell)
+    level = row.window[rule]
+    if level >= row.loud[rule]:
+        if row.hot == 0:
+            row.hot = 1
+            st.hot += 1
+        if level >= row.arm[rule] and row.crossed[rule] == 0:
+            row.crossed[rule] = rec.ts
+            st.crossed = 1
+
+
+@njit(**_HOT)
+def _back(row, rec, packets, cell):  # type: ignore[no-untyped-def]
+    """An answer: count it at the target that sent it."""
+    what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
+    h = np.int64(_hash(rec.src_hi, rec.src_lo ^ what) & _BYTE)
+    p = _find_place(row, rec.src_hi, rec.src_lo, what, h)
+    if p >= 0:
+        row.seen[p, s.BACK] += packets
+        row.seen_ring[p, cell, s.BACK] += packets
+
+
+@njit(**_HOT)
+def _answer(rec):  # type: ignore[no-untyped-def]
+    """The metric an answer into the VM counts for, or -1."""
+    if rec.protocol == PROTOCOL_UDP and rec.family != 0:
+        return s.UDP_IN
+    if rec.kind == SYNACK:
+        return s.SYNACK_IN
+    if rec.kind == RST:
+        return s.RST_IN
+    return -1
+
+
+@njit(**_HOT)
+def _into(row, st, rec):  # type: ignore[no-untyped-def]
+    """A frame reached the VM of this row."""
+    _count_class(row, 1, rec)
+    metric = _answer(rec)
+    if metric < 0:
+        return
+    if row.slot != st.slot:
+        _turn_row(row, st.slot)
+    cell = st.slot & _CELL
+    packets = np.int64(rec.packets)
+    _add(row, cell, metric, packets)
+    if metric != s.RST_IN:
+        _back(row, rec, packets, cell)
+
+
+@njit(**_HOT)
+def _same(line, family, hi, lo):  # type: ignore[no-untyped-def]
+    return line.lo == lo and line.hi == hi and line.family == family
+
+
+@njit(**_HOT)
+def _packed_max(a, b):  # type: ignore[no-untyped-def]
+    return max(a & _LOW, b & _LOW) | max(a >> _32, b >> _32) << _32
+
+
+@njit(**_COLD)
+def _close_slot(line):  # type: ignore[no-untyped-def]
+    """Put the running slot into the ring and remember the peaks it made."""
+    line.ring[line.slot & _CELL] = line.current
+    line.current = 0
+    line.peak = _packed_max(line.peak, line.window)
+    line.peak_eleven = _packed_max(line.peak_eleven, line.eleven)
+
+
+@njit(**_COLD)
+def _empty_line(line):  # type: ignore[no-untyped-def]
+    line.syn += line.eleven & _LOW
+    line.udp += line.eleven >> _32
+    line.window = 0
+    line.eleven = 0
+    for k in range(s.RING):
+        line.ring[k] = 0
+
+
+@njit(**_COLD)
+def _turn_line(line, slot):  # type: ignore[no-untyped-def]
+    """Move a source's ring to `slot`."""
+    _close_slot(line)
+    old = line.slot
+    line.slot = slot
+    if slot - old > s.WINDOW:
+        _empty_line(line)
+        return
+    for k in range(old + 1, slot + 1):
+        line.window -= line.ring[(k - s.WINDOW) & _CELL]
+        gone = (k - s.WINDOW - 1) & _CELL
+        line.eleven -= line.ring[gone]
+        line.syn += line.ring[gone] & _LOW
+        line.udp += line.ring[gone] >> _32
+        line.ring[gone] = 0
+
+
+@njit(**_COLD)
+def _new_line(index, lines, st, at, rec):  # type: ignore[no-untyped-def]
+    """Line + 1 for a source seen for the first time, or 0 when the table is full."""
+    n = st.sources
+    if n == lines.size:
+        return 0
+    st.sources = n + 1
+    index[at] = np.uint32(n + 1)
+    lines[n].hi = rec.src_hi
+    lines[n].lo = rec.src_lo
+    lines[n].family = rec.family
+    lines[n].slot = st.slot
+    return n + 1
+
+
+@njit(**_COLD)
+def _promote(rows, st, line):  # type: ignore[no-untyped-def]
+    """Give a source that is worth judging a row, and the row the source's history."""
+    r = s.POINTS + st.judged
+    if r >= rows.size:
+        st.refused += 1
+        line.refused = 1
+        return
+    st.judged += 1
+    line.row = r + 1
+    row = rows[r]
+    row.slot = line.slot
+    for k in range(s.RING):
+        packed = line.current if k == line.slot & _CELL else line.ring[k]
+        row.ring[k, s.SYN] = packed & _LOW
+        row.ring[k, s.UDP] = packed >> _32
+    row.window[s.SYN] = line.window & _LOW
+    row.window[s.UDP] = line.window >> _32
+
+
+@njit(**_HOT)
+def _count_source(line, st, rec, rule):  # type: ignore[no-untyped-def]
+    """Count a packet at its source's line; True when the source became worth judging."""
+    if line.slot != st.slot:
+        _turn_line(line, st.slot)
+    weight = np.uint64(rec.packets)
+    if rule == 1:
+        weight = weight << _32
+        line.udp_bytes += np.uint64(rec.bytes)
+    line.current += weight
+    line.window += weight
+    line.eleven += weight
+    level = line.window & _LOW if rule == 0 else line.window >> _32
+    return np.int64(level) >= st.promote[rule] and line.row == 0 and line.refused == 0
+
+
+@njit(**_HOT)
+def _tick(st, ts):  # type: ignore[no-untyped-def]
+    """Move packet time to `ts`: the slot and the grid cell it lies in."""
+    st.slot = ts // s.SLOT
+    st.slot_end = (st.slot + 1) * s.SLOT
+    st.grid_end = (ts // s.GRID + 1) * s.GRID
+
+
+@njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, _INDEX, _LINES, _STATE), **_COLD)
+def count(records, start, by_source, rows, index, lines, states):  # type: ignore[no-untyped-def]  # noqa: PLR0912
+    """Count records[start:] and return the index where somebody should look.
+
+    Stops before the first packet of a new 5 ms grid cell when a limit was crossed in the cell that
+    ends, and before a new 100 ms slot while any row is hot; otherwise runs to the end of the batch.
+    A packet older than the one before it (clock running backwards) is counted in the current slot
+    and as late. `by_source`: also count SYN and UDP at every source (savefiles, taps without an
+    inventory), and in the row of a judged source all that it sends and gets.
+
+    The two look-ups in the source table stand here and not in functions: numba counts references
+    of every array it hands to a function, which cost 25 ns a packet.
+    """
+    st = states[0]
+    mask = np.uint64(index.size - 1)
+    for i in range(start, records.size):
+        rec = records[i]
+        ts = rec.ts
+        if ts >= st.grid_end:
+            if st.crossed != 0 or (st.hot > 0 and ts >= st.slot_end):
+                return i
+            _tick(st, ts)
+        elif ts < st.last_ts:
+            st.late += 1
+        st.last_ts = ts
+        if rec.out_of != NOBODY:
+            _out(rows[rec.out_of], st, rec)
+        if rec.into != NOBODY:
+            _into(rows[rec.into], st, rec)
+        if not by_source or rec.family == 0:
+            continue
+        rule = _rule(rec)
+        if rule >= 0 or st.judged > 0:
+            at = _hash(rec.src_hi, rec.src_lo) & mask
+            n = np.int64(index[at])
+            while n != 0 and not _same(lines[n - 1], rec.family, rec.src_hi, rec.src_lo):
+                at = (at + _ONE) & mask
+                n = np.int64(index[at])
+            if n == 0 and rule >= 0:
+                n = _new_line(index, lines, st, at, rec)
+                if n == 0:
+                    st.overflow[rule] += np.int64(rec.packets)
+            if n != 0:
+                if lines[n - 1].row > 0:
+                    _out(rows[lines[n - 1].row - 1], st, rec)
+                if rule >= 0 and _count_source(lines[n - 1], st, rec, rule):
+                    _promote(rows, st, lines[n - 1])
+        if st.judged > 0:
+            at = _hash(rec.dst_hi, rec.dst_lo) & mask
+            n = np.int64(index[at])
+            while n != 0 and not _same(lines[n - 1], rec.family, rec.dst_hi, rec.dst_lo):
+                at = (at + _ONE) & mask
+                n = np.int64(index[at])
+            if n != 0 and lines[n - 1].row > 0:
+                _into(rows[lines[n - 1].row - 1], st, rec)
+    return records.size
+
+
+@njit(types.void(_ROWS, types.int64, types.int64), **_COLD)
+def turn_row(rows, r, slot):  # type: ignore[no-untyped-def]
+    """Bring one row to `slot`, so that its window is the one that ends there."""
+    if slot > rows[r].slot:
+        _turn_row(rows[r], slot)
+
+
+@njit(types.void(_LINES, _STATE), **_COLD)
+def close_sources(lines, states):  # type: ignore[no-untyped-def]
+    """Fold running slots into peaks and totals; at the end of a savefile."""
+    for n in range(states[0].sources):
+        _close_slot(lines[n])
+        _empty_line(lines[n])
+
+
+@njit(types.void(_STATE, types.int64), **_COLD)
+def tick(states, ts):  # type: ignore[no-untyped-def]
+    """Move packet time on: past a look that was taken, or through an idle live capture."""
+    states[0].crossed = 0
+    if ts >= states[0].grid_end:
+        _tick(states[0], ts)

@@ -1,0 +1,128 @@
+"""The memory of counting: three arrays of fixed rows, allocated once, passed to every kernel.
+
+ROW     one judged subject: rows 0 .. POINTS-1 are attachment points, the rows after them are sources
+        that a savefile without an inventory made worth judging. Its *places* are the 64
+        (target, protocol) pairs kept for it.
+LINE    one source of the source table; the first 64 bytes are all that most packets touch.
+STATE   the clock of packet time and the flags between a kernel and its caller.
+
+Slots are 100 ms, numbered from the Unix epoch; a ring holds 16 of them, a window is the last 10.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeguard.clock import MILLISECOND
+
+SLOT = 100 * MILLISECOND
+GRID = 5 * MILLISECOND
+RING = 16
+WINDOW = 10  # slots in one second
+
+POINTS = 1024
+JUDGED_SOURCES = 1024
+PLACES = 64
+PREFIXES = 16  # of one VM, for the forged share
+NEVER = np.iinfo(np.int64).max
+
+# metrics of a row, each with a ring and a running window sum; the first two are the rules
+SYN, UDP, SYN_BYTES, UDP_BYTES, SYN_FOREIGN, UDP_FOREIGN, MISSED = range(7)
+SYNACK_IN, RST_IN, UDP_IN = range(7, 10)
+METRICS = 10
+
+# what is kept of a place
+OUT, BACK, PORT = range(3)
+
+ROW = np.dtype(
+    [
+        ("slot", "i8"),  # the rings stand at
+        ("hot", "i8"),  # 1: judged at every slot
+        ("arm", "i8", (2,)),  # window at which a crossing is reported, per rule
+        ("loud", "i8", (2,)),  # window from which the row is hot
+        ("crossed", "i8", (2,)),  # timestamp of the packet that reached `arm`; 0: not
+        ("window", "i8", (METRICS,)),  # sum of the last 10 slots
+        ("places", "i8"),  # in use
+        ("prefixes", "i8"),  # in use; 0: addresses unknown, nothing is called foreign
+        ("frames", "i8", (2,)),  # out, in: every frame, as the tap's kernel counter counts
+        ("cum", "i8", (2, 8, 2)),  # out, in; class; packets, bytes: never cleared
+        ("ring", "i8", (RING, METRICS)),
+        ("prefix", "u8", (PREFIXES, 5)),  # hi, lo, mask hi, mask lo, family
+        ("hint", "u1", (256,)),  # hash -> the place it was last seen at
+        ("key", "u8", (PLACES, 3)),  # hi, lo, family << 8 | protocol
+        ("credit", "i8", (PLACES,)),  # Misra-Gries
+        ("seen", "i8", (PLACES, 3)),  # window sums of OUT, BACK, PORT
+        ("port", "i8", (PLACES,)),  # the port that leads (Boyer-Moore); -1: none yet
+        ("port_credit", "i8", (PLACES,)),
+        ("seen_ring", "i8", (PLACES, RING, 3)),
+    ],
+    align=True,
+)
+
+# packed words hold SYN in the low and UDP in the high 32 bits
+LINE = np.dtype(
+    [
+        ("hi", "u8"),
+        ("lo", "u8"),
+        ("family", "u2"),
+        ("refused", "u2"),  # worth a row, found none
+        ("row", "i4"),  # index of its row + 1
+        ("slot", "i8"),
+        ("window", "u8"),  # the last 10 slots, packed
+        ("eleven", "u8"),  # the last 11, packed
+        ("current", "u8"),  # the running slot, packed
+        ("udp_bytes", "u8"),
+        # touched when a slot ends:
+        ("peak", "u8"),
+        ("peak_eleven", "u8"),
+        ("syn", "u8"),  # packets older than the ring
+        ("udp", "u8"),
+        ("ring", "u8", (RING,)),
+    ],
+    align=True,
+)
+
+STATE = np.dtype(
+    [
+        ("slot", "i8"),
+        ("slot_end", "i8"),
+        ("grid_end", "i8"),
+        ("last_ts", "i8"),
+        ("crossed", "i8"),  # a row reached its `arm` in this grid cell
+        ("hot", "i8"),  # rows that want judging at every slot
+        ("late", "i8"),  # packets older than the one before
+        ("judged", "i8"),  # rows given to sources
+        ("sources", "i8"),  # lines in use
+        ("refused", "i8"),  # sources worth a row that found none
+        ("promote", "i8", (2,)),  # window from which a source gets a row
+        ("overflow", "i8", (2,)),  # packets of sources that found no line
+    ]
+)
+
+Array = npt.NDArray[Any]
+
+
+def rows(n: int = POINTS + JUDGED_SOURCES) -> Array:
+    """Zeroed ROWs that are never hot; the kernel gives pages only when they are touched."""
+    made = np.zeros(n, ROW)
+    made["arm"] = made["loud"] = NEVER
+    return made
+
+
+def index(lines: int) -> Array:
+    """The hash index of a source table: line + 1 or 0, at most half full."""
+    return np.zeros(1 << max(4, (2 * lines - 1).bit_length()), np.uint32)
+
+
+def lines(n: int) -> Array:
+    return np.zeros(n, LINE)
+
+
+def state() -> Array:
+    """One STATE; sources are not judged until `promote` says from when."""
+    made = np.zeros(1, STATE)
+    made["promote"] = NEVER
+    return made
