@@ -6,13 +6,21 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
+from ipaddress import ip_address
 
 from edgeguard.errors import DaemonError
+from edgeguard.model import PROTOCOL_NAMES, Target
 
 MAX_TARGETS = 64  # of one request
 MAX_TEXT = 1_000  # characters of a reason or a term
 MAX_NS = 2**62
+ANY_PROTOCOL = 0  # of a target: whatever goes to its address
+
+_WITH_PORT = re.compile(r"^(?:\[(.*)\]|([^:]*)):(\d{1,5})$")
+_PROTOCOLS = {name: number for number, name in PROTOCOL_NAMES.items()}
+_HAVE_PORTS = (_PROTOCOLS["tcp"], _PROTOCOLS["udp"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,15 @@ class Request:
         return verb_of(self.ask)
 
 
+def _checked_target(text: object) -> None:
+    if not isinstance(text, str) or len(text) > MAX_TEXT:
+        raise DaemonError("a target must be text like '198.51.100.7:80/tcp'")
+    try:
+        target(text)
+    except ValueError as error:
+        raise DaemonError(str(error)) from None
+
+
 def verb_of(ask: Ask) -> str:
     """The word on the wire for a kind of request."""
     return next(verb for verb, kind in VERBS.items() if isinstance(ask, kind))
@@ -100,8 +117,8 @@ def _checked_add(ask: AddNullRoute) -> AddNullRoute:
         raise DaemonError("for_ns must be a number of nanoseconds above zero")
     if not isinstance(ask.targets, (list, tuple)) or len(ask.targets) > MAX_TARGETS:
         raise DaemonError(f"targets must be a list of at most {MAX_TARGETS}")
-    if not all(isinstance(target, str) and len(target) <= MAX_TEXT for target in ask.targets):
-        raise DaemonError("a target must be text like '198.51.100.7:80/tcp'")
+    for text in ask.targets:
+        _checked_target(text)
     if type(ask.full) is not bool or ask.full == bool(ask.targets):
         raise DaemonError("name targets or full, one of the two")
     return AddNullRoute(ask.term, ask.why, ask.for_ns, tuple(ask.targets), ask.full)
@@ -110,3 +127,30 @@ def _checked_add(ask: AddNullRoute) -> AddNullRoute:
 def written(ask: Ask) -> bytes:
     """The line that `read_request` reads."""
     return json.dumps({"verb": verb_of(ask), **asdict(ask)}).encode() + b"\n"
+
+
+def target(text: str) -> Target:
+    """The target in 'ADDRESS', 'ADDRESS/PROTOCOL' or 'ADDRESS:PORT/PROTOCOL' ('[IPv6]:PORT/PROTOCOL').
+
+    ValueError says what is accepted.
+    """
+    where, slash, name = text.partition("/")
+    with_port = _WITH_PORT.match(where)
+    host = (with_port[1] or with_port[2]) if with_port else re.sub(r"^\[(.*)\]$", r"\1", where)
+    if not _is_address(host) or (slash and name not in _PROTOCOLS):
+        raise ValueError(
+            f"{text!r} is no target: write '198.51.100.7', '198.51.100.7:80/tcp' or '[2001:db8::7]:53/udp'"
+        )
+    protocol = _PROTOCOLS.get(name, ANY_PROTOCOL)
+    port = int(with_port[3]) if with_port else None
+    if port is not None and (protocol not in _HAVE_PORTS or not 0 < port < 65_536):
+        raise ValueError(f"{text!r} is no target: a port is 1 to 65535 and followed by /tcp or /udp")
+    return Target(ip_address(host), protocol, port)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text  # a zone is this host's word, not the wire's

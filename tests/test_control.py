@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from edgeguard import control
 from edgeguard.control import ControlServer, ask
 from edgeguard.errors import DaemonError, UsageError
-from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, Status, read_request, written
+from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, Status, read_request, target, written
 
 RELEASE = ReleaseNullRoute("vm-101", "cleaned")
 ADD = AddNullRoute("vm-101", "flood", 900 * 10**9, ("198.51.100.7:80/tcp",))
@@ -334,3 +334,34 @@ def test_a_daemon_that_stops_answering_is_said(path: Path) -> None:
         with pytest.raises(DaemonError):
             ask(path, Status(), timeout_s=5)
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("198.51.100.7", ("198.51.100.7", 0, None)),
+        ("198.51.100.7/udp", ("198.51.100.7", 17, None)),
+        ("198.51.100.7:80/tcp", ("198.51.100.7", 6, 80)),
+        ("2001:db8::7", ("2001:db8::7", 0, None)),
+        ("[2001:db8::7]", ("2001:db8::7", 0, None)),
+        ("[2001:db8::7]:53/udp", ("2001:db8::7", 17, 53)),
+        ("2001:db8::7/icmpv6", ("2001:db8::7", 58, None)),
+    ],
+)
+def test_a_target_is_read_as_operators_write_it(text: str, key: tuple[str, int, int | None]) -> None:
+    """Address alone, with a protocol, with port and protocol, of both families, must be understood."""
+    assert target(text).key() == key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "example.net", "198.51.100.7:80", "198.51.100.7:0/tcp", "198.51.100.7:65536/udp", "198.51.100.0/24",
+        "[]:1/tcp", "[198.51.100.7/udp", "::1]", "198.51.100.7:80/sctp", "198.51.100.7:80/icmp", "2001:db8::7:53/udp ",
+        "[198.51.100.7", "fe80::1%eth0:1/udp", "198.51.100.7/", "/tcp", "198.51.100.7::80/tcp",
+    ],
+)  # fmt: skip
+def test_what_is_no_target_is_refused(text: str) -> None:
+    """A null route must never be made from a guess at what a target could mean."""
+    with pytest.raises(ValueError, match="is no target"):
+        target(text)

@@ -1,0 +1,33 @@
+"""The commands: parse, call, print. Heavy parts are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import click
+
+from edgeguard import __version__
+from edgeguard.cli.group import Commands
+from edgeguard.cli.options import example
+
+PLACES = {
+    "case": "edgeguard.cli.case:case",
+    "check": "edgeguard.cli.check:check",
+    "explain": "edgeguard.cli.explain:explain",
+    "lab": "edgeguard.cli.lab:lab",
+    "nullroute": "edgeguard.cli.nullroute:nullroute",
+    "replay": "edgeguard.cli.replay:replay",
+    "run": "edgeguard.cli.run:run",
+}
+
+
+@click.group(
+    cls=Commands,
+    places=PLACES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=example("edgeguard check -c /etc/edgeguard/edgeguard.toml"),
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """EdgeGuard finds floods that leave virtual machines, null-routes them, and tells their owners.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 wrong configuration.
+    """

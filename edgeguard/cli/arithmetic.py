@@ -1,0 +1,85 @@
+"""The numbers behind a decision, as rows of words: no number without its unit, nothing left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeguard import clock
+from edgeguard.cli.output import target_text
+from edgeguard.model import Act, CameBack, Decision, Outcome, Verdict
+from edgeguard.units import bits_per_second, count, percent
+
+CLASSES = {"syn": "SYN packets without ACK", "udp": "one-way UDP packets"}
+
+
+def headline(decision: Decision) -> str:
+    """'null-route narrow to ... until ..., by automation at ...: reason'."""
+    did = decision.scope if decision.act is Act.NONE else f"{decision.act} {decision.scope}"
+    wide = f" to {', '.join(map(target_text, decision.targets))}" if decision.targets else ""
+    until = f" until {clock.utc(decision.until)}" if decision.until else ""
+    dry = " (not enforced)" if decision.act is not Act.NONE and not decision.enforced else ""
+    by = f"by {decision.by} at {clock.utc_millis(decision.at)}"
+    return f"{decision.id}: {did}{wide}{until}{dry}, {by}: {decision.reason}"
+
+
+def of_verdict(v: Verdict) -> list[Sequence[str]]:
+    """Measured, limit, times, volume, targets, what came back, what was forged."""
+    window = f"{v.window_s} s"
+    rows: list[Sequence[str]] = [
+        ("rule", f"{v.rule}, band {v.band}: {CLASSES.get(v.rule, v.rule + ' packets')} that left the VM"),
+        ("measured", f"{count(v.measured)} packets in {window}, for certain {count(v.at_least)}"),
+        ("limit", f"{count(v.limit)} packets in {window}, {v.sustain}; {_passed(v)}"),
+        ("since", f"{clock.utc_millis(v.since)} above half of warn; limit crossed {clock.utc_millis(v.crossed)}"),
+        ("volume", f"mean {count(round(v.mean))} packets a second since then, peak {count(v.peak)} in {window}"),
+        ("bits", f"{bits_per_second(v.bytes * 8 / v.window_s)} ({count(v.bytes)} bytes of IP in {window})"),
+    ]
+    rows += [("target" if n == 0 else "", text) for n, text in enumerate(_targets(v))]
+    return [*rows, ("came back", _came_back(v.came_back)), ("forged", _forged(v))]
+
+
+def of_safeties(decision: Decision) -> list[Sequence[str]]:
+    return [(s.name, s.answer, s.reason) for s in decision.safeties]
+
+
+def of_outcomes(outcomes: Sequence[Outcome]) -> list[Sequence[str]]:
+    return [(clock.utc_millis(o.at), str(o.happened), _proofs(o)) for o in outcomes]
+
+
+def _passed(v: Verdict) -> str:
+    """What makes the verdict true: the lower bound against the limit."""
+    over = v.at_least - v.limit
+    if over < 0:
+        return f"{count(v.at_least)} is {count(-over)} below it now"
+    return f"{count(v.at_least)} - {count(v.limit)} = {count(over)} above it"
+
+
+def _targets(v: Verdict) -> list[str]:
+    certain = [
+        f"{target_text(t)}: {count(t.packets)} / {count(v.measured)} = {percent(t.share)} for certain"
+        for t in v.targets
+    ]
+    missing = f"each may have up to {count(v.target_error)} packets more" if v.target_error else "exact"
+    return [*certain, missing] if certain else [f"none named: {missing}, spread over many"]
+
+
+def _came_back(back: CameBack) -> str:
+    if back.packets is None:
+        return "not visible: only one direction is seen here"
+    parts = [f"{count(back.packets)} packets from the same targets in the same time"]
+    if back.syn_acks is not None:
+        parts.append(f"{count(back.syn_acks)} SYN-ACK")
+    if back.resets is not None:
+        parts.append(f"{count(back.resets)} RST")
+    return ", ".join(parts)
+
+
+def _forged(v: Verdict) -> str:
+    if v.foreign is None:
+        return "unknown: the VM's addresses are not known"
+    share = v.foreign / v.measured if v.measured else 0.0
+    return f"{count(v.foreign)} of {count(v.measured)} packets ({percent(share)}) carried a source that is not the VM's"
+
+
+def _proofs(o: Outcome) -> str:
+    dropped = f"{count(o.dropped)} frames dropped" if o.dropped is not None else ""
+    return "; ".join(part for part in (o.detail, *o.proofs, dropped) if part)

@@ -1,0 +1,132 @@
+"""`edgeguard nullroute`: what is null-routed now, and a person's own null routes and releases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeguard.cli.group import Commands
+from edgeguard.cli.options import config_option, example, json_option, loaded, term_argument, why_option
+
+COLUMNS = ("decision", "case", "vm", "tap", "scope", "targets", "since", "until", "proof", "by")
+
+
+def _duration(ctx: click.Context, parameter: click.Parameter, value: str) -> int:
+    from edgeguard import units  # noqa: PLC0415 - not for --help
+
+    try:
+        ns = units.duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if ns <= 0:
+        raise click.BadParameter(f"{value!r} is no time at all")
+    return ns
+
+
+def _targets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    from edgeguard import request  # noqa: PLC0415 - not for --help
+
+    for value in values:
+        try:
+            request.target(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return values
+
+
+@click.group(cls=Commands, epilog=example("edgeguard nullroute list"))
+def nullroute() -> None:
+    """List, add and release null routes."""
+
+
+@nullroute.command("list", epilog=example("edgeguard nullroute list --json"))
+@json_option
+@config_option
+def list_null_routes(as_json: bool, config_path: Path) -> None:
+    """List what is null-routed now: whom, how wide, until when. Reads the database; needs no daemon."""
+    from edgeguard.cli import output, reading  # noqa: PLC0415 - not for --help
+
+    with reading.reader(config_path) as reader:
+        standing = reader.standing()
+    if as_json:
+        for one in standing:
+            output.print_json({"case": one.case.id, **_fields(one)})
+        return
+    output.print_table(COLUMNS, [_row(one) for one in standing], "nothing is null-routed")
+
+
+@nullroute.command(
+    epilog=example(
+        "edgeguard nullroute add web1 --target 198.51.100.7:80/tcp --for 30m --why 'reported by the target'",
+        "edgeguard nullroute add vm-101 --full --for 2h --why 'intruder on it, owner asked'",
+    )
+)
+@term_argument
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="ADDR[:PORT/PROTO]",
+    callback=_targets,
+    help="Drop what the VM sends there; may be given again.",
+)
+@click.option("--full", is_flag=True, help="Drop everything from and to the VM.")
+@click.option("--for", "for_ns", required=True, metavar="DURATION", callback=_duration, help="Until when: 30m, 4h.")
+@why_option
+@json_option
+@config_option
+def add(
+    *, term: str, targets: tuple[str, ...], full: bool, for_ns: int, why: str, as_json: bool, config_path: Path
+) -> None:
+    """Null-route a VM by hand, with an end and a reason; makes a case and goes through the daemon."""
+    if full == bool(targets):
+        raise click.UsageError("name --target (one or more) or --full, one of the two")
+    from edgeguard.request import AddNullRoute  # noqa: PLC0415 - not for --help
+
+    _act(config_path, AddNullRoute(term, why, for_ns, targets, full), as_json)
+
+
+@nullroute.command(epilog=example("edgeguard nullroute release web1 --why 'owner cleaned it'"))
+@term_argument
+@why_option
+@json_option
+@config_option
+def release(term: str, why: str, as_json: bool, config_path: Path) -> None:
+    """End null routes, with a reason, through the daemon.
+
+    TERM is a case, VM, address or tap (all of its null routes end) or one decision.
+    """
+    from edgeguard.request import ReleaseNullRoute  # noqa: PLC0415 - not for --help
+
+    _act(config_path, ReleaseNullRoute(term, why), as_json)
+
+
+def _act(config_path: Path, what: Any, as_json: bool) -> None:
+    """Ask the daemon and print its answer: its sentence `text`, or all of it as JSON."""
+    from edgeguard import control  # noqa: PLC0415 - not for --help
+    from edgeguard.cli import output  # noqa: PLC0415
+
+    answer = control.ask(loaded(config_path).paths.socket, what)
+    if as_json:
+        output.print_json(answer)
+    else:
+        click.echo(output.told(answer.get("text", "done")))
+
+
+def _fields(one: Any) -> dict[str, Any]:
+    from edgeguard.cli import output  # noqa: PLC0415
+
+    kept = ("decision", "facts", "releasing")
+    return {name: output.plain(getattr(one, name)) for name in kept}
+
+
+def _row(one: Any) -> tuple[object, ...]:
+    from edgeguard.cli import output  # noqa: PLC0415
+
+    targets = ", ".join(output.target_text(target) for target in one.decision.targets) or "everything"
+    since, until = output.when(one.decision.at), output.when(one.decision.until)
+    proof = "being released" if one.releasing else one.facts.proof
+    case, decision = one.case, one.decision
+    return decision.id, case.id, case.vm, case.tap, decision.scope, targets, since, until, proof, decision.by

@@ -1,0 +1,59 @@
+"""What commands share: the configuration, the term, JSON output, examples in the help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from edgeguard.config import Config
+
+DEFAULT_CONFIG = Path("/etc/edgeguard/edgeguard.toml")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def example(*commands: str) -> str:
+    """The end of a help text: commands to paste."""
+    return "\b\nExample:\n" + "\n".join(f"  {command}" for command in commands)
+
+
+def loaded(path: Path) -> Config:
+    """The configuration; where nobody made the default file, the shipped defaults."""
+    from edgeguard import config  # noqa: PLC0415 - pydantic takes a while: not for --help
+
+    missing = path == DEFAULT_CONFIG and not path.exists()
+    return config.load(None if missing else path)
+
+
+def config_option(command: F) -> F:
+    """`-c FILE`, passed as `config_path`."""
+    return click.option(
+        "-c",
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        default=DEFAULT_CONFIG,
+        envvar="EDGEGUARD_CONFIG",
+        show_default=True,
+        show_envvar=True,
+        help="The configuration file.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`, passed as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON: one object a line.")(command)
+
+
+def why_option(command: F) -> F:
+    """`--why TEXT`, required: nothing is bound or freed without a reason."""
+    return click.option("--why", required=True, metavar="TEXT", help="The reason, kept in the case.")(command)
+
+
+def term_argument(command: F) -> F:
+    """TERM: whatever an operator has at hand."""
+    return click.argument("term", metavar="TERM")(command)

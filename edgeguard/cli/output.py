@@ -1,0 +1,76 @@
+"""What commands print: JSON lines for programs, tables for people, nothing that moves a cursor."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from edgeguard import clock
+from edgeguard.cases import codec
+from edgeguard.model import Target
+
+Row = Sequence[object]
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One object, one line."""
+    click.echo(json.dumps(document))
+
+
+def plain(value: Any) -> Any:
+    """A value of model.py as JSON sees it."""
+    return json.loads(codec.dumps(value))
+
+
+def told(text: object) -> str:
+    """Text from outside, made safe for a terminal: what does not print is shown as a question mark."""
+    return "".join(sign if sign.isprintable() else "?" for sign in str(text))
+
+
+def when(at: int | None) -> str:
+    return "" if at is None else clock.utc(at)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Row], empty: str) -> None:
+    """A table, or the sentence that there is nothing: with rules on a terminal, plain when piped."""
+    cells = [["-" if cell in (None, "") else told(cell) for cell in row] for row in rows]
+    if not cells:
+        click.echo(empty)
+    elif sys.stdout.isatty():
+        _print_rich(columns, cells)
+    else:
+        click.echo(aligned([list(columns), *cells]))
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> str:
+    """Rows as text, columns below each other, never cut."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(indent + line.rstrip() for line in lines)
+
+
+def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: brackets of a VM's name are no markup
+    Console(soft_wrap=False).print(table)
+
+
+def target_text(target: Target) -> str:
+    """'198.51.100.7:80/tcp', as `nullroute add --target` reads it."""
+    if not target.protocol:
+        return str(target.address)
+    if target.port is None:
+        return f"{target.address}/{target.protocol_name}"
+    host = f"[{target.address}]" if target.address.version == 6 else str(target.address)
+    return f"{host}:{target.port}/{target.protocol_name}"
