@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from edgeguard.record import RECORD
+import numpy as np
+import numpy.typing as npt
+
+from edgeguard.errors import CaptureError, RightsError
+from edgeguard.record import RECORD, Records
 
 try:
     from edgeguard._native import ffi, lib
@@ -22,3 +31,172 @@ def message(code: int) -> str:
     """The sentence for a negative code."""
     text: Any = ffi.string(lib.eg_error(code))
     return str(text.decode())
+
+
+def _is_denied(code: int) -> bool:
+    return code in (-errno.EPERM, -errno.EACCES)
+
+
+# ---- values both readers share ----------------------------------------------------------------
+
+
+class Totals:
+    """Running totals over every frame decoded (struct eg_totals)."""
+
+    def __init__(self) -> None:
+        self.c: Any = ffi.new("struct eg_totals *")
+
+    def by_name(self) -> dict[str, int]:
+        return {name: int(getattr(self.c, name)) for name, _ in ffi.typeof("struct eg_totals").fields}
+
+
+class PointTable:
+    """struct eg_points over two arrays of the same power of two, which it keeps alive."""
+
+    def __init__(self, keys: npt.NDArray[np.uint64], values: npt.NDArray[np.uint16]) -> None:
+        self._arrays = keys, values
+        self.c: Any = ffi.new("struct eg_points *")
+        self.c.mask = len(keys) - 1
+        self.c.keys = ffi.cast("uint64_t *", keys.ctypes.data)
+        self.c.values = ffi.cast("uint16_t *", values.ctypes.data)
+
+    def find(self, key: int) -> int:
+        """The value of a key, or EG_NOBODY, as the readers see it."""
+        return int(lib.eg_points_find(self.c, key))
+
+
+def _rows(out: Records) -> Any:
+    return ffi.cast("struct eg_record *", out.ctypes.data)
+
+
+# ---- ring -------------------------------------------------------------------------------------
+
+
+class Ring:
+    """One AF_PACKET TPACKET_V3 socket over all interfaces; silent until exclude() was called."""
+
+    def __init__(self, block_bytes: int, blocks: int, retire_ms: int) -> None:
+        self.c: Any = ffi.new("struct eg_ring *")
+        code = lib.eg_ring_open(self.c, block_bytes, blocks, retire_ms)
+        if _is_denied(code):
+            raise RightsError(
+                "ring: an AF_PACKET socket was refused: the capability CAP_NET_RAW is missing; "
+                "run as root, or give the service AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN"
+            )
+        if code < 0:
+            size = f"{blocks} blocks of {block_bytes} bytes"
+            raise CaptureError(f"ring: {size} cannot be set up: {message(code)}; lower [capture] blocks or block_bytes")
+
+    def fileno(self) -> int:
+        return int(self.c.fd)
+
+    def exclude(self, ifindexes: Sequence[int]) -> None:
+        """Capture everything but these interfaces from now on."""
+        code = lib.eg_ring_exclude(self.c, ffi.new("uint32_t[]", list(ifindexes)), len(ifindexes))
+        if code < 0:
+            raise CaptureError(f"ring: the filter over {len(ifindexes)} interfaces was refused: {message(code)}")
+
+    def read(self, points: PointTable, out: Records, totals: Totals) -> int:
+        """Decode what is ready of one block into `out`; how many rows, 0 when nothing is ready."""
+        return int(lib.eg_ring_read(self.c, points.c, _rows(out), len(out), totals.c))
+
+    def statistics(self) -> tuple[int, int, int]:
+        """Running totals: frames handed over, frames lost, times the ring was full."""
+        code = lib.eg_ring_statistics(self.c)
+        if code < 0:
+            raise CaptureError(f"ring: its statistics cannot be read: {message(code)}")
+        return int(self.c.received), int(self.c.lost), int(self.c.freezes)
+
+    def unknown(self) -> int:
+        """Frames passed over because their interface is no attachment point, running total."""
+        return int(self.c.unknown)
+
+    def close(self) -> None:
+        lib.eg_ring_close(self.c)
+
+
+# ---- links ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCounter:
+    """The kernel's counters of one link; received on a tap is what came out of the VM."""
+
+    rx_frames: int
+    tx_frames: int
+    rx_bytes: int
+    tx_bytes: int
+    rx_dropped: int
+    tx_dropped: int
+
+
+def link_counters() -> dict[int, LinkCounter]:
+    """The kernel's counters of every link of this namespace, by ifindex."""
+    room = 256
+    while True:
+        out = ffi.new("struct eg_link_counter[]", room)
+        n = lib.eg_link_counters(out, room)
+        if n == -errno.ENOSPC:
+            room *= 4
+            continue
+        if n < 0:
+            raise CaptureError(f"links: the kernel's counters cannot be read (RTM_GETSTATS): {message(n)}")
+        return {int(row.ifindex): _link_counter(row) for row in out[0:n]}
+
+
+def _link_counter(row: Any) -> LinkCounter:
+    return LinkCounter(row.rx_frames, row.tx_frames, row.rx_bytes, row.tx_bytes, row.rx_dropped, row.tx_dropped)
+
+
+# ---- rights -----------------------------------------------------------------------------------
+
+
+def rights_keep(*capabilities: int) -> None:
+    """Keep only these capabilities (numbers of linux/capability.h), in every thread, for good."""
+    code = lib.eg_rights_keep(sum(1 << number for number in set(capabilities)))
+    if code < 0:
+        raise RightsError(
+            f"rights: capabilities cannot be given up: {message(code)}; not running with more than needed"
+        )
+
+
+# ---- sender -----------------------------------------------------------------------------------
+
+_SLICE_NS = 250_000_000  # Python sees a signal at least this often
+
+
+class Sender:
+    """The lab's traffic: whole frames through one interface, paced."""
+
+    def __init__(self, ifindex: int, offload: bool = False) -> None:
+        """With `offload` each frame starts with the 10 bytes of a virtio_net_hdr."""
+        self.c: Any = ffi.new("struct eg_sender *")
+        self._stop: Any = ffi.new("int32_t *")
+        code = lib.eg_sender_open(self.c, ifindex, int(offload))
+        if _is_denied(code):
+            raise RightsError("sender: an AF_PACKET socket was refused: the capability CAP_NET_RAW is missing")
+        if code < 0:
+            raise CaptureError(f"sender: interface {ifindex} cannot be opened: {message(code)}")
+
+    def run(self, frames: Sequence[bytes], count: int, rate: int, seconds: float) -> int:
+        """Send `count` frames, cycling through `frames`, `rate` a second (0: top speed), for at most
+        `seconds`; the number sent. Another thread may stop() it."""
+        data = b"".join(frames)
+        ends = np.cumsum([0, *map(len, frames)], dtype=np.uint32)
+        offsets = ffi.from_buffer("uint32_t[]", ends)
+        deadline = time.monotonic_ns() + int(seconds * 1e9)
+        sent = 0
+        while sent < count and not self._stop[0] and (now := time.monotonic_ns()) < deadline:
+            until = min(deadline, now + _SLICE_NS)
+            n = lib.eg_sender_run(self.c, data, offsets, len(frames), count - sent, rate, until, self._stop)
+            if n < 0:
+                raise CaptureError(f"sender: frame {sent} of {count} was refused: {os.strerror(-n)}")
+            sent += n
+        return sent
+
+    def stop(self) -> None:
+        """End run(), from any thread."""
+        self._stop[0] = 1
+
+    def close(self) -> None:
+        lib.eg_sender_close(self.c)
