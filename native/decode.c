@@ -210,7 +210,7 @@ static void read_upper(const struct packet *p, struct eg_record *r)
     uint32_t there = upper_bytes(p), flags;
 
     r->kind = eg_protocol_kind(p->protocol);
-    if (wanted && there >= EG_PORTS_NEEDED) {
+    if (eg_protocol_ported(p->protocol) && there >= EG_PORTS_NEEDED) {
         r->src_port = eg_net16(p->ip + p->upper);
         r->dst_port = eg_net16(p->ip + p->upper + 2);
         r->flags |= EG_FLAG_HAS_PORTS;

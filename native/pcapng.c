@@ -215,16 +215,17 @@ static int to_ns_fast(const struct eg_interface *i, uint64_t ticks, int64_t *ns)
 }
 
 /* A frame without a usable stamp takes the one before it. */
-static int64_t stamp(struct eg_stamps *s, const struct eg_interface *i, const struct packet *p)
+static int64_t stamp(struct eg_savefile *f, struct eg_stamps *s, const struct eg_interface *i,
+                     const struct packet *p)
 {
     int64_t ns;
 
     if (!p->stamped || !to_ns_fast(i, p->ticks, &ns)) {
-        s->none++;
+        f->stamps_none++;
         return s->previous == EG_NEVER ? 0 : s->previous;
     }
-    s->whole_second += ns % EG_SECOND == 0;
-    eg_stamps_add(s, ns);
+    f->stamps_whole_second += ns % EG_SECOND == 0;
+    eg_stamps_add(f, s, ns);
     return ns;
 }
 
@@ -260,7 +261,8 @@ uint32_t eg_pcapng_read(struct eg_reading *g, struct eg_record *out, uint32_t ro
             continue;
         if (p.interface < f->interfaces && p.interface < EG_MAX_INTERFACES)
             i = &f->interface[p.interface];
-        eg_read_frame(g, p.frame, p.captured, p.wire, i->link_type, stamp(&stamps, i, &p), out + n);
+        eg_read_frame(g, p.frame, p.captured, p.wire, i->link_type,
+                      stamp(f, &stamps, i, &p), out + n);
         n++;
     }
     eg_stamps_store(f, stamps);

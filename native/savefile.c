@@ -85,30 +85,40 @@ static void refuse(struct eg_savefile *f, uint64_t at, uint64_t captured)
         f->truncated = at < f->length;
 }
 
-/* Walk records. `swapped` is a constant in both callers, so each gets its own loop. */
+/* A fraction of zero or of a second and more. */
+static void note_fraction(struct eg_savefile *f, uint32_t fraction)
+{
+    f->stamps_whole_second += fraction == 0;
+    f->stamps_bad_fraction += fraction != 0;
+}
+
+/* Walk records. `swapped` and `reversed` are constants where it is called, so that the usual
+ * files get a loop without them. */
 static inline __attribute__((always_inline))
-uint32_t read_pcap(struct eg_reading *g, struct eg_record *out, uint32_t room, int swapped)
+uint32_t read_pcap(struct eg_reading *g, struct eg_record *out, uint32_t room,
+                   const int swapped, const uint32_t reversed)
 {
     struct eg_savefile *f = g->file;
     struct eg_stamps stamps = eg_stamps_load(f);
     const uint64_t end = f->length, header = f->record_header;
     const uint32_t link_type = f->interface[0].link_type;
-    const uint32_t unit = f->nanosecond ? 1 : 1000, reversed = f->lengths_reversed;
+    const uint32_t unit = f->nanosecond ? 1 : 1000, second = EG_SECOND / unit;
+    const uint8_t *bytes = f->bytes;
     uint64_t at = f->at;
     uint32_t n;
 
     for (n = 0; n < room; n++) {
-        const uint8_t *h = f->bytes + at;
+        const uint8_t *h = bytes + at;
         uint32_t fraction, captured, wire;
+        int64_t ts;
 
         if (__builtin_expect(end - at < header, 0)) {
             refuse(f, at, 0);
             break;
         }
-        fraction = eg_file32(h + 4, swapped);
         captured = eg_file32(h + 8, swapped);
         wire = eg_file32(h + 12, swapped);
-        if (__builtin_expect(reversed == 1 || (reversed == 2 && captured > wire), 0)) {
+        if (reversed == 1 || (reversed == 2 && captured > wire)) {
             captured = wire;
             wire = eg_file32(h + 8, swapped);
         }
@@ -118,14 +128,12 @@ uint32_t read_pcap(struct eg_reading *g, struct eg_record *out, uint32_t room, i
         }
         __builtin_prefetch(h + AHEAD);
         at += header + captured;
-        {
-            int64_t ts = (int64_t)eg_file32(h, swapped) * EG_SECOND + (int64_t)fraction * unit;
-
-            stamps.whole_second += fraction == 0;
-            stamps.bad_fraction += (uint64_t)fraction * unit >= EG_SECOND;
-            eg_stamps_add(&stamps, ts);
-            eg_read_frame(g, h + header, captured, wire, link_type, ts, out + n);
-        }
+        fraction = eg_file32(h + 4, swapped);
+        if (__builtin_expect(fraction - 1 >= second - 1, 0))
+            note_fraction(f, fraction);
+        ts = (int64_t)eg_file32(h, swapped) * EG_SECOND + (int64_t)fraction * unit;
+        eg_stamps_add(f, &stamps, ts);
+        eg_read_frame(g, h + header, captured, wire, link_type, ts, out + n);
     }
     f->at = at;
     eg_stamps_store(f, stamps);
@@ -140,10 +148,12 @@ int64_t eg_savefile_read(struct eg_savefile *f, const struct eg_points *points,
 
     if (f->is_pcapng)
         n = eg_pcapng_read(&g, out, room);
+    else if (f->lengths_reversed)
+        n = read_pcap(&g, out, room, f->swapped, f->lengths_reversed);
     else if (f->swapped)
-        n = read_pcap(&g, out, room, 1);
+        n = read_pcap(&g, out, room, 1, 0);
     else
-        n = read_pcap(&g, out, room, 0);
+        n = read_pcap(&g, out, room, 0, 0);
     eg_tally_flush(&g.tally, totals);
     return n;
 }

@@ -9,7 +9,7 @@
 
 #define EG_SECOND 1000000000
 #define EG_MAX_CAPTURED 262144      /* libpcap's MAXIMUM_SNAPLEN: no frame is longer */
-#define EG_NEVER INT64_MIN          /* previous_ts before the first stamp */
+#define EG_NEVER INT64_MAX          /* previous_ts before the first stamp */
 #define EG_LINK_UNDESCRIBED 0xffffffffu
 
 /* One call of eg_savefile_read: where frames go. The tally stays here until it is flushed. */
@@ -20,10 +20,11 @@ struct eg_reading {
     struct eg_tally tally;
 };
 
-/* The clock's findings, kept in registers while a call runs. */
+/* The clock's findings, kept in registers while a call runs. `last` lacks `previous` until the
+ * next step back or the end of the call. */
 struct eg_stamps {
     int64_t first, last, previous;
-    uint64_t backwards, equal, whole_second, bad_fraction, none;
+    uint64_t equal;
 };
 
 /* Frames decoded, 0 at the end or at an error. Defined in pcapng.c. */
@@ -45,7 +46,7 @@ static inline uint32_t eg_file32(const uint8_t *p, int swapped)
 
 static inline struct eg_stamps eg_stamps_load(const struct eg_savefile *f)
 {
-    struct eg_stamps s = { f->first_ts, f->last_ts, f->previous_ts, 0, 0, 0, 0, 0 };
+    struct eg_stamps s = { f->first_ts, f->last_ts, f->previous_ts, f->stamps_equal };
 
     return s;
 }
@@ -53,31 +54,37 @@ static inline struct eg_stamps eg_stamps_load(const struct eg_savefile *f)
 static inline void eg_stamps_store(struct eg_savefile *f, struct eg_stamps s)
 {
     f->first_ts = s.first;
-    f->last_ts = s.last;
+    f->last_ts = s.previous != EG_NEVER && s.previous > s.last ? s.previous : s.last;
     f->previous_ts = s.previous;
-    f->stamps_backwards += s.backwards;
-    f->stamps_equal += s.equal;
-    f->stamps_whole_second += s.whole_second;
-    f->stamps_bad_fraction += s.bad_fraction;
-    f->stamps_none += s.none;
+    f->stamps_equal = s.equal;
 }
 
-static inline void eg_stamps_add(struct eg_stamps *s, int64_t ts)
+/* Time steps back, or begins: EG_NEVER is later than all stamps. */
+static inline void eg_stamps_back(struct eg_savefile *f, struct eg_stamps *s, int64_t ts)
 {
-    s->backwards += ts < s->previous;
-    s->equal += ts == s->previous;
+    if (s->previous != EG_NEVER) {
+        f->stamps_backwards++;
+        s->last = s->previous > s->last ? s->previous : s->last;
+    }
     s->first = ts < s->first ? ts : s->first;
-    s->last = ts > s->last ? ts : s->last;
+}
+
+static inline __attribute__((always_inline))
+void eg_stamps_add(struct eg_savefile *f, struct eg_stamps *s, int64_t ts)
+{
+    if (__builtin_expect(ts < s->previous, 0))
+        eg_stamps_back(f, s, ts);
+    s->equal += ts == s->previous;
     s->previous = ts;
 }
 
 /* The points behind source and destination MAC; their direction bit is for live capture only. */
 static inline void eg_attach(const struct eg_points *points, const uint8_t *frame,
-                             uint32_t captured, uint32_t link_type, struct eg_record *r)
+                             uint32_t captured, struct eg_record *r)
 {
     uint16_t from = EG_NOBODY, to = EG_NOBODY;
 
-    if (points && link_type == EG_LINK_ETHERNET && captured >= EG_ETHERNET_HEADER) {
+    if (points && captured >= EG_ETHERNET_HEADER) {
         from = eg_points_get(points, eg_mac_from(frame));
         to = eg_points_get(points, eg_mac_to(frame));
         from = from == EG_NOBODY ? from : from & ~EG_POINT_REVERSED;
@@ -91,9 +98,11 @@ static inline __attribute__((always_inline))
 void eg_read_frame(struct eg_reading *g, const uint8_t *frame, uint32_t captured, uint32_t wire,
                    uint32_t link_type, int64_t ts, struct eg_record *r)
 {
+    int is_ethernet = link_type == EG_LINK_ETHERNET;
+
     r->ts = ts;
-    eg_attach(g->points, frame, captured, link_type, r);
-    if (__builtin_expect(link_type == EG_LINK_ETHERNET && eg_is_plain(frame, captured), 1)) {
+    eg_attach(is_ethernet ? g->points : NULL, frame, captured, r);
+    if (__builtin_expect(is_ethernet && eg_is_plain(frame, captured), 1)) {
         eg_decode_plain(frame, r, &g->tally);
         return;
     }
