@@ -9,6 +9,8 @@ MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
+SLOT = 100 * MILLISECOND  # the smallest time cell of counting; aligned to the Unix epoch
+GRID = 5 * MILLISECOND  # crossings are looked at on this grid of packet time
 
 
 def now() -> int:

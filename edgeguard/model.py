@@ -99,6 +99,36 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """What one target got in the window; counts are exact lower bounds."""
+
+    address: Address
+    protocol: int
+    port: int | None  # the destination port that leads
+    packets: int
+    port_packets: int  # of them to that port
+    back: int  # packets that came back
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One subject's counts in the window (the last second) that ends at `at`. [packets] unless said."""
+
+    point: int
+    subject: Subject
+    at: int
+    packets: dict[str, int]  # by rule: 'syn', 'udp'
+    bytes: dict[str, int]  # IP bytes of those packets
+    foreign: dict[str, int] | None  # of those, with a source that is not the VM's; None: addresses unknown
+    crossed: dict[str, int]  # timestamp of the packet that reached the armed level; 0: none
+    flows: tuple[Flow, ...]  # largest first
+    missing: int  # packets that may be missing from any one flow (Misra-Gries)
+    syn_acks: int  # came back
+    resets: int
+    udp_back: int
+
+
+@dataclass(frozen=True, slots=True)
 class CameBack:
     """What the same targets sent back in the same window; None: not visible."""
 

@@ -8,6 +8,8 @@ What runs for every packet is inlined (`_HOT`); the rest stays a call.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba as nb
 import numpy as np
 from numba import njit, types
@@ -21,8 +23,8 @@ _INDEX = nb.typeof(s.index(8))
 _LINES = nb.typeof(s.lines(1))
 _STATE = nb.typeof(s.state())
 
-_COLD = {"cache": True, "nogil": True, "error_model": "numpy"}
-_HOT = {**_COLD, "forceinline": True}
+_COLD: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
+_HOT: Any = {**_COLD, "forceinline": True}
 _LOW = np.uint64(0xFFFF_FFFF)
 _32 = np.uint64(32)
 _8 = np.uint64(8)
@@ -34,13 +36,13 @@ _CELL = s.RING - 1
 
 
 @njit(**_HOT)
-def _hash(hi, lo):  # type: ignore[no-untyped-def]
+def _hash(hi, lo):
     h = (lo ^ (hi * _MIX)) * _GOLDEN
     return h ^ (h >> _32)
 
 
 @njit(**_COLD)
-def _clear_row(row):  # type: ignore[no-untyped-def]
+def _clear_row(row):
     """Nothing of the window is left: a gap longer than the ring."""
     for k in range(s.RING):
         for m in range(s.METRICS):
@@ -51,7 +53,7 @@ def _clear_row(row):  # type: ignore[no-untyped-def]
 
 
 @njit(**_COLD)
-def _turn_row(row, slot):  # type: ignore[no-untyped-def]
+def _turn_row(row, slot):
     """Move a row's rings to `slot`: subtract what leaves the window, clear what is entered."""
     old = row.slot
     row.slot = slot
@@ -74,7 +76,7 @@ def _turn_row(row, slot):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _find_place(row, hi, lo, what, h):  # type: ignore[no-untyped-def]
+def _find_place(row, hi, lo, what, h):
     """The place of a target, or -1. The hint makes a flood's own target one comparison."""
     p = np.int64(row.hint[h])
     if p < row.places and row.key[p, 1] == lo and row.key[p, 0] == hi and row.key[p, 2] == what:
@@ -87,7 +89,7 @@ def _find_place(row, hi, lo, what, h):  # type: ignore[no-untyped-def]
 
 
 @njit(**_COLD)
-def _misra_gries(row, packets):  # type: ignore[no-untyped-def]
+def _misra_gries(row, packets):
     """No place is free: take from every credit. The place that is free now, or -1; and the loss.
 
     Misra and Gries (1982), weighted. The sum of losses bounds what any target's count may lack.
@@ -108,7 +110,7 @@ def _misra_gries(row, packets):  # type: ignore[no-untyped-def]
 
 
 @njit(**_COLD)
-def _take_place(row, hi, lo, what, h, packets):  # type: ignore[no-untyped-def]
+def _take_place(row, hi, lo, what, h, packets):
     """A place for a new target, or -1 when every other one has a better right to stay."""
     if row.places < s.PLACES:
         p = row.places
@@ -134,7 +136,7 @@ def _take_place(row, hi, lo, what, h, packets):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _lead_port(row, p, port, packets, cell):  # type: ignore[no-untyped-def]
+def _lead_port(row, p, port, packets, cell):
     """Boyer-Moore majority: keep the port that leads, counted exactly since it took the lead."""
     if row.port[p] == port:
         row.port_credit[p] += packets
@@ -152,7 +154,7 @@ def _lead_port(row, p, port, packets, cell):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _target(row, rec, packets, cell):  # type: ignore[no-untyped-def]
+def _target(row, rec, packets, cell):
     """Count a packet of a rule at its (target, protocol)."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
     h = np.int64(_hash(rec.dst_hi, rec.dst_lo ^ what) & _BYTE)
@@ -169,7 +171,7 @@ def _target(row, rec, packets, cell):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _foreign(row, rec):  # type: ignore[no-untyped-def]
+def _foreign(row, rec):
     """True when the VM's addresses are known and the source is none of them."""
     for k in range(row.prefixes):
         if (
@@ -182,7 +184,7 @@ def _foreign(row, rec):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _rule(rec):  # type: ignore[no-untyped-def]
+def _rule(rec):
     """The rule a packet counts for: 0 SYN, 1 UDP (later fragments by their protocol), or -1."""
     if rec.kind == SYN:
         return 0
@@ -192,7 +194,7 @@ def _rule(rec):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _count_class(row, way, rec):  # type: ignore[no-untyped-def]
+def _count_class(row, way, rec):
     row.frames[way] += 1
     if rec.kind < 8:
         row.cum[way, rec.kind, 0] += np.int64(rec.packets)
@@ -200,13 +202,13 @@ def _count_class(row, way, rec):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _add(row, cell, metric, n):  # type: ignore[no-untyped-def]
+def _add(row, cell, metric, n):
     row.window[metric] += n
     row.ring[cell, metric] += n
 
 
 @njit(**_HOT)
-def _out(row, st, rec):  # type: ignore[no-untyped-def]
+def _out(row, st, rec):
     """A frame left the VM of this row."""
     _count_class(row, 0, rec)
     rule = _rule(rec)
@@ -232,7 +234,7 @@ def _out(row, st, rec):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _back(row, rec, packets, cell):  # type: ignore[no-untyped-def]
+def _back(row, rec, packets, cell):
     """An answer: count it at the target that sent it."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
     h = np.int64(_hash(rec.src_hi, rec.src_lo ^ what) & _BYTE)
@@ -243,7 +245,7 @@ def _back(row, rec, packets, cell):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _answer(rec):  # type: ignore[no-untyped-def]
+def _answer(rec):
     """The metric an answer into the VM counts for, or -1."""
     if rec.protocol == PROTOCOL_UDP and rec.family != 0:
         return s.UDP_IN
@@ -255,7 +257,7 @@ def _answer(rec):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _into(row, st, rec):  # type: ignore[no-untyped-def]
+def _into(row, st, rec):
     """A frame reached the VM of this row."""
     _count_class(row, 1, rec)
     metric = _answer(rec)
@@ -271,17 +273,17 @@ def _into(row, st, rec):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _same(line, family, hi, lo):  # type: ignore[no-untyped-def]
+def _same(line, family, hi, lo):
     return line.lo == lo and line.hi == hi and line.family == family
 
 
 @njit(**_HOT)
-def _packed_max(a, b):  # type: ignore[no-untyped-def]
+def _packed_max(a, b):
     return max(a & _LOW, b & _LOW) | max(a >> _32, b >> _32) << _32
 
 
 @njit(**_COLD)
-def _close_slot(line):  # type: ignore[no-untyped-def]
+def _close_slot(line):
     """Put the running slot into the ring and remember the peaks it made."""
     line.ring[line.slot & _CELL] = line.current
     line.current = 0
@@ -290,7 +292,7 @@ def _close_slot(line):  # type: ignore[no-untyped-def]
 
 
 @njit(**_COLD)
-def _empty_line(line):  # type: ignore[no-untyped-def]
+def _empty_line(line):
     line.syn += line.eleven & _LOW
     line.udp += line.eleven >> _32
     line.window = 0
@@ -300,7 +302,7 @@ def _empty_line(line):  # type: ignore[no-untyped-def]
 
 
 @njit(**_COLD)
-def _turn_line(line, slot):  # type: ignore[no-untyped-def]
+def _turn_line(line, slot):
     """Move a source's ring to `slot`."""
     _close_slot(line)
     old = line.slot
@@ -318,7 +320,7 @@ def _turn_line(line, slot):  # type: ignore[no-untyped-def]
 
 
 @njit(**_COLD)
-def _new_line(index, lines, st, at, rec):  # type: ignore[no-untyped-def]
+def _new_line(index, lines, st, at, rec):
     """Line + 1 for a source seen for the first time, or 0 when the table is full."""
     n = st.sources
     if n == lines.size:
@@ -333,7 +335,7 @@ def _new_line(index, lines, st, at, rec):  # type: ignore[no-untyped-def]
 
 
 @njit(**_COLD)
-def _promote(rows, st, line):  # type: ignore[no-untyped-def]
+def _promote(rows, st, line):
     """Give a source that is worth judging a row, and the row the source's history."""
     r = s.POINTS + st.judged
     if r >= rows.size:
@@ -353,7 +355,7 @@ def _promote(rows, st, line):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _count_source(line, st, rec, rule):  # type: ignore[no-untyped-def]
+def _count_source(line, st, rec, rule):
     """Count a packet at its source's line; True when the source became worth judging."""
     if line.slot != st.slot:
         _turn_line(line, st.slot)
@@ -369,7 +371,7 @@ def _count_source(line, st, rec, rule):  # type: ignore[no-untyped-def]
 
 
 @njit(**_HOT)
-def _tick(st, ts):  # type: ignore[no-untyped-def]
+def _tick(st, ts):
     """Move packet time to `ts`: the slot and the grid cell it lies in."""
     st.slot = ts // s.SLOT
     st.slot_end = (st.slot + 1) * s.SLOT
@@ -377,7 +379,7 @@ def _tick(st, ts):  # type: ignore[no-untyped-def]
 
 
 @njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, _INDEX, _LINES, _STATE), **_COLD)
-def count(records, start, by_source, rows, index, lines, states):  # type: ignore[no-untyped-def]  # noqa: PLR0912
+def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR0912
     """Count records[start:] and return the index where somebody should look.
 
     Stops before the first packet of a new 5 ms grid cell when a limit was crossed in the cell that
@@ -435,14 +437,14 @@ def count(records, start, by_source, rows, index, lines, states):  # type: ignor
 
 
 @njit(types.void(_ROWS, types.int64, types.int64), **_COLD)
-def turn_row(rows, r, slot):  # type: ignore[no-untyped-def]
+def turn_row(rows, r, slot):
     """Bring one row to `slot`, so that its window is the one that ends there."""
     if slot > rows[r].slot:
         _turn_row(rows[r], slot)
 
 
 @njit(types.void(_LINES, _STATE), **_COLD)
-def close_sources(lines, states):  # type: ignore[no-untyped-def]
+def close_sources(lines, states):
     """Fold running slots into peaks and totals; at the end of a savefile."""
     for n in range(states[0].sources):
         _close_slot(lines[n])
@@ -450,7 +452,7 @@ def close_sources(lines, states):  # type: ignore[no-untyped-def]
 
 
 @njit(types.void(_STATE, types.int64), **_COLD)
-def tick(states, ts):  # type: ignore[no-untyped-def]
+def tick(states, ts):
     """Move packet time on: past a look that was taken, or through an idle live capture."""
     states[0].crossed = 0
     if ts >= states[0].grid_end:

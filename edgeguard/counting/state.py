@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeguard.clock import MILLISECOND
+from edgeguard.clock import GRID, SLOT
 
-SLOT = 100 * MILLISECOND
-GRID = 5 * MILLISECOND
 RING = 16
 WINDOW = 10  # slots in one second
+
+__all__ = ["GRID", "SLOT"]  # the cells of time, as the kernels use them
 
 POINTS = 1024
 JUDGED_SOURCES = 1024

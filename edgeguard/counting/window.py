@@ -1,0 +1,216 @@
+"""Counting: batches of records in, readings of the judged subjects out.
+
+Wraps the arrays of `state` and the kernels. Packet time is the only clock: nothing here knows
+whether the packets come from a ring or from a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from edgeguard.counting import kernels, state
+from edgeguard.model import Flow, Network, Reading, Subject
+from edgeguard.record import Records, address, halves
+
+RULES = ("syn", "udp")
+
+
+def _sized(network: Network) -> tuple[int, int, int, int, int]:
+    """(hi, lo, mask hi, mask lo, family) of a prefix as records hold addresses."""
+    hi, lo = halves(network.network_address)
+    mask_hi, mask_lo = halves(network.netmask)
+    return hi, lo, mask_hi, mask_lo, network.version
+
+
+class Counting:
+    """Exact counters and sliding windows. `sources` lines; `by_source`: count sources at all;
+    `judge_sources`: give busy sources a row of their own (a savefile without an inventory)."""
+
+    def __init__(self, sources: int, *, by_source: bool = True, judge_sources: bool = False) -> None:
+        self.by_source = by_source
+        self.judge_sources = judge_sources
+        self.forgotten = 0
+        self._rows = state.rows()
+        self._index = state.index(sources)
+        self._lines = state.lines(sources)
+        self._state = state.state()
+        self._subjects: dict[int, Subject] = {}
+        self._levels = np.full((2, 2), state.NEVER, np.int64)
+
+    # ---- what is counted for whom ------------------------------------------------------------
+
+    def limits(self, loud: tuple[int, int], hard: tuple[int, int]) -> None:
+        """From which window [packets] of (SYN, UDP) a subject is looked at every slot, and at once."""
+        self._levels[0] = loud
+        self._levels[1] = hard
+        self._rows["loud"] = loud
+        self._rows["arm"] = hard
+        if self.judge_sources:
+            self._state["promote"] = np.maximum(1, np.array(loud) // 10)
+
+    def assign(self, point: int, subject: Subject, addresses: Iterable[Network]) -> None:
+        """Give an attachment point's row to a subject, empty. No addresses: nothing is called foreign."""
+        row = self._rows[point : point + 1]
+        self._state["hot"] -= row["hot"][0]
+        row[:] = np.zeros(1, state.ROW)
+        row["loud"], row["arm"] = self._levels
+        row["slot"] = self._state["slot"]
+        self._subjects[point] = subject
+        self.own(point, addresses)
+
+    def own(self, point: int, addresses: Iterable[Network]) -> None:
+        """The addresses that a point's VM may send from; beyond the 16th they are not looked at."""
+        row = self._rows[point]
+        sized = [_sized(network) for network in addresses]
+        fits = sized if len(sized) <= state.PREFIXES else []  # better unknown than wrongly foreign
+        for k, prefix in enumerate(fits):
+            row["prefix"][k] = prefix
+        self._rows["prefixes"][point] = len(fits)
+
+    def subject(self, point: int) -> Subject:
+        """Whom a row belongs to; a judged source is looked up by its address."""
+        if point not in self._subjects:
+            n = int(np.flatnonzero(self._lines["row"][: self.sources] == point + 1)[0])
+            self._subjects[point] = Subject(vm=None, tap=None, source=str(self._address(n)))
+        return self._subjects[point]
+
+    # ---- packets -----------------------------------------------------------------------------
+
+    def add(self, records: Records, start: int) -> int:
+        """Count records[start:]; the index before which the caller should look, or their number."""
+        stop: int = kernels.count(records, start, self.by_source, self._rows, self._index, self._lines, self._state)
+        return stop
+
+    def tick(self, at: int) -> None:
+        """Packet time goes on to `at`; a crossing that was looked at is forgotten."""
+        kernels.tick(self._state, at)
+        if not self.judge_sources and self.sources == self._lines.size:
+            self._forget_sources()
+
+    def _forget_sources(self) -> None:
+        """The live table is full: start it anew rather than let it fill for good; say how many."""
+        self.forgotten += self.sources
+        self._index[:] = 0
+        self._lines[:] = np.zeros(1, state.LINE)
+        self._state["sources"] = 0
+
+    # ---- looking -----------------------------------------------------------------------------
+
+    @property
+    def slot_end(self) -> int:
+        return int(self._state["slot_end"][0])
+
+    @property
+    def grid_end(self) -> int:
+        return int(self._state["grid_end"][0])
+
+    @property
+    def crossed(self) -> bool:
+        return bool(self._state["crossed"][0])
+
+    @property
+    def late(self) -> int:
+        """Packets whose timestamp was before that of the packet they followed."""
+        return int(self._state["late"][0])
+
+    @property
+    def sources(self) -> int:
+        return int(self._state["sources"][0])
+
+    @property
+    def overflow(self) -> dict[str, int]:
+        """Packets of sources that found no line, by rule."""
+        return dict(zip(RULES, map(int, self._state["overflow"][0]), strict=True))
+
+    @property
+    def unjudged(self) -> int:
+        """Sources busy enough to be judged that found no row."""
+        return int(self._state["refused"][0])
+
+    def hot(self) -> list[int]:
+        """The rows that want judging at every slot."""
+        if not self._state["hot"][0]:
+            return []
+        return [int(r) for r in np.flatnonzero(self._rows["hot"])]
+
+    def cool(self, point: int) -> None:
+        """A row is quiet again: no look until it is loud once more."""
+        self._state["hot"] -= self._rows["hot"][point]
+        self._rows["hot"][point] = 0
+
+    def rearm(self, point: int, rule: str, level: int) -> None:
+        """Report the next crossing of a row at `level` packets in the window."""
+        k = RULES.index(rule)
+        self._rows["arm"][point, k] = level
+        self._rows["crossed"][point, k] = 0
+
+    def frames(self, point: int) -> tuple[int, int]:
+        """Every frame out of and into a point so far, as its kernel counter counts them."""
+        out, into = self._rows["frames"][point]
+        return int(out), int(into)
+
+    def reading(self, point: int, at: int) -> Reading:
+        """The window of a row that ends at `at`."""
+        kernels.turn_row(self._rows, point, (at - 1) // state.SLOT)
+        row = self._rows[point]
+        window = [int(n) for n in row["window"]]
+        known = int(row["prefixes"]) > 0
+        return Reading(
+            point=point,
+            subject=self.subject(point),
+            at=at,
+            packets=dict(zip(RULES, window[state.SYN : state.UDP + 1], strict=True)),
+            bytes=dict(zip(RULES, window[state.SYN_BYTES : state.UDP_BYTES + 1], strict=True)),
+            foreign=dict(zip(RULES, window[state.SYN_FOREIGN : state.UDP_FOREIGN + 1], strict=True)) if known else None,
+            crossed=dict(zip(RULES, map(int, row["crossed"]), strict=True)),
+            flows=_flows(row),
+            missing=window[state.MISSED],
+            syn_acks=window[state.SYNACK_IN],
+            resets=window[state.RST_IN],
+            udp_back=window[state.UDP_IN],
+        )
+
+    # ---- the summary of a savefile -----------------------------------------------------------
+
+    def close(self) -> None:
+        """No packet comes any more: fold what runs into peaks and totals."""
+        kernels.close_sources(self._lines, self._state)
+
+    def source_columns(self) -> dict[str, Any]:
+        """Every source with its totals and largest windows, after `close`: numpy columns by name."""
+        lines = self._lines[: self.sources]
+        columns = {name: lines[name] for name in ("family", "hi", "lo", "syn", "udp", "udp_bytes")}
+        for name, packed in (("peak", lines["peak"]), ("at_most", lines["peak_eleven"])):
+            columns[f"syn_{name}"] = packed & np.uint64(0xFFFF_FFFF)
+            columns[f"udp_{name}"] = packed >> np.uint64(32)
+        return columns
+
+    def _address(self, n: int) -> Any:
+        line = self._lines[n]
+        return address(int(line["family"]), int(line["hi"]), int(line["lo"]))
+
+
+def _flows(row: Any) -> tuple[Flow, ...]:
+    """The places of a row that got anything in the window, largest first."""
+    used = int(row["places"])
+    seen = row["seen"][:used]
+    order = [int(p) for p in np.argsort(-seen[:, state.OUT], kind="stable") if seen[p, state.OUT] > 0]
+    return tuple(_flow(row, p) for p in order)
+
+
+def _flow(row: Any, p: int) -> Flow:
+    hi, lo, what = (int(word) for word in row["key"][p])
+    packets, back, port_packets = (int(n) for n in row["seen"][p])
+    protocol = what & 0xFF
+    port = int(row["port"][p])
+    return Flow(
+        address=address(what >> 8, hi, lo),
+        protocol=protocol,
+        port=port if port >= 0 and port_packets > 0 else None,
+        packets=packets,
+        port_packets=port_packets,
+        back=back,
+    )

@@ -1,0 +1,119 @@
+"""Deciding: a verdict with its circumstances in, one decision out. Nothing is read or written here.
+
+The ladder for a subject of unknown standing: warn -> WARN; act and hard -> narrow; full when the
+flood moves (three targets null-routed within `clocks.moves` of one case). Every null route has an end.
+"""
+
+from __future__ import annotations
+
+from edgeguard.config import Config
+from edgeguard.decision import safeties
+from edgeguard.decision.question import Question
+from edgeguard.model import Act, Band, Decision, SafetyAnswer, Scope, Subject, Tap, Target, identity
+
+MOVED = 3  # targets
+AUTOMATION = "automation"
+
+
+def decide(question: Question) -> Decision:
+    """What shall happen about a verdict, and why."""
+    verdict = question.verdict
+    answers = safeties.ask(question)
+    refused = safeties.refusals(answers)
+    if verdict.band is Band.WARN:
+        return _decision(question, Scope.WARN, verdict.targets, answers, "over warn: told, nothing is null-routed")
+    if refused:
+        reason = f"{verdict.band} band, but {refused[0].name} refuses: {refused[0].reason}"
+        return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
+    if question.full:
+        return _decision(question, Scope.OBSERVE, verdict.targets, answers, "the whole VM is null-routed already")
+    targets = tuple(t for t in verdict.targets if not safeties.is_protected(t, question.config))
+    if _moves(question, targets):
+        minutes = question.config.clocks.moves // 60_000_000_000
+        reason = f"the flood moves: {MOVED} targets within {minutes} minutes; all traffic of this VM is null-routed"
+        return _decision(question, Scope.FULL, targets, answers, reason)
+    return _decision(question, Scope.NARROW, targets, answers, f"{verdict.band} band: its targets are null-routed")
+
+
+def _moves(question: Question, targets: tuple[Target, ...]) -> bool:
+    """The third target of a case that was null-routed before: narrow cannot keep up."""
+    before = {str(target.address) for target in question.null_routed}
+    return bool(before) and len(before | {str(target.address) for target in targets}) >= MOVED
+
+
+def _decision(
+    question: Question, scope: Scope, targets: tuple[Target, ...], answers: tuple[SafetyAnswer, ...], reason: str
+) -> Decision:
+    verdict = question.verdict
+    acts = scope in (Scope.NARROW, Scope.FULL)
+    return Decision(
+        id=identity("d", verdict.id, scope),
+        case=question.case,
+        verdict=verdict.id,
+        at=verdict.at,
+        act=Act.NULL_ROUTE if acts else Act.NONE,
+        scope=scope,
+        subject=verdict.subject,
+        tap=question.tap,
+        targets=targets,
+        until=verdict.at + question.config.clocks.lifetime if acts else None,
+        enforced=acts and not question.replayed,
+        safeties=answers,
+        reason=reason,
+    )
+
+
+def release(standing: Decision, at: int, reason: str, by: str = AUTOMATION) -> Decision:
+    """The end of a null route: a decision like any other."""
+    return Decision(
+        id=identity("d", standing.id, "release", at),
+        case=standing.case,
+        verdict=standing.verdict,
+        at=at,
+        act=Act.RELEASE,
+        scope=standing.scope,
+        subject=standing.subject,
+        tap=standing.tap,
+        targets=standing.targets,
+        until=None,
+        enforced=standing.enforced,
+        safeties=(),
+        reason=reason,
+        by=by,
+        releases=(standing.id,),
+    )
+
+
+def by_person(
+    case: str,
+    subject: Subject,
+    tap: Tap,
+    scope: Scope,
+    targets: tuple[Target, ...],
+    at: int,
+    until: int,
+    *,
+    why: str,
+    by: str,
+    config: Config,
+) -> Decision:
+    """A person's null route: the same value, the same ledger; only protected targets are refused to it."""
+    held = [str(target.address) for target in targets if safeties.is_protected(target, config)]
+    answer = safeties.REFUSE if held else safeties.PASS
+    told = f"protected: {', '.join(held)}" if held else "no target is protected"
+    return Decision(
+        id=identity("d", case, by, scope, at, *(target.key() for target in targets)),
+        case=case,
+        verdict=None,
+        at=at,
+        act=Act.NONE if held else Act.NULL_ROUTE,
+        scope=Scope.OBSERVE if held else scope,
+        subject=subject,
+        tap=tap,
+        targets=targets,
+        until=None if held else until,
+        enforced=not held,
+        safeties=(SafetyAnswer("protected target", answer, told),),
+        reason=why,
+        by=by,
+    )

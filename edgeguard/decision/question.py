@@ -1,0 +1,51 @@
+"""What a decision is asked about: the verdict and everything the safeties may look at.
+
+Gathered by the engine before the decision, so that deciding reads nothing by itself and any
+decision can be replayed from this value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeguard.config import Config
+from edgeguard.model import Tap, Target, Verdict, Vm
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCount:
+    """Frames out of the tap over the same span: ours, and the kernel's own counter."""
+
+    ours: int
+    kernel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How far the window can be trusted: shares and ages over its last second."""
+
+    lost: int
+    received: int
+    lag_ns: int
+    stepped: bool
+
+    @property
+    def loss(self) -> float:
+        offered = self.received + self.lost
+        return self.lost / offered if offered else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A verdict and its circumstances."""
+
+    verdict: Verdict
+    case: str
+    config: Config
+    vm: Vm | None
+    tap: Tap | None
+    window: Window | None  # None: a savefile, which loses nothing while it is read
+    kernel: KernelCount | None
+    replayed: bool  # in a file's time: nothing is enforced, and no kernel can be asked
+    null_routed: tuple[Target, ...]  # of this case and tap, standing or not, within clocks.moves
+    full: bool  # this tap is null-routed as a whole already

@@ -1,0 +1,133 @@
+"""The safeties: checks that can only stop or soften. Each says pass, refuse or unknown, and why.
+
+Order matters for reading only: all are asked and all answers are stored with the decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgeguard import units
+from edgeguard.config import Config
+from edgeguard.decision.question import Question
+from edgeguard.model import Band, SafetyAnswer, Tap, TapKind, Target, Vm
+
+PASS, REFUSE, UNKNOWN = "pass", "refuse", "unknown"
+CONFIRMED = 0.8  # the kernel must have seen this share of our frames
+
+
+def enforce(question: Question) -> SafetyAnswer:
+    verdict = question.verdict
+    wanted = (f"{verdict.rule}.{verdict.band}", f"all.{verdict.band}")
+    for name in wanted:
+        if name in question.config.enforce:
+            return SafetyAnswer("enforce", PASS, f"the configuration enforces {name}")
+    return SafetyAnswer("enforce", REFUSE, f"the configuration does not enforce {wanted[0]}; observed only")
+
+
+def protected_subject(question: Question) -> SafetyAnswer:
+    name = _protected(question.config, question.vm, question.tap)
+    if name:
+        return SafetyAnswer("protected subject", REFUSE, f"{name} is protected; automation never touches it")
+    return SafetyAnswer("protected subject", PASS, "the subject is not protected")
+
+
+def _protected(config: Config, vm: Vm | None, tap: Tap | None) -> str | None:
+    names = {*((vm.id, vm.name) if vm else ()), *((tap.name,) if tap else ())}
+    return next((name for name in config.protected.subjects if name in names), None)
+
+
+def is_protected(target: Target, config: Config) -> bool:
+    """A target that no null route may name."""
+    return any(
+        target.address in prefix for prefix in config.protected.targets if prefix.version == target.address.version
+    )
+
+
+def protected_target(question: Question) -> SafetyAnswer:
+    targets = question.verdict.targets
+    held = [str(target.address) for target in targets if is_protected(target, question.config)]
+    if held and len(held) == len(targets):
+        return SafetyAnswer("protected target", REFUSE, f"every target is protected: {', '.join(held)}")
+    if held:
+        return SafetyAnswer("protected target", PASS, f"left out, because protected: {', '.join(held)}")
+    return SafetyAnswer("protected target", PASS, "no target is protected")
+
+
+def capture_health(question: Question) -> SafetyAnswer:
+    window, name = question.window, "capture health"
+    if window is None:
+        return SafetyAnswer(name, PASS, "a savefile is read without loss")
+    if window.stepped:
+        return SafetyAnswer(name, REFUSE, "the clock of this host jumped within the window")
+    if window.lag_ns > question.config.capture.lag:
+        return SafetyAnswer(name, REFUSE, f"the window is {units.duration_text(window.lag_ns)} old")
+    if window.loss <= question.config.capture.loss:
+        return SafetyAnswer(name, PASS, f"lost {window.lost} of {window.received + window.lost} frames in a second")
+    lossy = f"lost {units.percent(window.loss)} of the frames in a second, so the true rate is higher"
+    if question.verdict.band is Band.HARD:
+        return SafetyAnswer(name, PASS, f"{lossy}; hard goes on where the kernel's counter confirms")
+    return SafetyAnswer(name, REFUSE, f"{lossy}, but what came back is unknown")
+
+
+def independent_count(question: Question) -> SafetyAnswer:
+    count, name = question.kernel, "independent count"
+    if question.replayed:
+        return SafetyAnswer(name, UNKNOWN, "a savefile has no kernel counter beside it")
+    if count is None:
+        return SafetyAnswer(name, REFUSE, "the tap's kernel counter could not be read")
+    told = f"the tap's kernel counter shows {units.count(count.kernel)} frames, we counted {units.count(count.ours)}"
+    if count.kernel >= CONFIRMED * count.ours:
+        return SafetyAnswer(name, PASS, told)
+    return SafetyAnswer(name, REFUSE, f"{told}: less than {units.percent(CONFIRMED)}")
+
+
+def attribution(question: Question) -> SafetyAnswer:
+    subject, vm = question.verdict.subject, question.vm
+    if vm is None:
+        who = f"tap {subject.tap}" if subject.tap else f"source {subject.source}"
+        return SafetyAnswer("attribution", REFUSE, f"no inventory entry for {who}: whose traffic it is, is not known")
+    if vm.customer is None:
+        if question.verdict.band is Band.HARD:
+            return SafetyAnswer("attribution", PASS, f"VM {vm.id} is known, its customer not yet; the desk is told")
+        return SafetyAnswer("attribution", REFUSE, f"VM {vm.id} is known, its customer is not")
+    return SafetyAnswer("attribution", PASS, f"VM {vm.id} of customer {vm.customer}, by its attachment point")
+
+
+def enforceable(question: Question) -> SafetyAnswer:
+    tap = question.tap
+    if question.replayed:
+        return SafetyAnswer("enforceable", UNKNOWN, "a savefile has no tap to enforce at")
+    if tap is None:
+        return SafetyAnswer("enforceable", REFUSE, "the tap of this VM is not on this host")
+    if tap.kind is TapKind.NONE:
+        return SafetyAnswer("enforceable", REFUSE, f"tap {tap.name} cannot be enforced: {tap.kind_detail}")
+    return SafetyAnswer("enforceable", PASS, f"tap {tap.name} is {tap.kind_detail or tap.kind}")
+
+
+def target_share(question: Question) -> SafetyAnswer:
+    share = units.percent(question.config.judging.target_share)
+    if question.verdict.targets:
+        return SafetyAnswer("target share", PASS, f"each target got at least {share} of the window, exactly counted")
+    return SafetyAnswer("target share", REFUSE, f"no target got {share} of the window: nothing narrow to null-route")
+
+
+ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
+    enforce,
+    protected_subject,
+    protected_target,
+    capture_health,
+    independent_count,
+    attribution,
+    enforceable,
+    target_share,
+)
+
+
+def ask(question: Question) -> tuple[SafetyAnswer, ...]:
+    """Every safety's answer, in order."""
+    return tuple(safety(question) for safety in ALL)
+
+
+def refusals(answers: tuple[SafetyAnswer, ...]) -> tuple[SafetyAnswer, ...]:
+    return tuple(answer for answer in answers if answer.answer == REFUSE)

@@ -1,0 +1,89 @@
+"""An episode: one rule's view of one subject from its first loud window until it is quiet.
+
+Frozen; every look returns the next one. It remembers what a window forgets: since when, the peak,
+the whole seconds over a limit, and which targets were already reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edgeguard.clock import SECOND
+from edgeguard.config import Judging, Limits
+from edgeguard.model import Band, Target
+
+RANK = {None: 0, Band.WARN: 1, Band.ACT: 2, Band.HARD: 3}
+
+TargetKey = tuple[str, int, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """`over` holds, for warn and act, the whole seconds (Unix) that were over the limit."""
+
+    since: int
+    last_loud: int
+    peak: int = 0
+    looks: int = 0  # windows seen, one a slot
+    sum: int = 0  # of their packets
+    over_warn: tuple[int, ...] = ()
+    over_act: tuple[int, ...] = ()
+    band: Band | None = None  # the highest reported
+    reported: frozenset[TargetKey] = frozenset()
+
+    def after(self, measured: int, at: int, limits: Limits, judging: Judging) -> Episode:
+        """The episode after a window of `measured` packets that ended at `at`."""
+        second, rest = divmod(at, SECOND)
+        warn, act = self.over_warn, self.over_act
+        if rest == 0:  # the window was a whole second of Unix time
+            first = second - judging.sustain_of
+            warn = _with(warn, second - 1, first, measured >= limits.warn)
+            act = _with(act, second - 1, first, measured >= limits.act)
+        return replace(
+            self,
+            last_loud=at if 2 * measured >= limits.warn else self.last_loud,
+            peak=max(self.peak, measured),
+            looks=self.looks + 1,
+            sum=self.sum + measured,
+            over_warn=warn,
+            over_act=act,
+        )
+
+    @property
+    def mean(self) -> float:
+        """Packets a second, over the windows seen."""
+        return self.sum / self.looks if self.looks else 0.0
+
+    def found(self, measured: int, limits: Limits, judging: Judging) -> Band | None:
+        """The band that holds now: hard at once, act and warn when sustained."""
+        if measured >= limits.hard:
+            return Band.HARD
+        if len(self.over_act) >= judging.sustain_seconds:
+            return Band.ACT
+        if len(self.over_warn) >= judging.sustain_seconds:
+            return Band.WARN
+        return None
+
+    def says_more(self, band: Band, targets: tuple[Target, ...]) -> bool:
+        """A verdict is due when the band rises, or at act and above when a target is new."""
+        if RANK[band] > RANK[self.band]:
+            return True
+        return RANK[band] >= RANK[Band.ACT] and any(not self._knows(target) for target in targets)
+
+    def _knows(self, target: Target) -> bool:
+        address, protocol, port = target.key()
+        return (address, protocol, port) in self.reported or (address, protocol, None) in self.reported
+
+    def told(self, band: Band, targets: tuple[Target, ...]) -> Episode:
+        """The episode once a verdict was given."""
+        higher = band if RANK[band] > RANK[self.band] else self.band
+        return replace(self, band=higher, reported=self.reported | {target.key() for target in targets})
+
+    def forget(self) -> Episode:
+        """Nothing is null-routed any more: what goes on is to be reported again."""
+        return replace(self, band=None, reported=frozenset())
+
+
+def _with(seconds: tuple[int, ...], second: int, first: int, over: bool) -> tuple[int, ...]:
+    kept = tuple(s for s in seconds if s >= first)
+    return (*kept, second) if over and second not in kept else kept

@@ -1,0 +1,119 @@
+"""The docket: which episodes run and which case each of them belongs to. One case per VM and episode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from edgeguard.cases.case import Case
+from edgeguard.clock import SECOND
+from edgeguard.detection.episode import Episode
+from edgeguard.model import Act, Decision, Scope, Subject, Tap, Verdict, Vm, identity
+
+STATES = {Scope.OBSERVE: "observed", Scope.WARN: "warned", Scope.NARROW: "narrow", Scope.FULL: "full"}
+_HEIGHT = ("observed", "warned", "narrow", "full")
+
+
+def _key(subject: Subject) -> str:
+    """One VM, whatever tap it uses; an unknown tap or a source stands for itself."""
+    return f"vm {subject.vm}" if subject.vm else f"tap {subject.tap}" if subject.tap else f"source {subject.source}"
+
+
+class Docket:
+    """Episodes by (point, rule) and open cases by VM."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._episodes: dict[tuple[int, str], Episode] = {}
+        self._cases: dict[str, Case] = {}
+        self._of_point: dict[int, str] = {}
+
+    # ---- episodes ----------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._episodes) or bool(self._cases)
+
+    def episode(self, point: int, rule: str) -> Episode | None:
+        return self._episodes.get((point, rule))
+
+    def keep(self, point: int, rule: str, episode: Episode | None) -> None:
+        """Remember how an episode stands now; None ends it."""
+        if episode is None:
+            self._episodes.pop((point, rule), None)
+        else:
+            self._episodes[point, rule] = episode
+
+    def forget(self, point: int, rule: str) -> None:
+        """What was reported of an episode is to be reported again if it goes on."""
+        episode = self._episodes.get((point, rule))
+        if episode:
+            self._episodes[point, rule] = episode.forget()
+
+    def quiet(self, at: int, quiet: int) -> list[tuple[int, str]]:
+        """Episodes without a loud window for `quiet` nanoseconds."""
+        return [key for key, episode in self._episodes.items() if at - episode.last_loud >= quiet]
+
+    # ---- cases -------------------------------------------------------------------------------
+
+    def resume(self, case: Case) -> None:
+        """An open case from the database, after a restart."""
+        self._cases[_key(Subject(case.vm, case.tap, case.source))] = case
+
+    def case(self, verdict: Verdict, vm: Vm | None, tap: Tap | None) -> Case:
+        """The open case of a verdict's subject, or a new one."""
+        key = _key(verdict.subject)
+        self._of_point[verdict.point] = key
+        if key not in self._cases:
+            self._cases[key] = self.new(verdict.subject, verdict.since, vm, tap)
+        return self._cases[key]
+
+    def by_person(self, subject: Subject, at: int, vm: Vm, tap: Tap) -> Case:
+        """The open case of a VM that a person acts on, or a new one."""
+        return self._cases.setdefault(_key(subject), self.new(subject, at, vm, tap))
+
+    def new(self, subject: Subject, at: int, vm: Vm | None, tap: Tap | None) -> Case:
+        day = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y%m%d")
+        return Case(
+            id=identity(f"EG-{day}", self._host, _key(subject), at),
+            vm=subject.vm,
+            vm_name=vm.name if vm else None,
+            tap=subject.tap,
+            ifindex=tap.ifindex if tap else None,
+            mac=tap.mac if tap else None,
+            customer=vm.customer if vm else None,
+            opened=at,
+            state="observed",
+            source=subject.source,
+            addresses=vm.addresses if vm else (),
+        )
+
+    def decided(self, case: Case, decision: Decision) -> Case:
+        """The case with the state that a decision gives it: never lower than it stands."""
+        state = STATES[decision.scope]
+        if decision.act is Act.RELEASE or _HEIGHT.index(state) <= _HEIGHT.index(_known(case.state)):
+            return case
+        return self._put(replace(case, state=state))
+
+    def released(self, decision: Decision, still: bool) -> Case:
+        """The case after a release; `still`: others of its null routes stand."""
+        case = next(case for case in self._cases.values() if case.id == decision.case)
+        return case if still else self._put(replace(case, state="released"))
+
+    def settled(self, null_routed: set[str]) -> Iterator[Case]:
+        """Cases that nothing holds open any more; each is given once."""
+        held = {self._of_point.get(point) for point, _ in self._episodes}
+        for key, case in list(self._cases.items()):
+            if key not in held and case.id not in null_routed:
+                del self._cases[key]
+                yield case
+
+    def _put(self, case: Case) -> Case:
+        key = _key(Subject(case.vm, case.tap, case.source))
+        self._cases[key] = case
+        return case
+
+
+def _known(state: str) -> str:
+    return state if state in _HEIGHT else "observed"

@@ -1,0 +1,231 @@
+"""The engine: runs the stages over batches of records, in packet time, live and in replay alike.
+
+    feed(records) -> count -> look at crossings and slots -> judge -> decide -> tell the surroundings
+
+Everything outside packet time (taps, inventory, kernel counters, the database, the enforcing child)
+is behind `Surroundings`; so a replay runs the same lines as a live capture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from edgeguard.cases.case import Case
+from edgeguard.clock import SLOT
+from edgeguard.config import Config, Judging, Limits
+from edgeguard.counting.window import RULES, Counting
+from edgeguard.decision.decide import decide, release
+from edgeguard.decision.ledger import Entry, Ledger
+from edgeguard.decision.question import KernelCount, Question, Window
+from edgeguard.detection import syn, udp
+from edgeguard.detection.episode import Episode
+from edgeguard.docket import Docket
+from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Reading, Tap, TapKind, Verdict, Vm
+from edgeguard.record import Records
+
+Judge = Callable[[Reading, Limits, Judging, Episode | None], tuple[Episode | None, Verdict | None]]
+JUDGES: dict[str, Judge] = {syn.NAME: syn.judge, udp.NAME: udp.judge}
+
+
+class Surroundings(Protocol):
+    """What the engine asks of, and tells to, the world around packet time."""
+
+    replayed: bool
+
+    def vm(self, point: int) -> Vm | None:
+        """Who is behind an attachment point, by the inventory."""
+
+    def tap(self, point: int) -> Tap | None:
+        """The attachment point itself, where there is one."""
+
+    def window(self) -> Window | None:
+        """How far the last second can be trusted."""
+
+    def kernel_count(self, point: int) -> KernelCount | None:
+        """Frames out of the tap, ours and the kernel's, over the same span."""
+
+    def verdict(self, verdict: Verdict) -> None:
+        """A rule found something."""
+
+    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, order: Order | None) -> None:
+        """Record a decision and its notices on the disk; only then give the order."""
+
+    def closed(self, case: Case, at: int) -> None:
+        """An episode is over and nothing of its case is null-routed."""
+
+
+class Engine:
+    """One per process. `ledger` and `docket` are what it knows between two looks."""
+
+    def __init__(self, config: Config, counting: Counting, around: Surroundings) -> None:
+        self.config = config
+        self.counting = counting
+        self.around = around
+        self.ledger = Ledger()
+        self.docket = Docket(config.host.name)
+        self._limits = {"syn": config.limits.syn, "udp": config.limits.udp}
+        loud = tuple((self._limits[rule].warn + 1) // 2 for rule in RULES)
+        hard = tuple(self._limits[rule].hard for rule in RULES)
+        counting.limits((loud[0], loud[1]), (hard[0], hard[1]))
+
+    # ---- packets -----------------------------------------------------------------------------
+
+    def feed(self, records: Records) -> None:
+        """Count a batch, and look wherever packet time asks for it."""
+        start = 0
+        while (start := self.counting.add(records, start)) < len(records):
+            self.look(int(records["ts"][start]))
+
+    def look(self, until: int) -> None:
+        """Packet time has reached `until`: judge crossings, then every slot that ended, then go on."""
+        if self.counting.crossed and self.counting.grid_end <= until:
+            for point in self.counting.hot():
+                self._judge(point, min(self.counting.grid_end, self.counting.slot_end))
+        slot_end = self.counting.slot_end
+        while slot_end <= until and self._busy():
+            for point in self.counting.hot():
+                self._judge(point, slot_end)
+            self._clocks(slot_end)
+            slot_end += SLOT
+        self.counting.tick(until)
+
+    def _busy(self) -> bool:
+        return bool(self.counting.hot()) or bool(len(self.ledger)) or self.docket.busy
+
+    # ---- judging -----------------------------------------------------------------------------
+
+    def _judge(self, point: int, at: int) -> None:
+        reading = self.counting.reading(point, at)
+        loud = False
+        for rule, judge in JUDGES.items():
+            limits = self._limits[rule]
+            before = self.docket.episode(point, rule)
+            episode, verdict = judge(reading, limits, self.config.judging, before)
+            self.docket.keep(point, rule, episode)
+            if verdict is not None:
+                self.around.verdict(verdict)
+                self._decide(verdict)
+            loud |= 2 * reading.packets[rule] >= limits.warn
+            self._rearm(reading, rule, limits)
+        if not loud:
+            self.counting.cool(point)
+
+    def _rearm(self, reading: Reading, rule: str, limits: Limits) -> None:
+        """Report the next crossing where this rule could first find a hard flood.
+
+        Answered UDP does not count, so the level is raised by what was answered.
+        """
+        measured = self._measured(reading, rule)
+        if measured < limits.hard:
+            self.counting.rearm(reading.point, rule, limits.hard + reading.packets[rule] - measured)
+
+    def _measured(self, reading: Reading, rule: str) -> int:
+        if rule == udp.NAME:
+            return udp.measure(reading, self.config.judging.one_way_ratio).packets
+        return reading.packets[rule]
+
+    # ---- deciding ----------------------------------------------------------------------------
+
+    def _decide(self, verdict: Verdict) -> None:
+        vm, tap = self.around.vm(verdict.point), self.around.tap(verdict.point)
+        case = self.docket.case(verdict, vm, tap)
+        decision = decide(self._question(verdict, case, vm, tap))
+        order = self._order(decision, vm, tap)
+        case = self.docket.decided(case, decision)
+        if decision.act is Act.NULL_ROUTE:
+            self.ledger.add(Entry(decision, order or _paper_order(decision), verdict.rule, verdict.point))
+        self.around.decided(case, verdict, decision, order)
+
+    def _question(self, verdict: Verdict, case: Case, vm: Vm | None, tap: Tap | None) -> Question:
+        since = verdict.at - self.config.clocks.moves
+        return Question(
+            verdict=verdict,
+            case=case.id,
+            config=self.config,
+            vm=vm,
+            tap=tap,
+            window=self.around.window(),
+            kernel=self.around.kernel_count(verdict.point) if verdict.band is not Band.WARN else None,
+            replayed=self.around.replayed,
+            null_routed=self.ledger.targets(case.id, since),
+            full=self.ledger.is_full(verdict.point),
+        )
+
+    def _order(self, decision: Decision, vm: Vm | None, tap: Tap | None) -> Order | None:
+        if not decision.enforced or vm is None or tap is None or decision.until is None:
+            return None
+        return Order(
+            decision.id, decision.act, decision.scope, tap, vm.id, vm.addresses, decision.targets, decision.until
+        )
+
+    # ---- clocks ------------------------------------------------------------------------------
+
+    def _clocks(self, at: int) -> None:
+        for entry in self.ledger:
+            reason = self._end(entry, at)
+            if reason:
+                self.release(entry, at, reason)
+        for point, rule in self.docket.quiet(at, self.config.clocks.quiet):
+            self.docket.keep(point, rule, None)
+        for case in self.docket.settled({entry.decision.case for entry in self.ledger}):
+            self.around.closed(case, at)
+
+    def _end(self, entry: Entry, at: int) -> str | None:
+        """Why a null route ends now, or None."""
+        if entry.order.until <= at:
+            return "its lifetime is over"
+        if entry.rule is None or entry.point is None:
+            return None
+        episode = self.docket.episode(entry.point, entry.rule)
+        loud = max(entry.decision.at, episode.last_loud if episode else 0)
+        if at - loud >= self.config.clocks.quiet:
+            return "quiet: no second reached half of the warn limit since the attempts ended"
+        return None
+
+    def release(self, entry: Entry, at: int, reason: str, by: str = "automation") -> Decision:
+        """End a null route: a decision with its record and its order, as any other."""
+        decision = release(entry.decision, at, reason, by)
+        self.ledger.end(entry.decision.id)
+        if entry.point is not None and entry.rule is not None:
+            self.docket.forget(entry.point, entry.rule)
+        order = replace(entry.order, act=Act.RELEASE) if entry.decision.enforced else None
+        case = self.docket.released(decision, still=bool(self.ledger.of_case(decision.case)))
+        self.around.decided(case, None, decision, order)
+        return decision
+
+    # ---- outcomes ----------------------------------------------------------------------------
+
+    def outcome(self, outcome: Outcome) -> None:
+        """What the enforcing child reports; a link that is gone takes its null routes with it."""
+        self.ledger.note(outcome)
+        if outcome.happened in (Happened.LINK_GONE, Happened.RELEASED):
+            self.ledger.end(outcome.decision)
+        elif outcome.happened is Happened.FAILED:
+            entry = self.ledger.get(outcome.decision)
+            if entry and entry.acknowledged is None:
+                self.ledger.end(outcome.decision)
+
+    def gone(self, point: int) -> None:
+        """An attachment point disappeared: nothing of it is judged or remembered any more."""
+        self.counting.cool(point)
+        for rule in RULES:
+            self.docket.keep(point, rule, None)
+        for entry in self.ledger.of_point(point):
+            self.ledger.end(entry.decision.id)
+
+
+def _paper_order(decision: Decision) -> Order:
+    """What would be ordered: a replay's ledger holds it in the place of a real one."""
+    tap = decision.tap or Tap(0, decision.subject.tap or "", "", TapKind.NONE)
+    return Order(
+        decision.id,
+        decision.act,
+        decision.scope,
+        tap,
+        decision.subject.vm or "",
+        (),
+        decision.targets,
+        decision.until or 0,
+    )
