@@ -125,7 +125,16 @@ class Protected(Section):
 
 
 class InventorySettings(Section):
+    """The VMs: a file that is followed, or written here (`[[inventory.vm]]`, as `lab write` does)."""
+
     file: str
+    vm: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> InventorySettings:
+        if self.file and self.vm:
+            raise ValueError("name a file or write the VMs here, one of the two")
+        return self
 
 
 class Mail(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeguard import config
+from edgeguard.config import InventorySettings
 from edgeguard.errors import ConfigError, UsageError
 from edgeguard.inventory import FileInventory, Index, configured
 from edgeguard.inventory.entries import parse
@@ -177,8 +180,21 @@ def test_an_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
 
 def test_no_file_is_an_inventory_without_vms() -> None:
     """With no file configured nobody is known, and that is no error."""
-    assert configured("").vms() == ()
-    assert configured("").by_tap("tap101") is None
+    nobody = configured(config.build({}).inventory)
+    assert nobody.vms() == ()
+    assert nobody.by_tap("tap101") is None
+
+
+def test_vms_may_stand_in_the_configuration_itself(file: Path) -> None:
+    """A configuration that carries its VMs must give the same inventory as a file, with the same checks."""
+    rows = tomllib.loads(TOML)["vm"]
+    inline = configured(config.build({"inventory": {"vm": rows}}).inventory)
+    assert inline.vms() == FileInventory(file).vms()
+    assert inline.reload_if_changed() is None
+    with pytest.raises(ConfigError, match=r"\[inventory\]: vm 2 \(vm-101\): tap tap101 already belongs"):
+        configured(config.build({"inventory": {"vm": [rows[0], rows[0]]}}).inventory)
+    with pytest.raises(ConfigError, match="one of the two"):
+        config.build({"inventory": {"file": str(file), "vm": rows}})
 
 
 def test_a_changed_file_is_read_again_once(file: Path) -> None:

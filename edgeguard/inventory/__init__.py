@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgeguard.config import InventorySettings
+from edgeguard.inventory.entries import checked
 from edgeguard.inventory.file import FileInventory
 from edgeguard.inventory.index import Index
 from edgeguard.inventory.protocol import Inventory
@@ -9,6 +11,8 @@ from edgeguard.inventory.protocol import Inventory
 __all__ = ["FileInventory", "Index", "Inventory", "configured"]
 
 
-def configured(file: str) -> Inventory:
-    """The inventory that `[inventory] file` names; an empty name is an inventory without VMs."""
-    return FileInventory(file) if file else Index()
+def configured(settings: InventorySettings) -> Inventory:
+    """The inventory that `[inventory]` names or holds; with neither it knows no VM."""
+    if settings.file:
+        return FileInventory(settings.file)
+    return Index(checked(settings.vm, "[inventory]"))

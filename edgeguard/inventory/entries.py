@@ -10,7 +10,7 @@ import ipaddress
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -92,7 +92,11 @@ class Entry(BaseModel):
 
 def parse(text: str, source: str) -> tuple[Vm, ...]:
     """The VMs of a file's text. ConfigError holds every finding, each beginning with `source`."""
-    rows = _rows(_document(text, source), source)
+    return checked(_rows(_document(text, source), source), source)
+
+
+def checked(rows: Iterable[Any], source: str) -> tuple[Vm, ...]:
+    """The VMs of rows that were parsed already. ConfigError as above."""
     findings: list[str] = []
     entries: list[tuple[str, Entry]] = []
     for number, row in enumerate(rows, 1):
