@@ -24,7 +24,7 @@ LEVELS: list[set[str]] = [
     {"config"},
     STAGES,
     {"metrics", "request", "control"},
-    {"engine", "assembly", "check", "replay"},
+    {"docket", "engine", "assembly", "check", "replay"},
     {"cli", "lab"},
     {"__main__"},
 ]
