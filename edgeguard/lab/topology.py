@@ -176,9 +176,9 @@ class Topology:
     def nodes(self) -> tuple[Node, ...]:
         return self.vm, self.neighbour, self.hypervisor, self.wan
 
-    def next_hop_from_wan(self, station: Station) -> str:
-        """The MAC that a frame from the WAN to a VM carries on the uplink."""
-        return station.mac if self.kind == "bridged" else plan.HOST_MAC
+    def next_hop_from_wan_vm(self) -> str:
+        """The MAC that a frame from the WAN to the VM carries on the uplink."""
+        return VM.mac if self.kind == "bridged" else plan.HOST_MAC
 
     def close(self) -> None:
         for node in self.nodes:

@@ -59,11 +59,8 @@ def _port(seed: random.Random) -> int:
 
 
 def _syn(source: str, target: str, port: int, seed: random.Random, mark: int = 0) -> Any:
-    options = [("MSS", 1460)]
-    ports = {"sport": _port(seed), "dport": port}
-    return _ip(source, target, seed, mark) / TCP(
-        **ports, flags="S", seq=seed.getrandbits(32), window=64240, options=options
-    )
+    fields: Any = {"sport": _port(seed), "dport": port, "seq": seed.getrandbits(32)}
+    return _ip(source, target, seed, mark) / TCP(flags="S", window=64240, options=[("MSS", 1460)], **fields)
 
 
 def syn_flood(source: str, target: str) -> Frames:
@@ -95,10 +92,9 @@ def _connections(seed: random.Random) -> Iterator[tuple[bytes, bytes, bytes]]:
     for peer in itertools.cycle(plan.PEERS):
         syn = _syn(VM.spare, peer, SERVER_PORTS["web"], seed)
         ours, theirs = syn[TCP].seq, seed.getrandbits(32)
-        back = {"sport": syn[TCP].dport, "dport": syn[TCP].sport}
-        ports = {"sport": back["dport"], "dport": back["sport"]}
-        answer = TCP(**back, flags="SA", seq=theirs, ack=(ours + 1) % 2**32)
-        done = TCP(**ports, flags="A", seq=(ours + 1) % 2**32, ack=(theirs + 1) % 2**32)
+        own, web = syn[TCP].sport, syn[TCP].dport
+        answer = TCP(sport=web, dport=own, flags="SA", seq=theirs, ack=(ours + 1) % 2**32)
+        done = TCP(sport=own, dport=web, flags="A", seq=(ours + 1) % 2**32, ack=(theirs + 1) % 2**32)
         yield (
             _out(syn),
             _into(_ip(peer, VM.spare, seed) / answer),
@@ -109,11 +105,9 @@ def _connections(seed: random.Random) -> Iterator[tuple[bytes, bytes, bytes]]:
 def _inbound(seed: random.Random) -> Iterator[tuple[bytes, bytes]]:
     """A SYN into the VM and the VM's SYN-ACK: the VM is the one under flood."""
     for crowd in itertools.cycle(plan.CROWD):
-        ports = {"sport": _port(seed), "dport": SERVER_PORTS["web"]}
-        syn = TCP(**ports, flags="S", seq=seed.getrandbits(32))
-        answer = TCP(
-            sport=ports["dport"], dport=ports["sport"], flags="SA", seq=seed.getrandbits(32), ack=(syn.seq + 1) % 2**32
-        )
+        port, web, theirs, ours = _port(seed), SERVER_PORTS["web"], seed.getrandbits(32), seed.getrandbits(32)
+        syn = TCP(sport=port, dport=web, flags="S", seq=theirs)
+        answer = TCP(sport=web, dport=port, flags="SA", seq=ours, ack=(theirs + 1) % 2**32)
         yield _into(_ip(crowd, VM.spare, seed) / syn), _out(_ip(VM.spare, crowd, seed) / answer)
 
 

@@ -121,5 +121,3 @@ def _explained(scenario: Scenario, path: Path) -> str:
     own = "".join(f"#   {line}\n" for line in settings.OWN)
     command = f"edgeguard replay {path.name} -c {path.with_suffix('.toml').name}"
     return f"# Scenario {scenario.name}: {scenario.sentence}.\n# Replay it with: {command}\n# The lab's own:\n{own}\n"
-
-

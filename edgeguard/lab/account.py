@@ -1,0 +1,90 @@
+"""What the daemon's own database says it found, did and saw happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgeguard.cases.reader import Reader
+from edgeguard.lab.scenario import Finding
+from edgeguard.model import Act, Band, Decision, Happened, Outcome, Scope, Verdict
+
+_RANK = {Band.WARN: 0, Band.ACT: 1, Band.HARD: 2}
+_ENDS = (Happened.RELEASED, Happened.LINK_GONE)
+
+
+@dataclass(frozen=True, slots=True)
+class NullRoute:
+    """One enforced decision with what became of it; times None where it did not happen (yet)."""
+
+    decision: Decision
+    verdict: Verdict | None
+    outcomes: tuple[Outcome, ...]
+
+    def _first(self, *kinds: Happened) -> int | None:
+        return next((o.at for o in self.outcomes if o.happened in kinds), None)
+
+    @property
+    def acknowledged(self) -> int | None:
+        return self._first(Happened.ACKNOWLEDGED)
+
+    @property
+    def verified(self) -> int | None:
+        return self._first(Happened.VERIFIED)
+
+    @property
+    def ended(self) -> int | None:
+        return self._first(*_ENDS)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(str(target.address) for target in self.decision.targets)
+
+    @property
+    def full(self) -> bool:
+        return self.decision.scope is Scope.FULL
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Everything in the database at one moment, oldest first."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    outcomes: dict[str, tuple[Outcome, ...]] = field(default_factory=dict)
+
+    def null_routes(self) -> tuple[NullRoute, ...]:
+        """Enforced null routes in the order they were decided."""
+        verdicts = {verdict.id: verdict for verdict in self.verdicts}
+        return tuple(
+            NullRoute(d, verdicts.get(d.verdict or ""), self.outcomes.get(d.id, ()))
+            for d in self.decisions
+            if d.act is Act.NULL_ROUTE and d.enforced
+        )
+
+    def finding(self) -> Finding:
+        """What was found and done, in the words of the scenarios."""
+        routes = self.null_routes()
+        highest = max(self.verdicts, key=lambda v: _RANK[v.band], default=None)
+        found = highest if highest and highest.band is not Band.WARN else None
+        taps = sorted({route.decision.tap.name for route in routes if route.decision.tap})
+        return Finding(
+            rule=found.rule if found else None,
+            band=str(found.band) if found else None,
+            scopes=tuple(str(route.decision.scope) for route in routes),
+            targets=tuple(dict.fromkeys(address for route in routes for address in route.addresses)),
+            tap=", ".join(taps) or None,
+            actions=len(routes),
+        )
+
+
+def read(database: Path) -> Account:
+    """The account as it stands. StoreError where the database cannot be read."""
+    with Reader(database) as reader:
+        cases = sorted(reader.cases(), key=lambda case: case.opened)
+        decisions = tuple(d for case in cases for d in reader.decisions(case.id))
+        return Account(
+            verdicts=tuple(v for case in cases for v in reader.verdicts(case.id)),
+            decisions=decisions,
+            outcomes={d.id: tuple(reader.outcomes(d.id)) for d in decisions},
+        )

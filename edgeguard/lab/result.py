@@ -1,0 +1,201 @@
+"""What a run came to: the measured facts, judged, and as the JSON contract has them."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeguard.clock import SECOND
+from edgeguard.lab import observer
+from edgeguard.lab.account import Account, NullRoute
+from edgeguard.lab.addresses import VM
+from edgeguard.lab.exchange import WAIT_S, Exchange
+from edgeguard.lab.observer import Seen
+from edgeguard.lab.scenario import Finding, Scenario
+from edgeguard.lab.traffic import SEGMENT
+from edgeguard.lab.wan import Mail
+
+FEWEST_EXCHANGES = 10  # fewer prove nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The raw facts of one run. Times in ns since 1970; None: did not happen, or benign-mix."""
+
+    scenario: Scenario
+    host: str
+    offered_pps: int
+    flood_started: int | None
+    account: Account
+    seen: Seen  # marked frames that left the host
+    unseen: int  # of them, lost by the observer
+    mails: tuple[Mail, ...]
+    vm: tuple[Exchange, ...]
+    neighbour: tuple[Exchange, ...]
+    reaches_again: bool  # after the release the VM reaches the targets
+    troubles: tuple[str, ...] = ()  # senders that failed, a daemon that did not end well
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The contract's object, and for people what is not as it must be."""
+
+    values: dict[str, Any]
+    wrong: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.wrong
+
+
+def _packets(measured: Measured, seen: Seen) -> int:
+    flood = measured.scenario.flood
+    return observer.packets(seen, SEGMENT if flood and flood.super_frames else 0)
+
+
+def _of(seen: Seen, route: NullRoute) -> Seen:
+    """The frames that a null route must stop."""
+    if route.full:
+        return seen
+    return np.concatenate([observer.to(seen, address) for address in route.addresses])
+
+
+def leaked(measured: Measured, after: str) -> int | None:
+    """Packets of the VM's flood that left although null-routed: after each route's 'acknowledged' or
+    'verified', until it ended. None: no route got so far."""
+    packets, known = 0, False
+    for route in measured.account.null_routes():
+        start, end = getattr(route, after), route.ended
+        if start is None:
+            continue
+        known = True
+        seen = _of(measured.seen, route)
+        stopped = (seen["at"] > start) & (seen["at"] < (end or np.iinfo(np.int64).max))
+        packets += _packets(measured, seen[stopped])
+    return packets if known else None
+
+
+def before_route(measured: Measured) -> int | None:
+    """Packets of the flood that left before the first acknowledgement."""
+    routed = _first(measured.account, "acknowledged")
+    return None if routed is None else _packets(measured, measured.seen[measured.seen["at"] <= routed])
+
+
+def _first(account: Account, what: str) -> int | None:
+    routes = account.null_routes()
+    return getattr(routes[0], what) if routes else None
+
+
+def whole_vm_null_routed(exchange: Exchange, account: Account) -> bool:
+    """Whether an exchange fell into a full null route, where it cannot be answered."""
+    for route in account.null_routes():
+        if route.full and route.acknowledged:
+            end = route.ended or exchange.at
+            if exchange.at + WAIT_S * SECOND >= route.acknowledged and exchange.at <= end:
+                return True
+    return False
+
+
+def working(exchanges: Sequence[Exchange]) -> bool:
+    """Whether every exchange was answered, and there were enough to say so."""
+    return len(exchanges) >= FEWEST_EXCHANGES and all(exchange.answered for exchange in exchanges)
+
+
+def _mail(measured: Measured) -> Mail | None:
+    """The first mail to the VM's contact."""
+    return next((mail for mail in measured.mails if VM.contact in mail.recipients), None)
+
+
+def parsed(mail: Mail) -> dict[str, Any]:
+    """A mail as `headers` and `text`."""
+    message = email.message_from_bytes(mail.raw, policy=email.policy.default)
+    body = message.get_body(("plain",))
+    return {
+        "headers": {name: str(value) for name, value in message.items()},
+        "text": body.get_content() if body else "",
+    }
+
+
+def _contract(measured: Measured) -> dict[str, Any]:
+    account, mail = measured.account, _mail(measured)
+    routes = account.null_routes()
+    verdict = routes[0].verdict if routes else None
+    flood = measured.scenario.flood is not None
+    vm = [e for e in measured.vm if not whole_vm_null_routed(e, account)]
+    return {
+        "scenario": measured.scenario.name,
+        "host": measured.host,
+        "ok": False,
+        "offered_pps": measured.offered_pps,
+        "flood_started_ns": measured.flood_started,
+        "crossed_ns": verdict.crossed if verdict else None,
+        "routed_ns": _first(account, "acknowledged"),
+        "verified_ns": _first(account, "verified"),
+        "notice_ns": mail.at if mail else None,
+        "packets_before_route": before_route(measured) if flood else 0,
+        "packets_leaked_after_route": leaked(measured, "acknowledged") if flood else 0,
+        "packets_leaked_after_verified": leaked(measured, "verified") if flood else 0,
+        "other_traffic_ok": working(vm),
+        "neighbour_ok": working(measured.neighbour),
+        "released": _released(measured) if flood else None,
+        "mail": parsed(mail) if mail else None,
+        "expected": measured.scenario.expected.as_json(),
+        "got": account.finding().as_json(),
+    }
+
+
+def _released(measured: Measured) -> bool:
+    routes = measured.account.null_routes()
+    return bool(routes) and all(route.ended for route in routes) and measured.reaches_again
+
+
+def _differences(expected: Finding, got: Finding) -> list[str]:
+    pairs = zip(expected.as_json().items(), got.as_json().values(), strict=True)
+    return [f"{name} is {found!r}, expected {wanted!r}" for (name, wanted), found in pairs if found != wanted]
+
+
+def _flood_findings(measured: Measured, values: dict[str, Any]) -> list[str]:
+    """What a flood must also have come to."""
+    wrong = []
+    routes = measured.account.null_routes()
+    if not all(route.verified for route in routes):
+        wrong.append("a null route was never verified")
+    if values["packets_leaked_after_verified"]:
+        wrong.append(f"{values['packets_leaked_after_verified']} packets leaked after the verification")
+    if not values["released"]:
+        wrong.append("the null routes were not all released, or the VM does not reach the targets again")
+    if values["mail"] is None:
+        wrong.append(f"no mail to {VM.contact} arrived")
+    elif "Reply-To" not in values["mail"]["headers"]:
+        wrong.append("the mail has no Reply-To")
+    strangers = {r for mail in measured.mails for r in mail.recipients} - {VM.contact}
+    if strangers:
+        wrong.append(f"mail went to {', '.join(sorted(strangers))}")
+    return wrong
+
+
+def judge(measured: Measured) -> Result:
+    """The result: ok when everything is as it must be."""
+    values = _contract(measured)
+    wrong = [*measured.troubles, *_differences(measured.scenario.expected, measured.account.finding())]
+    if measured.scenario.flood:
+        wrong += _flood_findings(measured, values)
+    elif measured.mails:
+        wrong.append(f"{len(measured.mails)} mails were sent")
+    if measured.unseen:
+        wrong.append(f"the observer lost {measured.unseen} frames, so its counts prove nothing")
+    wrong += [
+        f"{who} did not all get through"
+        for who, key in (
+            ("the VM's other exchanges", "other_traffic_ok"),
+            ("the neighbour's exchanges", "neighbour_ok"),
+        )
+        if not values[key]
+    ]
+    values["ok"] = not wrong
+    return Result(values, tuple(wrong))

@@ -1,0 +1,257 @@
+"""One scenario, lived through: the flood, what the daemon does about it, and the end of it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgeguard import clock, units
+from edgeguard.errors import EdgeGuardError
+from edgeguard.lab import account, flood, observer, result, settings, traffic
+from edgeguard.lab.account import Account, NullRoute
+from edgeguard.lab.exchange import Exchange, Question
+from edgeguard.lab.flood import Began, Sent
+from edgeguard.lab.result import Measured, Result
+from edgeguard.lab.scenario import Flood, Scenario
+from edgeguard.lab.stage import Stage
+from edgeguard.lab.story import Story, span
+from edgeguard.lab.traffic import Frames
+from edgeguard.lab.wan import Mail
+from edgeguard.lab.worker import Worker
+from edgeguard.model import Happened
+
+TICK_S = 0.02
+CALM_S = 0.5  # of ordinary traffic before the flood
+STOPPED_S = 12  # from the first frame to a target until its null route must be verified
+STAYS_S = 1.5  # the flood goes on after the verification: nothing may leak
+RELEASED_S = 20  # quiet is 3 s of the lab's configuration
+MAIL_S = 10
+BENIGN_S = 8  # longer than the 5 seconds a sustained limit needs
+
+
+def cycles(of: Flood) -> tuple[Frames, ...]:
+    """The frames of a flood, one cycle for each target."""
+    build = traffic.syn_flood if of.rule == "syn" else traffic.udp_flood
+    return tuple(build(of.source(target), target) for target in of.targets)
+
+
+class Run:
+    """A scenario on a stage. `play()` gives the result; everything is told to `story`."""
+
+    def __init__(self, scenario: Scenario, stage: Stage, story: Story) -> None:
+        self.scenario, self.stage, self.story = scenario, stage, story
+        self.account = Account()
+        self.mails: list[Mail] = []
+        self.vm: list[Exchange] = []
+        self.neighbour: list[Exchange] = []
+        self.seen: list[observer.Seen] = []
+        self.troubles: list[str] = []
+        self._target = multiprocessing.get_context("fork").RawValue("i", 0)
+
+    def play(self) -> Measured:
+        self._watch(CALM_S)
+        started, offered = self._flood(self.scenario.flood) if self.scenario.flood else self._benign()
+        reaches = self._released() if self.scenario.flood else True
+        return self._measured(started, offered, reaches)
+
+    # ---- watching --------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Take in everything that is new, and tell it."""
+        self.stage.daemon.check()
+        self.account = account.read(self.stage.daemon.database)
+        self.seen += self.stage.seen()
+        vm, neighbour = self.stage.exchanges()
+        self.vm += vm
+        self.neighbour += neighbour
+        for mail in self.stage.mails():
+            self.mails.append(mail)
+            subject = result.parsed(mail)["headers"].get("Subject", "")
+            self.story.tell(mail.at, f"mail delivered to {', '.join(mail.recipients)}: {subject}", "cyan")
+        for route in self.account.null_routes():
+            self._tell(route)
+        self.story.tick()
+
+    def _watch(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Look on until `until` holds or the time is over; whether it held."""
+        deadline = time.monotonic() + seconds
+        while not until():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(TICK_S)
+            self._look()
+        return True
+
+    def _tell(self, route: NullRoute) -> None:
+        decision, verdict = route.decision, route.verdict
+        if verdict:
+            measured = f"{units.count(verdict.measured)} {verdict.rule.upper()} in {verdict.window_s} s"
+            text = f"limit crossed: {measured}, {verdict.band} limit {units.count(verdict.limit)}"
+            self.story.tell(verdict.crossed, text, "yellow", once=f"crossed {verdict.id}")
+        where = decision.tap.name if decision.tap else "?"
+        to = "all traffic of this VM" if route.full else ", ".join(route.addresses)
+        took = route.acknowledged - verdict.crossed if route.acknowledged and verdict else None
+        after = f", {span(took)} after the crossing" if took is not None else ""
+        self.story.tell(
+            route.acknowledged,
+            f"null-routed, {decision.scope}: {to} at {where}{after}",
+            "red",
+            once=f"ack {decision.id}",
+        )
+        self.story.tell(
+            route.verified, f"verified: nothing leaves to {to} any more", "green", once=f"verified {decision.id}"
+        )
+        self.story.tell(route.ended, f"released: {to}", "green", once=f"ended {decision.id}")
+        for outcome in route.outcomes:
+            if outcome.happened in (Happened.NOT_STOPPED, Happened.FAILED, Happened.NO_ATTEMPTS):
+                self.story.tell(outcome.at, f"{outcome.happened}: {outcome.detail}", "red")
+
+    # ---- a flood ---------------------------------------------------------------------------
+
+    def _flood(self, of: Flood) -> tuple[int, int]:
+        """The flood from its first frame to its last; when it began, what it offered."""
+        worker = self._sender(of)
+        started = self._began(worker)
+        self.story.begins(started)
+        kind = "super-frames of UDP" if of.super_frames else of.rule.upper()
+        self.story.tell(started, f"flood begins: {kind} to {of.targets[0]}", "bold red")
+        for number, target in enumerate(of.targets):
+            if number:
+                self.story.tell(clock.now(), f"the flood moves to {target}", "bold red")
+                self._target.value = number
+            if not self._watch(STOPPED_S, lambda n=number: self._verified(n)):  # type: ignore[misc]
+                self.troubles.append(f"{target} was not verifiably null-routed within {STOPPED_S} s")
+                break
+            self._watch(STAYS_S)
+        return started, self._ended(worker, started)
+
+    def _sender(self, of: Flood) -> Worker:
+        node = self.stage.topology.vm
+        if of.super_frames:
+            return self.stage.start(node, flood.send_super_frames, of.targets[0], of.rate)
+        return self.stage.start(node, flood.send, cycles(of), self._target, of.rate)
+
+    def _verified(self, number: int) -> bool:
+        routes = self.account.null_routes()
+        return len(routes) > number and routes[number].verified is not None
+
+    def _began(self, worker: Worker) -> int:
+        first = worker.received() if worker.wait(STOPPED_S) else []
+        if not first or not isinstance(first[0], Began):
+            raise EdgeGuardError("lab: the sender did not start")
+        return first[0].at
+
+    def _ended(self, worker: Worker, started: int) -> int:
+        """Stop a sender; the packets a second it offered."""
+        at = clock.now()
+        last = worker.finish()
+        sent = last[-1] if last and isinstance(last[-1], Sent) else Sent(0, 1.0, "a sender ended early")
+        if sent.error:
+            self.troubles.append(sent.error)
+        text = f"flood ends: {units.count(sent.packets)} packets, {units.count(sent.pps)} a second offered"
+        if self.scenario.flood:
+            self._tell_work(started, at)
+            self.story.tell(at, text, "bold")
+        return sent.pps
+
+    def _tell_work(self, since: int, at: int) -> None:
+        for who, exchanges in (("the VM's other traffic", self.vm), ("the neighbour", self.neighbour)):
+            made = [e for e in exchanges if e.at >= since and not self._excused(who, e)]
+            answered = sum(e.answered for e in made)
+            verb = "works" if result.working(made) else "DOES NOT WORK"
+            self.story.tell(at, f"{who} {verb}: {answered} of {len(made)} exchanges answered", "green")
+
+    def _excused(self, who: str, exchange: Exchange) -> bool:
+        return who != "the neighbour" and result.whole_vm_null_routed(exchange, self.account)
+
+    def _released(self) -> bool:
+        """Wait for the way out; whether the VM reaches every target of the flood again."""
+        routes = self.account.null_routes
+        assert self.scenario.flood
+        if not routes() or not self._watch(RELEASED_S, lambda: all(r.ended for r in routes())):
+            return False
+        self._watch(MAIL_S, lambda: bool(self.mails))
+        asked = [Question("udp", target) for target in self.scenario.flood.targets]
+        reached = all(self.stage.ask(self.stage.topology.vm, question) for question in asked)
+        verb = "reaches" if reached else "DOES NOT REACH"
+        self.story.tell(clock.now(), f"the VM {verb} {', '.join(self.scenario.flood.targets)} again", "green")
+        self._watch(CALM_S)
+        return reached
+
+    # ---- no flood --------------------------------------------------------------------------
+
+    def _benign(self) -> tuple[None, int]:
+        """A busy VM for long enough that a sustained limit would speak up."""
+        topology = self.stage.topology
+        out, into = traffic.benign()
+        next_hop = topology.next_hop_from_wan_vm()
+        back = self._cycle(topology.wan, traffic.from_wan(into.frames, next_hop), into.rate)
+        forth = self._cycle(topology.vm, out.frames, out.rate)
+        up = self.stage.start(topology.vm, flood.upload)
+        self.story.begins(started := self._began(forth))
+        self.story.tell(started, "a busy, healthy VM begins its work, under an inbound SYN flood", "bold")
+        self._watch(BENIGN_S)
+        offered = self._ended(forth, started)
+        self._ended(back, started)
+        self._ended(up, started)
+        self._tell_work(started, clock.now())
+        self._watch(CALM_S + 1)
+        return None, offered
+
+    def _cycle(self, node: Any, frames: Frames, rate: int) -> Worker:
+        return self.stage.start(node, flood.send, (frames,), self._target, rate)
+
+    # ---- the end ---------------------------------------------------------------------------
+
+    def _measured(self, started: int | None, offered: int, reaches: bool) -> Measured:
+        vm, neighbour = self.stage.finish_exchanges()
+        self._look()
+        seen, unseen = self.stage.finish_observer()
+        return Measured(
+            scenario=self.scenario,
+            host=self.stage.topology.kind,
+            offered_pps=offered,
+            flood_started=started,
+            account=self.account,
+            seen=np.concatenate([np.empty(0, observer.SEEN), *self.seen, *seen]),
+            unseen=unseen,
+            mails=tuple(self.mails),
+            vm=tuple(self.vm + vm),
+            neighbour=tuple(self.neighbour + neighbour),
+            reaches_again=reaches,
+            troubles=tuple(self.troubles),
+        )
+
+
+def run(scenario: Scenario, kind: str, story: Story) -> Result:
+    """Set the stage, play, take it down; inside namespaces of its own."""
+    story.say(f"Scenario {scenario.name} on a {kind} host: {scenario.sentence}.", "bold")
+    story.say("The lab's own configuration: " + "; ".join(settings.OWN) + ".")
+    story.say("The daemon starts (the first time it compiles its counting kernels, some seconds) ...", "dim")
+    with Stage(kind) as stage:
+        measured = Run(scenario, stage, story).play()
+    found = result.judge(measured)
+    _tell_end(story, found, measured)
+    return found
+
+
+def _tell_end(story: Story, found: Result, measured: Measured) -> None:
+    mail = found.values["mail"]
+    if mail:
+        story.say("\nThe mail:\n", "bold")
+        story.say("".join(f"{name}: {value}\n" for name, value in mail["headers"].items()), "dim")
+        story.say(mail["text"])
+    values = found.values
+    if measured.scenario.flood:
+        story.say(
+            f"Packets of the flood that left: {values['packets_before_route']} before the null route, "
+            f"{values['packets_leaked_after_route']} after it, "
+            f"{values['packets_leaked_after_verified']} after the verification."
+        )
+    for line in found.wrong:
+        story.say(f"WRONG: {line}", "bold red")
+    story.say(f"{measured.scenario.name} on {measured.host}: {'ok' if found.ok else 'NOT OK'}", "bold")

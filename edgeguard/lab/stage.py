@@ -1,0 +1,108 @@
+"""Everything a scenario needs, set up in order and taken down in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from edgeguard.errors import EdgeGuardError
+from edgeguard.lab import addresses as plan
+from edgeguard.lab import exchange, observer, wan
+from edgeguard.lab.daemon import Daemon
+from edgeguard.lab.exchange import Exchange, Question
+from edgeguard.lab.namespace import private_directory
+from edgeguard.lab.topology import Node, Topology
+from edgeguard.lab.wan import Mail
+from edgeguard.lab.worker import Worker
+
+SETTLED_S = 10
+
+
+class Stage:
+    """Hosts, WAN services, observer, daemon and the two VMs at their ordinary work."""
+
+    def __init__(self, kind: str, tick: Callable[[], None] = lambda: None) -> None:
+        self._undo = contextlib.ExitStack()
+        self._tick = tick
+        try:
+            self._set_up(kind)
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self, kind: str) -> None:
+        self.directory = private_directory()
+        os.environ["TMPDIR"] = tempfile.tempdir = str(self.directory)
+        self.topology = Topology(kind)
+        self._undo.callback(self.topology.close)
+        self._wan = self._worker(self.topology.wan, wan.serve)
+        self._await(self._wan, "the WAN host's services")
+        self.settle()
+        self._observer = self._worker(self.topology.hypervisor, observer.observe, plan.UPLINK)
+        self._await(self._observer, "the observer on the uplink")
+        self.daemon = Daemon(self.directory, self.topology.hypervisor.namespace)
+        self._undo.callback(self.daemon.end)
+        self.daemon.await_ready(self._tick)
+        self._vm = self._worker(self.topology.vm, exchange.work, exchange.SERVICE)
+        self._neighbour = self._worker(self.topology.neighbour, exchange.work, exchange.WITH_TARGETS)
+
+    def _worker(self, node: Node, body: Callable[..., None], *arguments: Any) -> Worker:
+        worker = Worker(node.namespace, body, *arguments)
+        self._undo.callback(worker.finish)
+        return worker
+
+    def start(self, node: Node, body: Callable[..., None], *arguments: Any) -> Worker:
+        """One more worker, ended with the stage at the latest."""
+        return self._worker(node, body, *arguments)
+
+    def _await(self, worker: Worker, what: str) -> None:
+        if not (worker.wait(SETTLED_S) and worker.received()):
+            raise EdgeGuardError(f"lab: {what} did not start")
+
+    def settle(self) -> None:
+        """Wait until every way works: a new port of a bridge forwards only after a moment."""
+        deadline = time.monotonic() + SETTLED_S
+        for node, questions in ((self.topology.vm, exchange.SERVICE), (self.topology.neighbour, exchange.WITH_TARGETS)):
+            for question in questions:
+                while not self.ask(node, question):
+                    if time.monotonic() > deadline:
+                        raise EdgeGuardError(f"lab: {question.address} does not answer by {question.protocol}")
+
+    def ask(self, node: Node, question: Question) -> bool:
+        """Whether a real socket in `node` gets its answer."""
+        with node.namespace.inside():
+            return exchange.exchange(question, 0).answered
+
+    def mails(self) -> list[Mail]:
+        """Mails the server has taken since the last call."""
+        return [mail for mail in self._wan.received() if isinstance(mail, Mail)]
+
+    def exchanges(self) -> tuple[list[Exchange], list[Exchange]]:
+        """The VM's and the neighbour's exchanges since the last call."""
+        return self._vm.received(), self._neighbour.received()
+
+    def finish_exchanges(self) -> tuple[list[Exchange], list[Exchange]]:
+        return self._vm.finish(), self._neighbour.finish()
+
+    def seen(self) -> list[observer.Seen]:
+        """Marked frames that left the host since the last call."""
+        return self._observer.received()
+
+    def finish_observer(self) -> tuple[list[observer.Seen], int]:
+        """The last of them, and how many frames the observer lost."""
+        *seen, lost = self._observer.finish()
+        return seen, lost
+
+    def close(self) -> None:
+        self._undo.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
