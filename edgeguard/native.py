@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeguard.errors import CaptureError, RightsError
+from edgeguard.errors import CaptureError, RightsError, SavefileError
 from edgeguard.record import RECORD, Records
 
 try:
@@ -67,6 +67,88 @@ class PointTable:
 
 def _rows(out: Records) -> Any:
     return ffi.cast("struct eg_record *", out.ctypes.data)
+
+
+# ---- decode and savefile ----------------------------------------------------------------------
+
+
+def decode(frame: bytes, wire: int, link_type: int, gso_size: int, out: Records, totals: Totals) -> None:
+    """Decode one frame of `wire` bytes into out[0]: for single frames, the readers decode blocks."""
+    lib.eg_decode(ffi.from_buffer(frame), len(frame), wire, link_type, gso_size, _rows(out), totals.c)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """What a savefile's clock has shown so far; ns since 1970, None before the first stamp."""
+
+    first: int | None
+    last: int | None
+    backwards: int  # steps back
+    equal: int  # stamps equal to the one before
+    whole_second: int
+    bad_fraction: int  # a second or more beside the seconds
+    none: int  # frames without a usable stamp: they carry that of the frame before
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where and why reading ended before the end of a savefile."""
+
+    at: int  # offset of the record that could not be read
+    why: str
+
+
+class Savefile:
+    """A pcap or pcapng file in memory; `data` must outlive it."""
+
+    def __init__(self, data: Any) -> None:
+        """`data`: bytes or a mapping. SavefileError with the bare reason where it is no savefile."""
+        self.c: Any = ffi.new("struct eg_savefile *")
+        self._closed = False
+        self._data = ffi.from_buffer(data)
+        code = lib.eg_savefile_open(self.c, ffi.cast("uint8_t *", self._data), len(data))
+        if code < 0:
+            self.close()
+            raise SavefileError(message(code))
+
+    def read(self, points: PointTable | None, out: Records, totals: Totals) -> int:
+        """Decode the next frames into `out`; how many rows, 0 at the end."""
+        if self._closed:
+            return 0
+        table = ffi.NULL if points is None else points.c
+        return int(lib.eg_savefile_read(self.c, table, _rows(out), len(out), totals.c))
+
+    def at(self) -> int:
+        """Offset of the next record."""
+        return int(self.c.at)
+
+    def stop(self) -> Stop | None:
+        """Why reading stopped early at something that cannot be, if it did."""
+        return Stop(int(self.c.error_at), message(-self.c.error)) if self.c.error else None
+
+    def cut(self) -> Stop | None:
+        """Where the file ends inside a record, if it does."""
+        return Stop(int(self.c.error_at), "the file ends inside this record") if self.c.truncated else None
+
+    def stamps(self) -> Stamps:
+        c = self.c
+        seen = c.first_ts <= c.last_ts
+        first, last = (int(c.first_ts), int(c.last_ts)) if seen else (None, None)
+        odd = c.stamps_backwards, c.stamps_equal, c.stamps_whole_second, c.stamps_bad_fraction, c.stamps_none
+        return Stamps(first, last, *map(int, odd))
+
+    def other_links(self) -> list[int | None]:
+        """Link types of frames that are not decoded, as met; None: an interface never described."""
+        met = self.c.other_links[0 : self.c.other_links_used]
+        return [None if number == _UNDESCRIBED else int(number) for number in met]
+
+    def close(self) -> None:
+        """Let go of the data, so that a mapping can be closed; read() gives nothing any more."""
+        self._closed = True
+        ffi.release(self._data)
+
+
+_UNDESCRIBED = 0xFFFF_FFFF
 
 
 # ---- ring -------------------------------------------------------------------------------------
