@@ -31,7 +31,7 @@ CLONE_NEWNET = 0x40000000
 SIOCETHTOOL = 0x8946
 # linux/ethtool.h: commands that set one offload; veth copies a neighbour's checksum as it is
 ETHTOOL_SET = {"tx": 0x17, "sg": 0x19, "tso": 0x1F, "gso": 0x24, "gro": 0x2C}
-TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x0002, 0x1000, 0x4000
+TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x0001, 0x0002, 0x1000, 0x4000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -181,14 +181,14 @@ class Namespace:
         other.up(peer)
         return self.index(name)
 
-    def tap(self, name: str, vnet_hdr: bool = False) -> int:
-        """A TAP device as QEMU opens it, up; the descriptor: write sends out of the 'VM'.
+    def tap(self, name: str, vnet_hdr: bool = False, layer3: bool = False) -> int:
+        """A TAP (or TUN) device as QEMU opens it, up; the descriptor: write sends out of the 'VM'.
 
         Closed, and the device removed, with the namespace.
         """
         with self.inside():
             fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
-            flags = IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if vnet_hdr else 0)
+            flags = (IFF_TUN if layer3 else IFF_TAP) | IFF_NO_PI | (IFF_VNET_HDR if vnet_hdr else 0)
             fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
         self._files.append(fd)
         self.up(name)
@@ -200,8 +200,8 @@ class Namespace:
         os.close(fd)
 
     def bridge(self, name: str, *ports: str) -> int:
-        """A bridge, up, without its wait for a spanning tree; its ifindex."""
-        index = self.link(name, "bridge")
+        """A bridge, up, that sends nothing of its own; its ifindex."""
+        index = self.link(name, "bridge", br_mcast_snooping=0)
         for port in ports:
             self.master(port, name)
         return index

@@ -1,0 +1,107 @@
+"""Live capture: one ring over all taps, which follows them as they come and go."""
+
+from __future__ import annotations
+
+import math
+import select
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from edgeguard.capture.points import Points
+from edgeguard.capture.taps import Change, Taps
+from edgeguard.clock import MILLISECOND, now
+from edgeguard.config import CaptureSettings
+from edgeguard.model import Health, Tap
+from edgeguard.native import Ring, Totals
+from edgeguard.record import NOBODY, RECORD, Records
+
+SMALLEST_SLOT = 128  # bytes a frame takes in a block at least: header 48, address 20, offload 10, frame
+STEP_NS = 50 * MILLISECOND  # the wall clock against the steady one; NTP slews far slower
+
+
+class RingCapture:
+    """The frames of every tap of this namespace as records.
+
+    `assign` gives the point index of a tap when it appears or changes, or NOBODY to leave it out;
+    index and tap are the caller's to remember.
+    """
+
+    def __init__(self, settings: CaptureSettings, taps: Taps, points: Points, assign: Callable[[Tap], int]) -> None:
+        self._taps, self._points, self._assign = taps, points, assign
+        self._totals = Totals()
+        self._rows = np.zeros(settings.block_bytes // SMALLEST_SLOT, dtype=RECORD)
+        self._lag = 0
+        self._offset = _clock_offset()
+        self._changes: list[Change] = []
+        self._generation = taps.generation
+        self._ring = Ring(settings.block_bytes, settings.blocks, max(1, settings.retire // MILLISECOND))
+        self._poll = select.poll()
+        self._poll.register(self._ring.fileno(), select.POLLIN)
+        self._poll.register(taps.fileno(), select.POLLIN)
+        for tap in taps.current().values():
+            self._apply(Change("appeared", tap))
+        self._ring.exclude(taps.excluded())
+
+    def read(self, timeout_s: float) -> Records:
+        """The next records, at most one block; empty when nothing came in time. Valid until the next call."""
+        self._follow()
+        n = self._decode()
+        if n == 0 and timeout_s > 0 and self._poll.poll(math.ceil(timeout_s * 1000)):
+            self._follow()
+            n = self._decode()
+        return self._rows[:n]
+
+    def changes(self) -> list[Change]:
+        """Taps that appeared, changed or are gone since the last call; at first, all there are."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def totals(self) -> dict[str, int]:
+        """Running totals by name (struct eg_totals)."""
+        return self._totals.by_name()
+
+    def passed_over(self) -> int:
+        """Frames of interfaces that are no attachment points and that no filter kept out, running total."""
+        return self._ring.unknown()
+
+    def health(self) -> Health:
+        """Loss so far, age of the youngest record, and whether the clock stepped since the last call."""
+        received, lost, _ = self._ring.statistics()
+        before, self._offset = self._offset, _clock_offset()
+        return Health(received, lost, self._lag, abs(self._offset - before) > STEP_NS)
+
+    def fileno(self) -> int:
+        """The ring's descriptor, readable when a block is ready."""
+        return self._ring.fileno()
+
+    def close(self) -> None:
+        self._ring.close()
+
+    def _decode(self) -> int:
+        n = self._ring.read(self._points.table, self._rows, self._totals)
+        if n:
+            self._lag = max(0, now() - int(self._rows["ts"][n - 1]))
+        return n
+
+    def _follow(self) -> None:
+        """Take in link changes; costs one system call when there are none."""
+        for change in self._taps.poll():
+            self._apply(change)
+        if self._generation != self._taps.generation:
+            self._generation = self._taps.generation
+            self._ring.exclude(self._taps.excluded())
+
+    def _apply(self, change: Change) -> None:
+        tap = change.tap
+        index = NOBODY if change.what == "gone" else self._assign(tap)
+        if index == NOBODY:
+            self._points.remove(tap.ifindex)
+        else:
+            self._points.put(tap.ifindex, index, self._taps.reversed(tap.ifindex))
+        self._changes.append(change)
+
+
+def _clock_offset() -> int:
+    return time.time_ns() - time.monotonic_ns()
