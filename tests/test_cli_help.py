@@ -13,6 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from edgeguard.cases.store import Store
 from edgeguard.cli import PLACES, main
 
 MANUAL = Path(__file__).parents[1] / "docs" / "commands.md"
@@ -99,13 +100,28 @@ def test_the_manual_names_no_command_that_is_gone() -> None:
 
 
 def test_help_costs_no_compiler_and_no_database() -> None:
-    """`edgeguard --help` and `case list --help` must not import numba, pyroute2, scapy or the C extension."""
+    """Help must not import numba, scapy, jinja2 or the C extension, nor a group's help what only others need."""
     script = (
         "import sys\nfrom edgeguard.cli import main\n"
         "try: main(sys.argv[1:], prog_name='edgeguard')\nexcept SystemExit: pass\n"
-        "heavy = {'numba', 'pyroute2', 'scapy', 'jinja2', 'edgeguard._native', 'edgeguard.native'}\n"
+        "heavy = {'numba', 'scapy', 'jinja2', 'edgeguard._native', 'edgeguard.native'}\n"
+        "if sys.argv[1] != '--help': heavy |= {'pyroute2', 'numpy', 'pydantic', 'sqlite3', 'rich'}\n"
         "print('loaded:', sorted(heavy & set(sys.modules)))\n"
     )
     for words in (["--help"], ["case", "list", "--help"], ["nullroute", "add", "--help"]):
         told = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
         assert told.stdout.endswith("loaded: []\n"), (words, told.stdout[-80:], told.stderr)
+
+
+def test_looking_needs_no_compiler(tmp_path: Path) -> None:
+    """`case list` must not import numba or the C extension: it runs while the host is busy."""
+    file = tmp_path / "edgeguard.toml"
+    file.write_text(f'[paths]\ndatabase = "{tmp_path}/cases.sqlite"\n')
+    Store(tmp_path / "cases.sqlite").close()
+    script = (
+        "import sys\nfrom edgeguard.cli import main\n"
+        "try: main(['case', 'list', '-c', sys.argv[1]])\nexcept SystemExit: pass\n"
+        "print(sorted({'numba', 'scapy', 'pyroute2', 'edgeguard._native'} & set(sys.modules)))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True)
+    assert told.stdout == "no cases\n[]\n"

@@ -24,7 +24,7 @@ LEVELS: list[set[str]] = [
     {"config"},
     STAGES,
     {"metrics", "request", "control"},
-    {"docket", "engine", "assembly", "check", "replay"},
+    {"docket", "summary", "engine", "assembly", "check", "replay"},
     {"cli", "lab"},
     {"__main__"},
 ]
