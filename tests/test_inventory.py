@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeguard import config
-from edgeguard.config import InventorySettings
 from edgeguard.errors import ConfigError, UsageError
 from edgeguard.inventory import FileInventory, Index, configured
 from edgeguard.inventory.entries import parse
