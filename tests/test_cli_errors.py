@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -132,3 +133,23 @@ def test_the_version_is_printed() -> None:
     told = run("--version")
     assert told.returncode == 0
     assert told.stdout.startswith("edgeguard 0.")
+
+
+def test_on_a_terminal_a_name_is_text_and_nothing_else(file: Path) -> None:
+    """A VM's name must neither style nor steer the operator's terminal."""
+    with Store(file.parent / "cases.sqlite") as store:
+        store.put_case(Case("case-1", "vm-1", "[bold]x\x1b[2J\x1b]0;t\x07", None, None, None, None, 1, "observed"))
+    ours, theirs = os.openpty()
+    command = [*EDGEGUARD, "case", "list", "-c", str(file)]
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=env) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: the last writer has closed the terminal
+            while part := os.read(ours, 65_536):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"[bold]x?[2J?]0;t?" in shown
+    assert b"\x1b[2J" not in shown
+    assert b"\x07" not in shown
