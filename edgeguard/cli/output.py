@@ -14,6 +14,7 @@ from edgeguard.cases import codec
 from edgeguard.model import Target
 
 Row = Sequence[object]
+STYLES = {"wrong": "bold red", "warning": "yellow", "ok": "green"}
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -59,10 +60,10 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)  # the first is copied and pasted
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: brackets of a VM's name are no markup
+        table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))  # brackets in a name are no markup
     Console(soft_wrap=False).print(table)
 
 
