@@ -226,6 +226,11 @@ class Namespace:
                 how["oif"] = socket.if_nametoindex(device)
             ip.route("add", dst=destination, **how)
 
+    def neighbour(self, name: str, address: str, mac: str) -> None:
+        """Know an address for good, so that nothing asks for it on the link."""
+        with self.routes() as ip:
+            ip.neigh("replace", dst=address, lladdr=mac, ifindex=socket.if_nametoindex(name), state="permanent")
+
     def mac(self, name: str) -> str:
         """A link's hardware address."""
         with self.routes() as ip:

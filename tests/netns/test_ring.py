@@ -221,15 +221,17 @@ def test_unfinished_slots_are_passed_over() -> None:
         tap = host.tap("tap0", vnet_hdr=True)
         ufo = bytes([1, 3]) + (14 + 20 + 8).to_bytes(2, "little") + (1480).to_bytes(2, "little") + bytes([34, 0, 6, 0])
         none = bytes(10)
-        with live(host, blocks=2, block_bytes=65_536) as running:
-            for _ in range(6):  # each block is used again, so that slots hold what was there before
+        with live(host, blocks=8, block_bytes=65_536) as running:
+            read = 0
+            for _ in range(20):  # each block is used again, so that slots hold what was there before
                 for _ in range(5):
                     os.write(tap, none + udp())
                     os.write(tap, ufo + udp(4000))
-                rows = running.rows(5)
-                assert (rows["bytes"] == 46).all() and len(rows) == 5
+                rows = running.collect(lambda rows: len(rows) >= 5, 0.5)
+                assert (rows["bytes"] == 46).all()
+                read += len(rows)
             health = running.capture.health()
-    assert (health.received, health.lost) == (30, 30)
+    assert health.received == read and health.received + health.lost == 200 and health.lost >= 100
 
 
 def test_missing_or_down_uplink_is_one_clear_line() -> None:
