@@ -212,6 +212,20 @@ class Namespace:
             above = socket.if_nametoindex(master) if master else 0
             ip.link("set", index=socket.if_nametoindex(name), master=above)
 
+    def rename(self, name: str, to: str) -> None:
+        """Give a link another name; it is down for a moment, as old kernels want it."""
+        with self.routes() as ip:
+            index = socket.if_nametoindex(name)
+            ip.link("set", index=index, state="down")
+            ip.link("set", index=index, ifname=to)
+            ip.link("set", index=index, state="up")
+
+    def move(self, name: str, to: Namespace) -> None:
+        """Move a link into another namespace, up there."""
+        with self.routes() as ip:
+            ip.link("set", index=socket.if_nametoindex(name), net_ns_fd=to.fd)
+        to.up(name)
+
     def address(self, name: str, address: str) -> None:
         """Give a link an address, '192.0.2.1/24' or '2001:db8::1/64'."""
         host, _, length = address.partition("/")
