@@ -49,8 +49,8 @@ class Surroundings(Protocol):
     def verdict(self, verdict: Verdict) -> None:
         """A rule found something."""
 
-    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, order: Order | None) -> None:
-        """Record a decision and its notices on the disk; only then give the order."""
+    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> None:
+        """Record a decision and its notices on the disk; only then give its orders."""
 
     def closed(self, case: Case, at: int) -> None:
         """An episode is over and nothing of its case is null-routed."""
@@ -117,14 +117,9 @@ class Engine:
 
         Answered UDP does not count, so the level is raised by what was answered.
         """
-        measured = self._measured(reading, rule)
+        measured = reading.one_way if rule == udp.NAME else reading.packets[rule]
         if measured < limits.hard:
             self.counting.rearm(reading.point, rule, limits.hard + reading.packets[rule] - measured)
-
-    def _measured(self, reading: Reading, rule: str) -> int:
-        if rule == udp.NAME:
-            return udp.measure(reading, self.config.judging.one_way_ratio).packets
-        return reading.packets[rule]
 
     # ---- deciding ----------------------------------------------------------------------------
 
@@ -136,7 +131,7 @@ class Engine:
         case = self.docket.decided(case, decision)
         if decision.act is Act.NULL_ROUTE:
             self.ledger.add(Entry(decision, order or _paper_order(decision), verdict.rule, verdict.point))
-        self.around.decided(case, verdict, decision, order)
+        self.around.decided(case, verdict, decision, (order,) if order else ())
 
     def _question(self, verdict: Verdict, case: Case, vm: Vm | None, tap: Tap | None) -> Question:
         since = verdict.at - self.config.clocks.moves
@@ -150,6 +145,7 @@ class Engine:
             kernel=self.around.kernel_count(verdict.point) if verdict.band is not Band.WARN else None,
             replayed=self.around.replayed,
             null_routed=self.ledger.targets(case.id, since),
+            standing=tuple(t for entry in self.ledger.of_point(verdict.point) for t in entry.decision.targets),
             full=self.ledger.is_full(verdict.point),
         )
 
@@ -163,10 +159,12 @@ class Engine:
     # ---- clocks ------------------------------------------------------------------------------
 
     def _clocks(self, at: int) -> None:
+        ending: dict[tuple[str, str], list[Entry]] = {}
         for entry in self.ledger:
-            reason = self._end(entry, at)
-            if reason:
-                self.release(entry, at, reason)
+            if reason := self._end(entry, at):
+                ending.setdefault((entry.decision.case, reason), []).append(entry)
+        for (_, reason), entries in ending.items():
+            self.release(tuple(entries), at, reason)
         for point, rule in self.docket.quiet(at, self.config.clocks.quiet):
             self.docket.keep(point, rule, None)
         for case in self.docket.settled({entry.decision.case for entry in self.ledger}):
@@ -184,15 +182,16 @@ class Engine:
             return "quiet: no second reached half of the warn limit since the attempts ended"
         return None
 
-    def release(self, entry: Entry, at: int, reason: str, by: str = "automation") -> Decision:
-        """End a null route: a decision with its record and its order, as any other."""
-        decision = release(entry.decision, at, reason, by)
-        self.ledger.end(entry.decision.id)
-        if entry.point is not None and entry.rule is not None:
-            self.docket.forget(entry.point, entry.rule)
-        order = replace(entry.order, act=Act.RELEASE) if entry.decision.enforced else None
+    def release(self, entries: tuple[Entry, ...], at: int, reason: str, by: str = "automation") -> Decision:
+        """End null routes of one case: a decision with its record and its orders, as any other."""
+        decision = release(tuple(entry.decision for entry in entries), at, reason, by)
+        for entry in entries:
+            self.ledger.end(entry.decision.id)
+            if entry.point is not None and entry.rule is not None:
+                self.docket.forget(entry.point, entry.rule)
+        orders = tuple(replace(entry.order, act=Act.RELEASE) for entry in entries if entry.decision.enforced)
         case = self.docket.released(decision, still=bool(self.ledger.of_case(decision.case)))
-        self.around.decided(case, None, decision, order)
+        self.around.decided(case, None, decision, orders)
         return decision
 
     # ---- outcomes ----------------------------------------------------------------------------

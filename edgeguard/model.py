@@ -121,11 +121,12 @@ class Reading:
     bytes: dict[str, int]  # IP bytes of those packets
     foreign: dict[str, int] | None  # of those, with a source that is not the VM's; None: addresses unknown
     crossed: dict[str, int]  # timestamp of the packet that reached the armed level; 0: none
-    flows: tuple[Flow, ...]  # largest first
+    flows: tuple[Flow, ...]  # the largest, largest first
     missing: int  # packets that may be missing from any one flow (Misra-Gries)
     syn_acks: int  # came back
     resets: int
-    udp_back: int
+    one_way: int  # UDP to targets that answer less than once per `one_way_ratio` packets
+    one_way_back: int  # UDP that came back from those
 
 
 @dataclass(frozen=True, slots=True)

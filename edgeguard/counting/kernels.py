@@ -28,7 +28,6 @@ _HOT: Any = {**_COLD, "forceinline": True}
 _LOW = np.uint64(0xFFFF_FFFF)
 _32 = np.uint64(32)
 _8 = np.uint64(8)
-_BYTE = np.uint64(255)
 _ONE = np.uint64(1)
 _GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
@@ -50,6 +49,10 @@ def _clear_row(row):
     for m in range(s.METRICS):
         row.window[m] = 0
     row.places = 0
+    row.floor = 0
+    row.least = 0
+    for k in range(s.INDEX):
+        row.index[k] = 0
 
 
 @njit(**_COLD)
@@ -70,47 +73,78 @@ def _turn_row(row, slot):
             for m in range(3):
                 row.seen[p, m] -= row.seen_ring[p, gone, m]
                 row.seen_ring[p, entered, m] = 0
+    row.floor = 0
+    row.least = 0
     for p in range(row.places):
         row.credit[p] = row.seen[p, s.OUT]
         row.port_credit[p] = min(row.port_credit[p], row.seen[p, s.PORT])
 
 
 @njit(**_HOT)
-def _find_place(row, hi, lo, what, h):
-    """The place of a target, or -1. The hint makes a flood's own target one comparison."""
-    p = np.int64(row.hint[h])
-    if p < row.places and row.key[p, 1] == lo and row.key[p, 0] == hi and row.key[p, 2] == what:
-        return p
-    for p in range(row.places):
+def _slot_of(hi, lo, what):
+    return np.int64(_hash(hi, lo ^ what) & np.uint64(s.INDEX - 1))
+
+
+@njit(**_HOT)
+def _find_place(row, hi, lo, what, at):
+    """(place or -1, index slot where the search ended)."""
+    while row.index[at] != 0:
+        p = np.int64(row.index[at]) - 1
         if row.key[p, 1] == lo and row.key[p, 0] == hi and row.key[p, 2] == what:
-            row.hint[h] = p
-            return p
-    return -1
+            return p, at
+        at = (at + 1) & (s.INDEX - 1)
+    return -1, at
+
+
+@njit(**_COLD)
+def _unindex(row, p):
+    """Take a place out of the index; what stands behind it moves up (Knuth 6.4, algorithm R)."""
+    hole = _slot_of(row.key[p, 0], row.key[p, 1], row.key[p, 2])
+    while row.index[hole] != p + 1:
+        hole = (hole + 1) & (s.INDEX - 1)
+    at = hole
+    while True:
+        row.index[hole] = 0
+        while True:
+            at = (at + 1) & (s.INDEX - 1)
+            if row.index[at] == 0:
+                return
+            q = np.int64(row.index[at]) - 1
+            home = _slot_of(row.key[q, 0], row.key[q, 1], row.key[q, 2])
+            if (at - home) & (s.INDEX - 1) >= (at - hole) & (s.INDEX - 1):
+                break
+        row.index[hole] = row.index[at]
+        hole = at
 
 
 @njit(**_COLD)
 def _misra_gries(row, packets):
     """No place is free: take from every credit. The place that is free now, or -1; and the loss.
 
-    Misra and Gries (1982), weighted. The sum of losses bounds what any target's count may lack.
+    Misra and Gries (1982), weighted; taking from all is raising one floor. The sum of losses bounds
+    what any target's count may lack.
     """
-    least = row.credit[0]
-    at = 0
-    for p in range(1, s.PLACES):
+    if row.floor + packets <= row.least:
+        row.floor += packets
+        return -1, packets
+    at = row.next
+    least = row.credit[at]
+    for k in range(1, s.PLACES):
+        if least == row.floor:  # nothing can be below
+            break
+        p = (row.next + k) & (s.PLACES - 1)
         if row.credit[p] < least:
             least = row.credit[p]
             at = p
-    take = min(least, packets)
-    if take > 0:
-        for p in range(s.PLACES):
-            row.credit[p] -= take
-    if packets <= least:
-        at = -1
-    return at, take
+    row.next = (at + 1) & (s.PLACES - 1)
+    row.least = least
+    take = min(row.least - row.floor, packets)
+    row.floor += take
+    return (at if packets > take else -1), take
 
 
 @njit(**_COLD)
-def _take_place(row, hi, lo, what, h, packets):
+def _take_place(row, hi, lo, what, packets):
     """A place for a new target, or -1 when every other one has a better right to stay."""
     if row.places < s.PLACES:
         p = row.places
@@ -121,17 +155,19 @@ def _take_place(row, hi, lo, what, h, packets):
         row.ring[row.slot & _CELL, s.MISSED] += lost
         if p < 0:
             return p
+        _unindex(row, p)
     row.key[p, 0] = hi
     row.key[p, 1] = lo
     row.key[p, 2] = what
-    row.credit[p] = 0
+    row.credit[p] = row.floor
     row.port[p] = -1
     row.port_credit[p] = 0
     for m in range(3):
         row.seen[p, m] = 0
         for k in range(s.RING):
             row.seen_ring[p, k, m] = 0
-    row.hint[h] = p
+    _, at = _find_place(row, hi, lo, what, _slot_of(hi, lo, what))
+    row.index[at] = p + 1
     return p
 
 
@@ -157,10 +193,9 @@ def _lead_port(row, p, port, packets, cell):
 def _target(row, rec, packets, cell):
     """Count a packet of a rule at its (target, protocol)."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
-    h = np.int64(_hash(rec.dst_hi, rec.dst_lo ^ what) & _BYTE)
-    p = _find_place(row, rec.dst_hi, rec.dst_lo, what, h)
+    p, _ = _find_place(row, rec.dst_hi, rec.dst_lo, what, _slot_of(rec.dst_hi, rec.dst_lo, what))
     if p < 0:
-        p = _take_place(row, rec.dst_hi, rec.dst_lo, what, h, packets)
+        p = _take_place(row, rec.dst_hi, rec.dst_lo, what, packets)
         if p < 0:
             return
     row.credit[p] += packets
@@ -237,8 +272,7 @@ def _out(row, st, rec):
 def _back(row, rec, packets, cell):
     """An answer: count it at the target that sent it."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
-    h = np.int64(_hash(rec.src_hi, rec.src_lo ^ what) & _BYTE)
-    p = _find_place(row, rec.src_hi, rec.src_lo, what, h)
+    p, _ = _find_place(row, rec.src_hi, rec.src_lo, what, _slot_of(rec.src_hi, rec.src_lo, what))
     if p >= 0:
         row.seen[p, s.BACK] += packets
         row.seen_ring[p, cell, s.BACK] += packets
@@ -441,6 +475,30 @@ def turn_row(rows, r, slot):
     """Bring one row to `slot`, so that its window is the one that ends there."""
     if slot > rows[r].slot:
         _turn_row(rows[r], slot)
+
+
+@njit(types.UniTuple(types.int64, 3)(_ROWS, types.int64, types.int64), **_COLD)
+def one_way(rows, r, ratio):
+    """UDP of a row's window to targets that sent back less than one packet per `ratio`.
+
+    (packets, of them to targets without a place, packets that came back all the same). Targets
+    without a place are judged together.
+    """
+    row = rows[r]
+    packets = back = placed = placed_back = 0
+    for p in range(row.places):
+        if row.key[p, 2] & np.uint64(255) != PROTOCOL_UDP:
+            continue
+        placed += row.seen[p, s.OUT]
+        placed_back += row.seen[p, s.BACK]
+        if row.seen[p, s.BACK] * ratio < row.seen[p, s.OUT]:
+            packets += row.seen[p, s.OUT]
+            back += row.seen[p, s.BACK]
+    rest = row.window[s.UDP] - placed
+    rest_back = row.window[s.UDP_IN] - placed_back
+    if rest_back * ratio >= rest:
+        return packets, 0, back
+    return packets + rest, rest, back + rest_back
 
 
 @njit(types.void(_LINES, _STATE), **_COLD)

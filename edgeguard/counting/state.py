@@ -26,6 +26,7 @@ __all__ = ["GRID", "SLOT"]  # the cells of time, as the kernels use them
 POINTS = 1024
 JUDGED_SOURCES = 1024
 PLACES = 64
+INDEX = 256  # at most a quarter full
 PREFIXES = 16  # of one VM, for the forged share
 NEVER = np.iinfo(np.int64).max
 
@@ -49,15 +50,18 @@ ROW = np.dtype(
         ("prefixes", "i8"),  # in use; 0: addresses unknown, nothing is called foreign
         ("frames", "i8", (2,)),  # out, in: every frame, as the tap's kernel counter counts
         ("cum", "i8", (2, 8, 2)),  # out, in; class; packets, bytes: never cleared
-        ("ring", "i8", (RING, METRICS)),
+        ("ring", "u4", (RING, METRICS)),
         ("prefix", "u8", (PREFIXES, 5)),  # hi, lo, mask hi, mask lo, family
-        ("hint", "u1", (256,)),  # hash -> the place it was last seen at
+        ("index", "u1", (INDEX,)),  # hash -> place + 1, linear probing; 0: empty
         ("key", "u8", (PLACES, 3)),  # hi, lo, family << 8 | protocol
-        ("credit", "i8", (PLACES,)),  # Misra-Gries
+        ("floor", "i8"),  # Misra-Gries: what was taken from every credit
+        ("least", "i8"),  # no credit is below this
+        ("next", "i8"),  # place where the search for the least credit begins
+        ("credit", "i8", (PLACES,)),
         ("seen", "i8", (PLACES, 3)),  # window sums of OUT, BACK, PORT
         ("port", "i8", (PLACES,)),  # the port that leads (Boyer-Moore); -1: none yet
         ("port_credit", "i8", (PLACES,)),
-        ("seen_ring", "i8", (PLACES, RING, 3)),
+        ("seen_ring", "u4", (PLACES, RING, 3)),
     ],
     align=True,
 )

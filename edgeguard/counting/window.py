@@ -16,6 +16,7 @@ from edgeguard.model import Flow, Network, Reading, Subject
 from edgeguard.record import Records, address, halves
 
 RULES = ("syn", "udp")
+SHOWN = 16  # flows of a reading: a target worth a null route has a tenth of the window
 
 
 def _sized(network: Network) -> tuple[int, int, int, int, int]:
@@ -27,10 +28,14 @@ def _sized(network: Network) -> tuple[int, int, int, int, int]:
 
 class Counting:
     """Exact counters and sliding windows. `sources` lines; `by_source`: count sources at all;
-    `judge_sources`: give busy sources a row of their own (a savefile without an inventory)."""
+    `judge_sources`: give busy sources a row of their own (a savefile without an inventory);
+    `one_way_ratio`: fewer than one packet back per this many sent is one-way."""
 
-    def __init__(self, sources: int, *, by_source: bool = True, judge_sources: bool = False) -> None:
+    def __init__(
+        self, sources: int, *, one_way_ratio: int, by_source: bool = True, judge_sources: bool = False
+    ) -> None:
         self.by_source = by_source
+        self._ratio = one_way_ratio
         self.judge_sources = judge_sources
         self.forgotten = 0
         self._rows = state.rows()
@@ -49,7 +54,7 @@ class Counting:
         self._rows["loud"] = loud
         self._rows["arm"] = hard
         if self.judge_sources:
-            self._state["promote"] = np.maximum(1, np.array(loud) // 10)
+            self._state["promote"] = np.maximum(1, np.array(loud) // 2)
 
     def assign(self, point: int, subject: Subject, addresses: Iterable[Network]) -> None:
         """Give an attachment point's row to a subject, empty. No addresses: nothing is called foreign."""
@@ -156,7 +161,8 @@ class Counting:
         """The window of a row that ends at `at`."""
         kernels.turn_row(self._rows, point, (at - 1) // state.SLOT)
         row = self._rows[point]
-        window = [int(n) for n in row["window"]]
+        window = row["window"].tolist()
+        one_way, _, one_way_back = kernels.one_way(self._rows, point, self._ratio)
         known = int(row["prefixes"]) > 0
         return Reading(
             point=point,
@@ -170,7 +176,8 @@ class Counting:
             missing=window[state.MISSED],
             syn_acks=window[state.SYNACK_IN],
             resets=window[state.RST_IN],
-            udp_back=window[state.UDP_IN],
+            one_way=one_way,
+            one_way_back=one_way_back,
         )
 
     # ---- the summary of a savefile -----------------------------------------------------------
@@ -194,16 +201,15 @@ class Counting:
 
 
 def _flows(row: Any) -> tuple[Flow, ...]:
-    """The places of a row that got anything in the window, largest first."""
-    used = int(row["places"])
-    seen = row["seen"][:used]
-    order = [int(p) for p in np.argsort(-seen[:, state.OUT], kind="stable") if seen[p, state.OUT] > 0]
-    return tuple(_flow(row, p) for p in order)
+    """The largest places of a row that got anything in the window, largest first."""
+    sent = row["seen"][: int(row["places"]), state.OUT]
+    order = np.argsort(-sent, kind="stable")[:SHOWN]
+    return tuple(_flow(row, p) for p in order.tolist() if sent[p] > 0)
 
 
 def _flow(row: Any, p: int) -> Flow:
-    hi, lo, what = (int(word) for word in row["key"][p])
-    packets, back, port_packets = (int(n) for n in row["seen"][p])
+    hi, lo, what = row["key"][p].tolist()
+    packets, back, port_packets = row["seen"][p].tolist()
     protocol = what & 0xFF
     port = int(row["port"][p])
     return Flow(

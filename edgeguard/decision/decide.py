@@ -27,12 +27,27 @@ def decide(question: Question) -> Decision:
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
     if question.full:
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, "the whole VM is null-routed already")
-    targets = tuple(t for t in verdict.targets if not safeties.is_protected(t, question.config))
+    targets = _new(question)
+    if not targets:
+        return _decision(question, Scope.OBSERVE, verdict.targets, answers, "its targets are null-routed already")
     if _moves(question, targets):
         minutes = question.config.clocks.moves // 60_000_000_000
         reason = f"the flood moves: {MOVED} targets within {minutes} minutes; all traffic of this VM is null-routed"
         return _decision(question, Scope.FULL, targets, answers, reason)
     return _decision(question, Scope.NARROW, targets, answers, f"{verdict.band} band: its targets are null-routed")
+
+
+def _new(question: Question) -> tuple[Target, ...]:
+    """The verdict's targets that may be null-routed and are not yet."""
+    standing = {target.key() for target in question.standing}
+    wide = {(address, protocol) for address, protocol, port in standing if port is None}
+    return tuple(
+        target
+        for target in question.verdict.targets
+        if target.key() not in standing
+        and target.key()[:2] not in wide
+        and not safeties.is_protected(target, question.config)
+    )
 
 
 def _moves(question: Question, targets: tuple[Target, ...]) -> bool:
@@ -63,24 +78,25 @@ def _decision(
     )
 
 
-def release(standing: Decision, at: int, reason: str, by: str = AUTOMATION) -> Decision:
-    """The end of a null route: a decision like any other."""
+def release(ended: tuple[Decision, ...], at: int, reason: str, by: str = AUTOMATION) -> Decision:
+    """The end of null routes of one case: a decision like any other. Its scope is the widest it ends."""
+    widest = max(ended, key=lambda decision: decision.scope is Scope.FULL)
     return Decision(
-        id=identity("d", standing.id, "release", at),
-        case=standing.case,
-        verdict=standing.verdict,
+        id=identity("d", *(decision.id for decision in ended), "release", at),
+        case=widest.case,
+        verdict=widest.verdict,
         at=at,
         act=Act.RELEASE,
-        scope=standing.scope,
-        subject=standing.subject,
-        tap=standing.tap,
-        targets=standing.targets,
+        scope=widest.scope,
+        subject=widest.subject,
+        tap=widest.tap,
+        targets=tuple({t.key(): t for decision in ended for t in decision.targets}.values()),
         until=None,
-        enforced=standing.enforced,
+        enforced=widest.enforced,
         safeties=(),
         reason=reason,
         by=by,
-        releases=(standing.id,),
+        releases=tuple(decision.id for decision in ended),
     )
 
 

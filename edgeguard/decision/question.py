@@ -47,5 +47,6 @@ class Question:
     window: Window | None  # None: a savefile, which loses nothing while it is read
     kernel: KernelCount | None
     replayed: bool  # in a file's time: nothing is enforced, and no kernel can be asked
-    null_routed: tuple[Target, ...]  # of this case and tap, standing or not, within clocks.moves
+    null_routed: tuple[Target, ...]  # of this case within clocks.moves, ended or not
+    standing: tuple[Target, ...]  # of this attachment point now
     full: bool  # this tap is null-routed as a whole already

@@ -1,0 +1,108 @@
+"""Replaying a savefile: the same engine as live, in the file's time, enforcing nothing.
+
+Everything printed derives from the file and the configuration: two runs give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgeguard.capture.points import Points
+from edgeguard.capture.savefile import SavefileCapture
+from edgeguard.cases.case import Case
+from edgeguard.config import Config
+from edgeguard.counting.state import POINTS
+from edgeguard.counting.window import Counting
+from edgeguard.decision.question import KernelCount, Window
+from edgeguard.engine import Engine
+from edgeguard.errors import ConfigError
+from edgeguard.inventory import Inventory
+from edgeguard.model import Decision, Notice, Order, Subject, Tap, Verdict, Vm
+from edgeguard.notice.values import Background, compose
+from edgeguard.record import mac_number
+
+SOURCES = 1 << 20  # lines for the sources of a savefile: 256 MiB, of which only what is used is touched
+BATCH = 8192  # records: 512 KiB, so that a batch is still in the L2 cache when it is counted
+HOST = "savefile"  # nothing of the machine that replays may get into what is printed
+
+Found = Verdict | Decision | Notice
+
+
+class Replay:
+    """A savefile's surroundings: an inventory by MAC, or none; no tap, no kernel, no database.
+
+    `tell` is called with every verdict, decision and notice, in order.
+    """
+
+    replayed = True
+
+    def __init__(self, path: Path, config: Config, inventory: Inventory, tell: Callable[[Found], None]) -> None:
+        self._vms = [vm for vm in inventory.vms() if vm.macs]
+        if len(self._vms) > POINTS:
+            raise ConfigError([f"[inventory]: {len(self._vms)} VMs with a MAC; one replay can tell {POINTS} apart"])
+        self._tell = tell
+        self._background = background(config, config.host.name or HOST)
+        self._ended: dict[str, Decision] = {}
+        self.capture = SavefileCapture(path, self._points() if self._vms else None, room=BATCH)
+        self.counting = Counting(SOURCES, one_way_ratio=config.judging.one_way_ratio, judge_sources=not self._vms)
+        self.engine = Engine(config, self.counting, self)
+        for point, vm in enumerate(self._vms):
+            tap = vm.taps[0] if vm.taps else None
+            self.counting.assign(point, Subject(vm.id, tap, None), vm.addresses)
+
+    def _points(self) -> Points:
+        macs = [(mac, point) for point, vm in enumerate(self._vms) for mac in vm.macs]
+        points = Points(len(macs))
+        for mac, point in macs:
+            points.put(mac_number(mac), point)
+        return points
+
+    def run(self, progress: Callable[[float], None] | None = None) -> None:
+        """Read the file to its end. `progress` is told the share that was read."""
+        while len(records := self.capture.read(0)):
+            self.engine.feed(records)
+            if progress:
+                progress(self.capture.done / self.capture.size)
+        self.engine.look(self.counting.slot_end)
+        self.counting.close()
+
+    # ---- what the engine asks and tells --------------------------------------------------------
+
+    def vm(self, point: int) -> Vm | None:
+        return self._vms[point] if point < len(self._vms) else None
+
+    def tap(self, point: int) -> Tap | None:
+        return None
+
+    def window(self) -> Window | None:
+        return None
+
+    def kernel_count(self, point: int) -> KernelCount | None:
+        return None
+
+    def verdict(self, verdict: Verdict) -> None:
+        self._tell(verdict)
+
+    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> None:
+        self._ended[decision.id] = decision
+        self._tell(decision)
+        ended = [self._ended[id] for id in decision.releases]
+        vm = next((vm for vm in self._vms if vm.id == case.vm), None)
+        for notice in compose(decision, verdict, vm, self._background, ended):
+            self._tell(notice)
+
+    def closed(self, case: Case, at: int) -> None:
+        """Nothing is recorded in a replay."""
+
+
+def background(config: Config, host: str) -> Background:
+    """What the configuration contributes to every notice."""
+    limits = config.limits
+    return Background(
+        host=host,
+        place=config.host.place,
+        quiet=config.clocks.quiet,
+        warn={"syn": limits.syn.warn, "udp": limits.udp.warn},
+        reply=bool(config.mail.reply_to or config.mail.desk),
+    )
