@@ -1,0 +1,118 @@
+"""The outbox as the sending thread sees it: what is due, what left, what was refused.
+
+Used by one thread, with a connection of its own that is opened at the first question. A mail is
+marked sent in one transaction of its own, right after the mail server took it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edgeguard.cases import codec
+from edgeguard.cases.database import connect, telling, transaction
+from edgeguard.cases.facts import facts
+from edgeguard.model import Decision, Mail, Notice, Queued
+
+# The oldest unsent notice of each thread (case and recipient): a release never overtakes the mail
+# about the null route it ends.
+_FIRST = """
+    SELECT min(seq) FROM outbox WHERE state IN ('waiting', 'ready') GROUP BY case_id, recipient
+"""
+
+
+class Box:
+    """Rows of the outbox. Every method may raise StoreError; then nothing of it was written."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._opened: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def due(self, now: int, limit: int = 100) -> list[Queued]:
+        """Notices to send now: proved, or waited long enough; and not paused after a failure."""
+        with self._telling("read the outbox"):
+            rows = self._db.execute(
+                "SELECT o.id, o.case_id, o.decision, o.kind, o.recipient, o.body, o.attempts, d.body, d.orders"
+                f" FROM outbox o JOIN decisions d ON d.id = o.decision WHERE o.seq IN ({_FIRST})"
+                " AND (o.state = 'ready' OR o.due <= ?1) AND o.next_try <= ?1 ORDER BY o.due, o.seq LIMIT ?2",
+                (now, limit),
+            ).fetchall()
+            return [self._queued(row) for row in rows]
+
+    def next_due(self) -> int | None:
+        """When the next notice becomes due; a time already past: at once; None: the outbox is empty."""
+        with self._telling("read the outbox"):
+            row = self._db.execute(
+                "SELECT min(CASE WHEN state = 'ready' THEN next_try ELSE max(due, next_try) END)"
+                f" FROM outbox WHERE seq IN ({_FIRST})"
+            ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def sent(self, id: str, at: int, mail: Mail, partly: str | None = None) -> None:
+        """The mail server took it. partly: what it said to refuse some of the recipients."""
+        with self._writing(f"mark notice {id} as sent"):
+            self._db.execute(
+                "UPDATE outbox SET state = 'sent', sent_at = ?, message_id = ?, mail = ?, attempts = attempts + 1,"
+                " last_error = ? WHERE id = ?",
+                (at, mail.message_id, codec.dumps(mail), partly, id),
+            )
+
+    def postponed(self, tries: Sequence[tuple[str, int]], error: str) -> None:
+        """An attempt failed for these (id, time of the next try)."""
+        with self._writing("postpone a notice"):
+            self._db.executemany(
+                "UPDATE outbox SET attempts = attempts + 1, next_try = ?2, last_error = ?3 WHERE id = ?1",
+                [(id, next_try, error) for id, next_try in tries],
+            )
+
+    def hasten(self, now: int) -> None:
+        """The mail server is back: those it kept waiting are due at once."""
+        with self._writing("hasten notices"):
+            self._db.execute("UPDATE outbox SET next_try = ?1 WHERE state = 'ready' AND next_try > ?1", (now,))
+
+    def refused(self, id: str, at: int, error: str, told: Notice | None) -> None:
+        """Never deliverable. told: the notice to the desk about it, written in the same transaction."""
+        with self._writing(f"record the refusal of notice {id}"):
+            self._db.execute(
+                "UPDATE outbox SET state = 'failed', attempts = attempts + 1, last_error = ? WHERE id = ?", (error, id)
+            )
+            if told is None:
+                return
+            self._db.execute(
+                "INSERT OR IGNORE INTO outbox (id, case_id, decision, kind, recipient, body, created, state, due)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'ready', ?)",
+                (told.id, told.case, told.decision, told.kind, told.to, codec.dumps(told.values), at, at),
+            )
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = connect(self.path)
+        return self._opened
+
+    @contextmanager
+    def _telling(self, doing: str) -> Iterator[None]:
+        with telling(self.path, doing):
+            yield
+
+    @contextmanager
+    def _writing(self, doing: str) -> Iterator[None]:
+        with telling(self.path, doing), transaction(self._db):
+            yield
+
+    def _queued(self, row: Sequence[Any]) -> Queued:
+        id, case, decision, kind, to, body, attempts, decided, orders = row
+        notice = Notice(id, case, decision, kind, to, codec.loads(dict, body))
+        known = facts(self._db, codec.loads(Decision, decided), ordered=orders is not None)
+        earlier = self._db.execute(
+            "SELECT id FROM outbox WHERE case_id = ? AND recipient IS ? AND state = 'sent' ORDER BY seq", (case, to)
+        )
+        return Queued(notice, known, attempts, tuple(id for (id,) in earlier))

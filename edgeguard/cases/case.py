@@ -1,0 +1,68 @@
+"""The case and what is read of it: values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeguard.model import Decision, Facts, Network, Order, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One VM and one episode. vm, tap and customer are None where they are not known."""
+
+    id: str
+    vm: str | None
+    vm_name: str | None
+    tap: str | None
+    ifindex: int | None
+    mac: str | None
+    customer: str | None
+    opened: int
+    state: str
+    source: str | None = None
+    addresses: tuple[Network, ...] = ()
+    closed: int | None = None
+    outcome: str | None = None  # set with `closed`, never without
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A null route that was decided and has not ended: what a restart rebuilds ledger and kernel from."""
+
+    case: Case
+    decision: Decision
+    verdict: Verdict | None
+    order: Order
+    facts: Facts
+    releasing: str | None  # the release already decided for it, whose outcome never came
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a case's story. `what` is opened, verdict, decision, outcome, notice, note or closed."""
+
+    at: int
+    what: str
+    id: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A row of the outbox, for people: where a notice stands, and the text once it left."""
+
+    id: str
+    case: str
+    decision: str
+    kind: str
+    to: str | None  # None: the desk
+    state: str  # waiting, ready, sent, failed
+    created: int
+    attempts: int
+    next_try: int
+    last_error: str | None
+    sent_at: int | None
+    subject: str | None
+    text: str | None
+    headers: tuple[tuple[str, str], ...] = ()

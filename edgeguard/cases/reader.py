@@ -1,0 +1,166 @@
+"""What stands in the case database, read from any process while the daemon writes.
+
+with Reader(path) as reader:
+    for case in reader.find("web1"):
+        for entry in reader.timeline(case.id):
+            print(entry.text)
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from edgeguard.cases import codec, facts, story
+from edgeguard.cases.case import Case, Entry, Letter, Standing
+from edgeguard.cases.database import connect_reading, telling
+from edgeguard.model import Decision, Mail, Network, Order, Outcome, Verdict
+
+_CASE = "id, vm, vm_name, tap, ifindex, mac, customer, opened, state, source, closed, outcome"
+_LETTER = (
+    "id",
+    "case_id AS 'case'",
+    "decision",
+    "kind",
+    "recipient AS 'to'",
+    "state",
+    "created",
+    "attempts",
+    "next_try",
+    "last_error",
+    "sent_at",
+    "mail",
+)
+
+
+def key(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
+    """16 bytes whose order is the addresses' order; IPv4 is mapped into ::ffff:0:0/96."""
+    return address.packed if address.version == 6 else b"\0" * 10 + b"\xff\xff" + address.packed
+
+
+class Reader:
+    """Queries over the database. Every method may raise StoreError."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._db = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect_reading(self.path)
+
+    def _reading(self, doing: str) -> AbstractContextManager[None]:
+        return telling(self.path, doing)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def case(self, id: str) -> Case | None:
+        """The case of that id."""
+        return next(iter(self._cases("WHERE id = ?", id)), None)
+
+    def cases(self, limit: int = 50) -> list[Case]:
+        """The youngest cases, youngest first."""
+        return self._cases("ORDER BY opened DESC, id LIMIT ?", limit)
+
+    def open_cases(self) -> list[Case]:
+        """Cases that neither a person nor the clock has settled, oldest first."""
+        return self._cases("WHERE closed IS NULL ORDER BY opened, id")
+
+    def find(self, term: str) -> list[Case]:
+        """Cases of a case id, VM id or name, tap, or an address of the VM; open ones first, then youngest."""
+        low, high = _span(term)
+        return self._cases(
+            "WHERE id = ?1 OR vm = ?1 OR vm_name = ?1 COLLATE NOCASE OR tap = ?1 OR source = ?1 OR id IN"
+            " (SELECT case_id FROM case_addresses WHERE first <= ?2 AND last >= ?3)"
+            " ORDER BY closed IS NOT NULL, opened DESC, id",
+            term,
+            low,
+            high,
+        )
+
+    def verdicts(self, case: str) -> list[Verdict]:
+        """The case's verdicts, oldest first."""
+        rows = self._rows("SELECT body FROM verdicts WHERE case_id = ? ORDER BY at, rowid", case)
+        return [codec.loads(Verdict, row[0]) for row in rows]
+
+    def decisions(self, case: str) -> list[Decision]:
+        """The case's decisions, oldest first."""
+        rows = self._rows("SELECT body FROM decisions WHERE case_id = ? ORDER BY at, rowid", case)
+        return [codec.loads(Decision, row[0]) for row in rows]
+
+    def outcomes(self, decision: str) -> list[Outcome]:
+        """What happened to a decision, in the order it was reported."""
+        rows = self._rows("SELECT body FROM outcomes WHERE decision = ? ORDER BY seq", decision)
+        return [codec.loads(Outcome, row[0]) for row in rows]
+
+    def letters(self, case: str | None = None) -> list[Letter]:
+        """The case's notices, oldest first; without a case, all that have not left."""
+        where = "case_id = ?" if case is not None else "state != 'sent' AND ?1 IS NULL"
+        rows = self._rows(f"SELECT {', '.join(_LETTER)} FROM outbox WHERE {where} ORDER BY seq", case)
+        return [_letter(row) for row in rows]
+
+    def standing(self) -> list[Standing]:
+        """Enforced null routes decided and not ended, oldest first."""
+        rows = self._rows(
+            "SELECT d.case_id, d.body, d.orders, v.body,"
+            " (SELECT decision FROM releases WHERE ends = d.id ORDER BY decision LIMIT 1)"
+            " FROM decisions d LEFT JOIN verdicts v ON v.id = d.verdict"
+            " WHERE d.enforced = 1 AND d.act = 'null-route' AND d.ended IS NULL ORDER BY d.at, d.rowid"
+        )
+        return [self._standing(*row) for row in rows]
+
+    def timeline(self, case: str) -> list[Entry]:
+        """The case's story from its opening to its end, in the order of time."""
+        with self._reading(f"read the story of {case}"):
+            return story.timeline(self._db, case)
+
+    def _standing(self, case: str, decision: str, order: str, verdict: str | None, releasing: str | None) -> Standing:
+        found = self.case(case)
+        assert found is not None, "a foreign key holds it"
+        decided = codec.loads(Decision, decision)
+        with self._reading("read the outcomes"):
+            known = facts.facts(self._db, decided, ordered=True)
+        judged = codec.loads(Verdict, verdict) if verdict else None
+        return Standing(found, decided, judged, codec.loads(Order, order), known, releasing)
+
+    def _cases(self, clause: str, *parameters: Any) -> list[Case]:
+        rows = self._rows(f"SELECT {_CASE} FROM cases {clause}", *parameters)
+        return [self._case(row) for row in rows]
+
+    def _case(self, row: Sequence[Any]) -> Case:
+        prefixes = self._rows("SELECT prefix FROM case_addresses WHERE case_id = ? ORDER BY first, prefix", row[0])
+        addresses = tuple(ipaddress.ip_network(prefix) for (prefix,) in prefixes)
+        names = _CASE.split(", ")
+        return Case(**dict(zip(names, row, strict=True)), addresses=addresses)
+
+    def _rows(self, query: str, *parameters: Any) -> list[Any]:
+        with self._reading("read it"):
+            return self._db.execute(query, parameters).fetchall()
+
+
+def _span(term: str) -> tuple[bytes | None, bytes | None]:
+    """First and last key of the address or prefix in `term`; nothing compares with (None, None)."""
+    try:
+        network: Network = ipaddress.ip_network(term, strict=False)
+    except ValueError:
+        return None, None
+    return key(network[0]), key(network[-1])
+
+
+def _letter(row: Sequence[Any]) -> Letter:
+    names = [name.rpartition(" ")[2].strip("'") for name in _LETTER]
+    fields = dict(zip(names, row, strict=True))
+    mail = fields.pop("mail")
+    sent = codec.loads(Mail, mail) if mail else Mail("", "")
+    return Letter(**fields, subject=sent.subject or None, text=sent.text or None, headers=sent.headers)

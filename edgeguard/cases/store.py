@@ -1,0 +1,220 @@
+"""The writing side of the case database: what was decided, before it happens; what happened, after.
+
+    store = Store(path)
+    store.record(case, verdict, decision, notices, order)   # on the disk when it returns
+    enforcer.order(order)
+    store.outcome(outcome)                                  # the notice goes out after the proof
+
+A decision, its verdict and its notices are one transaction. The methods may be called from several
+threads; the outbox thread has a connection of its own (box.py).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgeguard.cases import codec
+from edgeguard.cases.box import Box
+from edgeguard.cases.case import Case
+from edgeguard.cases.database import connect, telling, transaction
+from edgeguard.cases.facts import ENDS, PROVES
+from edgeguard.cases.reader import Reader, key
+from edgeguard.clock import SECOND
+from edgeguard.errors import StoreError
+from edgeguard.model import Act, Decision, Happened, Notice, Order, Outcome, Verdict
+
+# Outcomes after which a notice has nothing left to wait for.
+_TELLING = (*PROVES, *ENDS, Happened.FAILED)
+
+
+class Store(Reader):
+    """Everything recorded of cases. Every method may raise StoreError; then nothing of it was written."""
+
+    def __init__(self, path: Path | str, notice_wait: int = 5 * SECOND) -> None:
+        """notice_wait: nanoseconds that a notice waits for the proof of its null route."""
+        self._lock = threading.RLock()
+        self._notice_wait = notice_wait
+        super().__init__(path)
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self.path)
+
+    def box(self) -> Box:
+        """The outbox, for one other thread: it connects when it is first asked."""
+        return Box(self.path)
+
+    def record(
+        self,
+        case: Case,
+        verdict: Verdict | None,
+        decision: Decision,
+        notices: Sequence[Notice],
+        order: Order | None,
+    ) -> None:
+        """Writes a decision with all that belongs to it, in one transaction that is on the disk at return."""
+        with self._writing(f"record decision {decision.id}"):
+            self._put_case(case)
+            if verdict is not None:
+                self._put_verdict(case.id, verdict)
+            self._put_decision(case.id, verdict, decision, order)
+            for notice in notices:
+                self._put_notice(notice, decision, order)
+            self._refuse_silence(case.id, decision)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Writes what happened to an order; notices that waited for it become ready."""
+        with self._writing(f"record the outcome of {outcome.decision}"):
+            self._db.execute(
+                "INSERT INTO outcomes (decision, at, happened, body) VALUES (?, ?, ?, ?)",
+                (outcome.decision, int(outcome.at), outcome.happened, codec.dumps(outcome)),
+            )
+            self._end(outcome)
+            if outcome.happened in _TELLING:
+                self._make_ready(outcome)
+
+    def put_case(self, case: Case) -> None:
+        """Writes a case, or its new state, without a decision."""
+        with self._writing(f"record case {case.id}"):
+            self._put_case(case)
+
+    def put_verdict(self, case: Case, verdict: Verdict) -> None:
+        """Writes a verdict that led to no new decision."""
+        with self._writing(f"record verdict {verdict.id}"):
+            self._put_case(case)
+            self._put_verdict(case.id, verdict)
+
+    def note(self, case: str, at: int, author: str, text: str) -> None:
+        """Writes a line into a case's story. author: a role, or 'automation'."""
+        with self._writing(f"write a note to {case}"):
+            self._db.execute(
+                "INSERT INTO notes (case_id, at, author, text) VALUES (?, ?, ?, ?)",
+                (case, int(at), _text(author), _text(text)),
+            )
+
+    def close_case(self, id: str, at: int, outcome: str) -> None:
+        """Settles a case; it never opens again, the next flood has a case of its own."""
+        with self._writing(f"close case {id}"):
+            self._db.execute(
+                "UPDATE cases SET closed = ?, outcome = ?, state = 'closed' WHERE id = ? AND closed IS NULL",
+                (int(at), outcome, id),
+            )
+
+    def close(self) -> None:
+        with self._lock:
+            super().close()
+
+    @contextmanager
+    def _writing(self, doing: str) -> Iterator[None]:
+        with self._lock, telling(self.path, doing), transaction(self._db):
+            yield
+
+    @contextmanager
+    def _reading(self, doing: str) -> Iterator[None]:
+        with self._lock, telling(self.path, doing):
+            yield
+
+    def _put_case(self, case: Case) -> None:
+        """A closed case keeps its end; everything else is as the youngest writer knows it."""
+        names = (case.vm, case.vm_name, case.tap, case.mac, case.customer, case.source, case.state)
+        vm, vm_name, tap, mac, customer, source, state = (_text(name) for name in names)
+        self._db.execute(
+            "INSERT INTO cases (id, vm, vm_name, tap, ifindex, mac, customer, source, opened, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET vm = excluded.vm, vm_name = excluded.vm_name, tap = excluded.tap,"
+            " ifindex = excluded.ifindex, mac = excluded.mac, customer = excluded.customer,"
+            " source = excluded.source, state = excluded.state WHERE closed IS NULL",
+            (case.id, vm, vm_name, tap, case.ifindex, mac, customer, source, int(case.opened), state),
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO case_addresses (case_id, prefix, first, last) VALUES (?, ?, ?, ?)",
+            [(case.id, str(prefix), key(prefix[0]), key(prefix[-1])) for prefix in case.addresses],
+        )
+
+    def _put_verdict(self, case: str, verdict: Verdict) -> None:
+        # Ids derive from content: the same verdict may lead to a second decision, narrow and then full.
+        self._db.execute(
+            "INSERT OR IGNORE INTO verdicts (id, case_id, at, body) VALUES (?, ?, ?, ?)",
+            (verdict.id, case, int(verdict.at), codec.dumps(verdict)),
+        )
+
+    def _put_decision(self, case: str, verdict: Verdict | None, decision: Decision, order: Order | None) -> None:
+        until = None if decision.until is None else int(decision.until)
+        self._db.execute(
+            "INSERT INTO decisions (id, case_id, verdict, at, act, enforced, until, body, orders)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                decision.id,
+                case,
+                verdict.id if verdict else None,
+                int(decision.at),
+                decision.act,
+                decision.enforced,
+                until,
+                codec.dumps(decision),
+                codec.dumps(order) if order else None,
+            ),
+        )
+        self._db.executemany(
+            "INSERT INTO releases (decision, ends) VALUES (?, ?)", [(decision.id, ends) for ends in decision.releases]
+        )
+
+    def _put_notice(self, notice: Notice, decision: Decision, order: Order | None) -> None:
+        """Nothing ordered: there is nothing to wait for."""
+        state, wait = ("waiting", self._notice_wait) if order is not None else ("ready", 0)
+        self._db.execute(
+            "INSERT INTO outbox (id, case_id, decision, kind, recipient, body, created, state, due)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                notice.id,
+                notice.case,
+                notice.decision,
+                notice.kind,
+                _text(notice.to),
+                codec.dumps(notice.values),
+                int(decision.at),
+                state,
+                int(decision.at) + wait,
+            ),
+        )
+
+    def _refuse_silence(self, case: str, decision: Decision) -> None:
+        """Nothing is null-routed without a notice: the transaction is refused, so nothing is ordered."""
+        if decision.act is not Act.NULL_ROUTE or not decision.enforced:
+            return
+        if not self._db.execute("SELECT 1 FROM outbox WHERE case_id = ? LIMIT 1", (case,)).fetchone():
+            raise StoreError(f"{self.path}: decision {decision.id} is refused: a null route without any notice")
+
+    def _end(self, outcome: Outcome) -> None:
+        """Marks the null routes this outcome ended: its own, or those of the release it belongs to."""
+        if outcome.happened not in (*ENDS, Happened.FAILED):
+            return
+        never_stood = (
+            " AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.decision = decisions.id"
+            " AND o.happened IN ('acknowledged', 'verified', 'no attempts', 'not stopped', 'reconciled'))"
+            " AND NOT EXISTS (SELECT 1 FROM releases r WHERE r.ends = decisions.id)"
+        )
+        self._db.execute(
+            "UPDATE decisions SET ended = ?1, ended_how = ?2 WHERE act = 'null-route' AND ended IS NULL"
+            " AND (id = ?3 OR id IN (SELECT ends FROM releases WHERE decision = ?3))"
+            + (never_stood if outcome.happened is Happened.FAILED else ""),
+            (int(outcome.at), outcome.happened, outcome.decision),
+        )
+
+    def _make_ready(self, outcome: Outcome) -> None:
+        """The notices of this decision; those of a release once every null route it ends has ended, or one failed."""
+        self._db.execute(
+            "UPDATE outbox SET state = 'ready', due = min(due, ?1) WHERE state = 'waiting' AND (decision = ?2"
+            " OR decision IN (SELECT decision FROM releases WHERE ends = ?2))"
+            " AND (?3 OR NOT EXISTS (SELECT 1 FROM releases r JOIN decisions d ON d.id = r.ends"
+            "   WHERE r.decision = outbox.decision AND d.ended IS NULL))",
+            (int(outcome.at), outcome.decision, outcome.happened is Happened.FAILED),
+        )
+
+
+def _text(text: str | None) -> str | None:
+    """Names come from files and kernels; what is no valid text is written with its escapes."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,49 @@
+"""The kinds of notice, and who gets which: bound to decision and recipient."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from edgeguard.model import Act, Decision, Scope
+
+
+class Kind(StrEnum):
+    """Each is the name of a template in texts/, except that a null route which never stood is FAILED."""
+
+    WARNING = "warning"
+    NARROW = "narrow"
+    FULL = "full"
+    FAILED = "failed"  # chosen when it is rendered: the null route could not be put in place
+    RELEASED = "released"
+    RELEASED_BY_PERSON = "released-by-person"
+    DESK_OBSERVE = "desk-observe"
+    DESK_NULL_ROUTE = "desk-null-route"
+    DESK_RELEASED = "desk-released"
+    DESK_UNDELIVERED = "desk-undelivered"  # a mail was refused for good
+
+
+AUTOMATION = "automation"
+
+
+def recipients(decision: Decision, contact: str | None) -> tuple[tuple[Kind, str | None], ...]:
+    """(kind, recipient) of each notice a decision needs; recipient None: the desk.
+
+    The desk gets what has no contact, and beside the customer what a person null-routed by hand.
+    """
+    if decision.act is Act.NULL_ROUTE:
+        return _null_routed(decision, contact)
+    if decision.act is Act.RELEASE:
+        by_person = decision.by != AUTOMATION
+        kind = Kind.RELEASED_BY_PERSON if by_person else Kind.RELEASED
+        return ((kind, contact),) if contact else ((Kind.DESK_RELEASED, None),)
+    if decision.scope is Scope.WARN and contact:
+        return ((Kind.WARNING, contact),)
+    return ((Kind.DESK_OBSERVE, None),)
+
+
+def _null_routed(decision: Decision, contact: str | None) -> tuple[tuple[Kind, str | None], ...]:
+    desk = (Kind.DESK_NULL_ROUTE, None)
+    if not contact:
+        return (desk,)
+    customer = (Kind.FULL if decision.scope is Scope.FULL else Kind.NARROW, contact)
+    return (customer, desk) if decision.by != AUTOMATION else (customer,)

@@ -1,0 +1,96 @@
+"""A queued notice as an Internet message (RFC 5322), threaded by case.
+
+The Message-ID derives from the notice's id, so a mail that went out twice (the connection broke
+after the server took it) is recognisable as one. Headers are set through email.message, which
+refuses line ends in them.
+"""
+
+from __future__ import annotations
+
+import email.policy
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from pathlib import Path
+
+from edgeguard.clock import SECOND
+from edgeguard.model import Mail, Queued
+from edgeguard.notice import words
+from edgeguard.notice.kinds import AUTOMATION
+from edgeguard.notice.refusal import Refusal
+from edgeguard.notice.render import TEXTS, render
+from edgeguard.notice.settings import MailSettings
+
+THREAD_LENGTH = 10  # Message-IDs in References: the first and the youngest, as RFC 5322 3.6.4 allows
+
+
+def write(queued: Queued, settings: MailSettings, written_at: int, texts: Path = TEXTS) -> tuple[EmailMessage, Mail]:
+    """The message to hand over, and what of it is kept. Refusal where nobody can be addressed."""
+    notice = queued.notice
+    rendered = render(notice.kind, notice.values, queued.facts, written_at, texts)
+    message = EmailMessage(policy=email.policy.SMTP)
+    message["From"] = _sender(settings)
+    message["To"] = _recipient(notice.to, settings)
+    message["Reply-To"] = reply_to(settings, notice.case)
+    message["Subject"] = rendered.subject
+    message["Date"] = format_datetime(datetime.fromtimestamp(written_at // SECOND, UTC))
+    message["Message-ID"] = message_id(notice.id, settings)
+    _thread(message, queued, settings)
+    if notice.values.get("by", AUTOMATION) == AUTOMATION:
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: automatic mails only, a person's act is none
+    message["X-EdgeGuard-Case"] = words.clean(notice.case)
+    message.set_content(rendered.text, charset="us-ascii", cte="7bit")
+    return message, _kept(message, rendered.text, rendered.fallback)
+
+
+def recipients(message: EmailMessage) -> list[str]:
+    """The addresses in To, as RCPT TO gets them."""
+    return [address.addr_spec for address in message["To"].addresses]
+
+
+def message_id(notice: str, settings: MailSettings) -> str:
+    """'<notice-1a2b@example.net>': the same for the same notice, whenever it is written."""
+    domain = parseaddr(settings.sender)[1].rpartition("@")[2]
+    return f"<{notice}@{domain or 'edgeguard.invalid'}>"
+
+
+def reply_to(settings: MailSettings, case: str) -> str:
+    """Where answers go: with the case's token where the configuration has a place for it."""
+    return (settings.reply_to or settings.desk or settings.sender).replace("{case}", case)
+
+
+def _sender(settings: MailSettings) -> str:
+    if not settings.sender:
+        raise Refusal("no sender is configured; set [mail] from", everyone=True)
+    return settings.sender
+
+
+def _recipient(to: str | None, settings: MailSettings) -> str:
+    address = to if to is not None else settings.desk
+    if not address:
+        raise Refusal("no desk is configured; set [mail] desk")
+    probe = EmailMessage(policy=email.policy.SMTP)
+    try:
+        probe["To"] = address
+        usable = bool(probe["To"].addresses) and not probe["To"].defects and probe["To"].addresses[0].username
+    except (ValueError, IndexError):
+        usable = False
+    # The library accepts 'a@b c' as a name with rests; an envelope would not.
+    if not usable or any(not spec.isascii() or " " in spec for spec in recipients(probe)):
+        raise Refusal(f"{words.clean(address)!r} is no mail address; correct the contact", permanent=True)
+    return address
+
+
+def _thread(message: EmailMessage, queued: Queued, settings: MailSettings) -> None:
+    ids = [message_id(earlier, settings) for earlier in queued.earlier]
+    if not ids:
+        return
+    if len(ids) > THREAD_LENGTH:
+        ids = [ids[0], *ids[1 - THREAD_LENGTH :]]
+    message["In-Reply-To"] = ids[-1]
+    message["References"] = " ".join(ids)
+
+
+def _kept(message: EmailMessage, text: str, fallback: str | None) -> Mail:
+    headers = tuple((name, str(value)) for name, value in message.items())
+    return Mail(str(message["Subject"]), text, headers, str(message["Message-ID"]), fallback)

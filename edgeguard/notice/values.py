@@ -1,0 +1,177 @@
+"""The slot values of a notice, worked out when the decision is made; JSON-able, no sentences.
+
+    notices = compose(decision, verdict, vm, background)
+    store.record(case, verdict, decision, notices, order)
+
+What happened afterwards (acknowledged, verified, ended) is not here: it is model.Facts, known when
+the mail is rendered. Times are ns since 1970, lengths bytes, rates a second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from edgeguard import __version__
+from edgeguard.clock import SECOND
+from edgeguard.model import CameBack, Decision, Notice, Target, Verdict, Vm, identity
+from edgeguard.notice.kinds import recipients
+
+SHOWN_TARGETS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the operator's configuration contributes to every notice."""
+
+    host: str  # name of this hypervisor
+    place: str = ""
+    quiet: int = 0  # ns without flood that end a null route
+    warn: Mapping[str, int] = field(default_factory=dict)  # rule -> packets a second; quiet is below half of it
+    reply: bool = False  # somebody reads the answers: a reply address or a desk is configured
+
+
+def compose(
+    decision: Decision,
+    verdict: Verdict | None,
+    vm: Vm | None,
+    background: Background,
+    ended: Sequence[Decision] = (),
+) -> tuple[Notice, ...]:
+    """The notices of a decision. ended: the null routes that a release ends, for its text."""
+    slots = values(decision, verdict, vm, background, ended)
+    return tuple(
+        Notice(
+            id=identity("notice", decision.id, kind, to or "desk"),
+            case=decision.case,
+            decision=decision.id,
+            kind=kind,
+            to=to,
+            values=slots,
+        )
+        for kind, to in recipients(decision, vm.contact if vm else None)
+    )
+
+
+def values(
+    decision: Decision,
+    verdict: Verdict | None,
+    vm: Vm | None,
+    background: Background,
+    ended: Sequence[Decision] = (),
+) -> dict[str, Any]:
+    """Every slot of every template. What is unknown is None, never absent."""
+    return {
+        "case": decision.case,
+        "decision": decision.id,
+        "server": _server(decision, vm),
+        "host": background.host,
+        "place": (vm.place if vm else None) or background.place or background.host,
+        "act": str(decision.act),
+        "scope": str(decision.scope),
+        "mechanism": str(decision.tap.kind) if decision.tap else "none",
+        "enforced": decision.enforced,
+        "by": decision.by,
+        "reason": decision.reason,
+        "decided": decision.at,
+        "until": decision.until,
+        "dropped_targets": [_target(target) for target in decision.targets],
+        "safeties": [{"name": s.name, "answer": s.answer, "reason": s.reason} for s in decision.safeties],
+        "flood": _flood(verdict) if verdict else None,
+        "quiet": background.quiet,
+        "quiet_below": background.warn.get(verdict.rule, 0) // 2 if verdict else None,
+        "reply": background.reply,
+        "ended": [_ended(other) for other in ended],
+    }
+
+
+def _server(decision: Decision, vm: Vm | None) -> dict[str, Any]:
+    subject = decision.subject
+    known = [_plain(network) for network in vm.addresses] if vm else []
+    return {
+        "id": vm.id if vm else subject.vm,
+        "name": (vm.name or vm.id) if vm else subject.vm or subject.source or subject.tap or "unknown server",
+        "customer": vm.customer if vm else None,
+        "contact": vm.contact if vm else None,
+        "addresses": known or ([subject.source] if subject.source else []),
+        "tap": subject.tap,
+    }
+
+
+def _plain(network: IPv4Network | IPv6Network) -> str:
+    """A host as its address, a routed prefix as it is."""
+    return str(network.network_address if network.num_addresses == 1 else network)
+
+
+def _target(target: Target) -> dict[str, Any]:
+    return {
+        "address": str(target.address),
+        "version": target.address.version,
+        "protocol": target.protocol_name,
+        "port": target.port,
+        "share": target.share,
+    }
+
+
+def _ended(decision: Decision) -> dict[str, Any]:
+    return {
+        "decided": decision.at,
+        "scope": str(decision.scope),
+        "targets": [_target(target) for target in decision.targets],
+    }
+
+
+def _flood(verdict: Verdict) -> dict[str, Any]:
+    """The verdict's numbers, rounded here once, so that those in the mail agree with each other."""
+    length = round(verdict.bytes / verdict.measured, 1) if verdict.measured else 0.0
+    peak = math.ceil(max(verdict.peak, verdict.measured) / verdict.window_s)
+    mean, over = _mean(verdict, peak)
+    listed = sum(target.share for target in verdict.targets)
+    others = verdict.targets[SHOWN_TARGETS:]
+    return {
+        "rule": verdict.rule,
+        "version": __version__,
+        "band": str(verdict.band),
+        "seen": verdict.since,
+        "crossed": verdict.crossed,
+        "duration": max(0, verdict.at - verdict.since),
+        "window": verdict.window_s * SECOND,
+        "measured": verdict.measured,
+        "at_least": verdict.at_least,
+        "limit": verdict.limit,
+        "sustain": verdict.sustain,
+        "length": length,
+        "mean": mean,
+        "mean_over": over,
+        "mean_bits": round(mean * length * 8),
+        "peak": peak,
+        "peak_bits": round(peak * length * 8),
+        "targets": [_target(target) for target in verdict.targets[:SHOWN_TARGETS]],
+        "others": len(verdict.targets) - SHOWN_TARGETS if others else 0,
+        "others_share": sum(target.share for target in others),
+        "unlisted_share": min(1.0, max(0.0, 1.0 - listed)),
+        "target_error": verdict.target_error,
+        "came_back": _came_back(verdict.came_back),
+        "tap": verdict.subject.tap,
+        "source": verdict.subject.source,
+        "foreign": verdict.foreign,
+        "foreign_share": None if verdict.foreign is None else min(1.0, verdict.foreign / max(1, verdict.measured)),
+    }
+
+
+def _mean(verdict: Verdict, peak: int) -> tuple[int, int]:
+    """Packets a second over whole windows begun since the flood was first seen, and their length in ns.
+
+    Dividing by a part of a second would name a mean above the largest second ever counted.
+    """
+    elapsed = max(0, verdict.at - verdict.since) / SECOND
+    begun = max(1, math.ceil(elapsed / verdict.window_s)) * verdict.window_s
+    packets = verdict.mean * elapsed if elapsed > verdict.window_s else float(verdict.measured)
+    return min(peak, round(packets / begun)), begun * SECOND
+
+
+def _came_back(came_back: CameBack) -> dict[str, Any]:
+    return {"packets": came_back.packets, "syn_acks": came_back.syn_acks, "resets": came_back.resets}

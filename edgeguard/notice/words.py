@@ -1,0 +1,71 @@
+"""Words and quantities as they stand in a mail: the templates' filters, and what cleans a slot value."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from edgeguard import units
+
+NAME_LENGTH = 40
+TEXT_LENGTH = 300
+# Slots that people or other programs fill: words in them are not ours, and they are kept short.
+FREE = ("name", "id", "customer", "contact", "tap", "host", "place", "by", "source", "reason", "error", "detail")
+LONG = ("reason", "error", "detail")
+
+
+def clean(text: str, longest: int = TEXT_LENGTH) -> str:
+    """One line of printable ASCII: accents dropped, what has no ASCII a '?', line ends a space."""
+    plain = unicodedata.normalize("NFKD", text)
+    kept = "".join(c for c in plain if not unicodedata.combining(c))
+    spaced = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in kept)
+    line = " ".join(spaced.encode("ascii", "replace").decode().split())
+    return line if len(line) <= longest else line[: longest - 3] + "..."
+
+
+def cleaned(value: Any, key: str = "") -> Any:
+    """A slot value with every text in it cleaned."""
+    if isinstance(value, Mapping):
+        return {name: cleaned(item, name) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [cleaned(item, key) for item in value]
+    if not isinstance(value, str):
+        return value
+    return clean(value, NAME_LENGTH if key in FREE and key not in LONG else TEXT_LENGTH)
+
+
+def target(value: Mapping[str, Any]) -> str:
+    """'203.0.113.5:80 (tcp)', '[2001:db8::1]:53 (udp)', '203.0.113.5 (udp, any port)'."""
+    address, port, protocol = value["address"], value["port"], value["protocol"]
+    if port is None:
+        return f"{address} ({protocol}, any port)"
+    return f"[{address}]:{port} ({protocol})" if value["version"] == 6 else f"{address}:{port} ({protocol})"
+
+
+def flow(value: Mapping[str, Any]) -> str:
+    """'udp to 203.0.113.5, port 80': what a narrow null route on a bridged tap drops."""
+    where = "any port" if value["port"] is None else f"port {value['port']}"
+    return f"{value['protocol']} to {value['address']}, {where}"
+
+
+def share(value: float) -> str:
+    """'at least 94 %', '100 %'."""
+    return "100 %" if value >= 1 else f"at least {units.percent(value)}"
+
+
+def number(n: int, one: str, many: str | None = None) -> str:
+    """'1 packet', '50,000 packets'."""
+    return f"{units.count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def length(octets: float) -> str:
+    """'40 bytes', '52.5 bytes'."""
+    return f"{octets:,.1f}".removesuffix(".0") + " bytes"
+
+
+def listing(items: list[str], most: int = 3) -> str:
+    """'a', 'a and b', 'a, b and 4 more'."""
+    if len(items) > most:
+        items = [*items[: most - 1], f"{len(items) - most + 1} more"]
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
