@@ -140,7 +140,7 @@ def _count(n: int, noun: str) -> str:
 def _link_name(number: int | None) -> str:
     if number is None:
         return "an interface the file never describes"
-    return f"{_LINK_NAMES.get(number, 'link type')} ({number})"
+    return f"{_LINK_NAMES[number]} ({number})" if number in _LINK_NAMES else f"number {number}"
 
 
 def _clock(stamps: Stamps, frames: int) -> list[str]:
