@@ -49,7 +49,7 @@ def forbidding(root: Path = Path("/proc/sys")) -> list[str]:
     found = []
     for name, forbids in _SYSCTLS:
         with contextlib.suppress(OSError):
-            if (root / name).read_text(encoding="ascii").strip() == forbids:
+            if (root / name).read_text(encoding="utf-8").strip() == forbids:
                 found.append(f"{name.replace('/', '.')} = {forbids}")
     return found
 
@@ -68,9 +68,9 @@ def _unshare() -> None:
         return
     uid, gid = os.geteuid(), os.getegid()
     _checked(_libc.unshare(CLONE_NEWUSER | below_user), "unshare")
-    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")  # user_namespaces(7): before gid_map
-    Path("/proc/self/uid_map").write_text(f"0 {uid} 1", encoding="ascii")
-    Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="ascii")
+    Path("/proc/self/setgroups").write_text("deny", encoding="utf-8")  # user_namespaces(7): before gid_map
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1", encoding="utf-8")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="utf-8")
 
 
 def _die_with(parent: int) -> None:

@@ -144,10 +144,10 @@ def key(address: Address) -> np.void:
     return np.void(int(address).to_bytes(16, "big"))
 
 
-def to(seen: Seen, target: str) -> Seen:
-    """The frames to one address."""
+def is_to(seen: Seen, target: str) -> npt.NDArray[np.bool_]:
+    """Which frames go to one address."""
     address = ipaddress.ip_address(target)
-    found: Seen = seen[(seen["version"] == address.version) & (seen["target"] == key(address))]
+    found: npt.NDArray[np.bool_] = (seen["version"] == address.version) & (seen["target"] == key(address))
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeguard.clock import SECOND
 from edgeguard.lab import observer
@@ -58,26 +59,25 @@ def _packets(measured: Measured, seen: Seen) -> int:
     return observer.packets(seen, SEGMENT if flood and flood.super_frames else 0)
 
 
-def _of(seen: Seen, route: NullRoute) -> Seen:
-    """The frames that a null route must stop."""
-    if route.full:
-        return seen
-    return np.concatenate([observer.to(seen, address) for address in route.addresses])
+def _stops(route: NullRoute, seen: Seen) -> npt.NDArray[np.bool_]:
+    """Which frames a null route must stop, whenever they came."""
+    wanted = np.full(len(seen), route.full)
+    for address in route.addresses:
+        wanted |= observer.is_to(seen, address)
+    return wanted
 
 
 def leaked(measured: Measured, after: str) -> int | None:
-    """Packets of the VM's flood that left although null-routed: after each route's 'acknowledged' or
-    'verified', until it ended. None: no route got so far."""
-    packets, known = 0, False
-    for route in measured.account.null_routes():
-        start, end = getattr(route, after), route.ended
-        if start is None:
-            continue
-        known = True
-        seen = _of(measured.seen, route)
-        stopped = (seen["at"] > start) & (seen["at"] < (end or np.iinfo(np.int64).max))
-        packets += _packets(measured, seen[stopped])
-    return packets if known else None
+    """Packets of the VM's flood that left against a null route that stood: after its 'acknowledged' or
+    'verified' and before its end. None: no route got so far."""
+    starts = [(route, getattr(route, after)) for route in measured.account.null_routes()]
+    standing = [(route, start) for route, start in starts if start is not None]
+    leaks = np.zeros(len(measured.seen), bool)
+    for route, start in standing:
+        at = measured.seen["at"]
+        before_end = True if route.ended is None else at < route.ended
+        leaks |= _stops(route, measured.seen) & (at > start) & before_end
+    return _packets(measured, measured.seen[leaks]) if standing else None
 
 
 def before_route(measured: Measured) -> int | None:
