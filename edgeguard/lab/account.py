@@ -19,7 +19,7 @@ class NullRoute:
 
     decision: Decision
     verdict: Verdict | None
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Outcome, ...]  # its own, and those of the decisions that release it
 
     def _first(self, *kinds: Happened) -> int | None:
         return next((o.at for o in self.outcomes if o.happened in kinds), None)
@@ -57,10 +57,14 @@ class Account:
         """Enforced null routes in the order they were decided."""
         verdicts = {verdict.id: verdict for verdict in self.verdicts}
         return tuple(
-            NullRoute(d, verdicts.get(d.verdict or ""), self.outcomes.get(d.id, ()))
+            NullRoute(d, verdicts.get(d.verdict or ""), self._outcomes(d))
             for d in self.decisions
             if d.act is Act.NULL_ROUTE and d.enforced
         )
+
+    def _outcomes(self, decision: Decision) -> tuple[Outcome, ...]:
+        ends = [d.id for d in self.decisions if decision.id in d.releases]
+        return tuple(outcome for id in (decision.id, *ends) for outcome in self.outcomes.get(id, ()))
 
     def finding(self) -> Finding:
         """What was found and done, in the words of the scenarios."""

@@ -91,7 +91,7 @@ class Run:
         if verdict:
             measured = f"{units.count(verdict.measured)} {verdict.rule.upper()} in {verdict.window_s} s"
             text = f"limit crossed: {measured}, {verdict.band} limit {units.count(verdict.limit)}"
-            self.story.tell(verdict.crossed, text, "yellow", once=f"crossed {verdict.id}")
+            self.story.tell(verdict.crossed, text, "yellow", once=f"crossed {verdict.crossed}")
         where = decision.tap.name if decision.tap else "?"
         to = "all traffic of this VM" if route.full else ", ".join(route.addresses)
         took = route.acknowledged - verdict.crossed if route.acknowledged and verdict else None
