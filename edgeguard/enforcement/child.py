@@ -1,0 +1,150 @@
+"""The enforcing child: a process of its own, the only one with the right to change routes.
+
+It reads orders from a socketpair, carries them out at once, and answers with outcomes; between
+orders it proves what stands, ends what is overdue, and watches the links. When the socketpair
+closes it goes and leaves everything standing: a null route outlives the daemon until its end, and
+the next start reconciles. Started as `python -m edgeguard.enforcement.child FD PLACE`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import resource
+import select
+import socket
+import sys
+import time
+from collections import deque
+
+from pyroute2 import IPRoute
+
+from edgeguard.enforcement import wire
+from edgeguard.enforcement.links import LinkEvents
+from edgeguard.enforcement.netfilter import Netfilter
+from edgeguard.enforcement.place import Place
+from edgeguard.enforcement.standing import Standing
+from edgeguard.errors import EnforcementError
+from edgeguard.model import Act, Happened, Order, Outcome
+
+_CAP_NET_ADMIN, _CAP_NET_RAW = 12, 13
+_MAX_FILES = 8192
+_UNSAID = 4096  # outcomes kept for a side that does not listen; the oldest go first
+_BATCH = 64  # orders taken before the proofs get their turn
+
+
+def main(arguments: list[str]) -> int:
+    """The process's whole life; its exit code."""
+    channel = socket.socket(fileno=int(arguments[0]))
+    try:
+        child = Child(channel, Place.read(arguments[1]))
+    except (EnforcementError, OSError) as error:
+        channel.send(wire.encode(wire.Ready(f"the enforcing child cannot start: {error}")))
+        return 1
+    channel.send(wire.encode(wire.Ready("")))
+    with contextlib.suppress(KeyboardInterrupt):
+        child.run()
+    return 0
+
+
+def _give_up_rights() -> None:
+    """Keep the two capabilities that routes and packet sockets need; before any thread starts."""
+    native = importlib.import_module("edgeguard.native")
+    keep = getattr(native, "rights_keep", None)
+    if keep:
+        keep(1 << _CAP_NET_ADMIN | 1 << _CAP_NET_RAW)
+
+
+def _raise_file_limit() -> None:
+    """A proof has a handful of sockets; many may be under way."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(_MAX_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class Child:
+    """The loop: orders first, then links, ends and proofs."""
+
+    def __init__(self, channel: socket.socket, place: Place) -> None:
+        _raise_file_limit()
+        _give_up_rights()
+        self._channel = channel
+        self._events = LinkEvents()
+        self._standing = Standing(place, IPRoute(), Netfilter(), self._say)
+        self._unsaid: deque[bytes] = deque(maxlen=_UNSAID)
+        self._open = True
+
+    def run(self) -> None:
+        """Until the other side closes, or says so."""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(self._events, select.POLLIN)
+        while self._open:
+            self._send()
+            poll.modify(self._channel, select.POLLIN | (select.POLLOUT if self._unsaid else 0))
+            ready = {fd for fd, _ in poll.poll(self._wait_ms())}
+            if self._channel.fileno() in ready:
+                self._take()
+            if self._events.fileno() in ready:
+                self._standing.links_changed(self._events.read())
+            self._standing.tick(time.monotonic_ns())
+
+    def _wait_ms(self) -> int:
+        rest = self._standing.next_tick() - time.monotonic_ns()
+        return max(0, min(60_000, -(-rest // 1_000_000)))
+
+    def _take(self) -> None:
+        """Carry out what has come, up to a bound."""
+        for _ in range(_BATCH):
+            try:
+                raw, _, flags, _ = self._channel.recvmsg(wire.MAX_MESSAGE + 1, 0, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                raw, flags = b"", 0
+            if not raw:  # closed; an empty datagram cannot be told from it and ends us too
+                self._open = False
+                return
+            self._heard(raw + b"!" * bool(flags & socket.MSG_TRUNC))
+
+    def _heard(self, raw: bytes) -> None:
+        try:
+            self._obey(wire.decode_request(raw))
+        except wire.WireError as refused:
+            self._say(Outcome(refused.decision, time.time_ns(), Happened.FAILED, str(refused)))
+
+    def _obey(self, request: wire.Request) -> None:
+        match request:
+            case Order(act=Act.RELEASE):
+                self._standing.release(request)
+            case Order():
+                self._standing.put(request)
+            case wire.Keep(order):
+                self._standing.keep(order)
+            case wire.Reconcile():
+                self._standing.reconcile()
+            case wire.Close(remove):
+                if remove:
+                    self._standing.clear()
+                self._open = False
+
+    def _say(self, outcome: Outcome) -> None:
+        self._unsaid.append(wire.encode(outcome))
+        self._send()
+
+    def _send(self) -> None:
+        """Say what is unsaid. A side that does not listen must not keep a null route from its end."""
+        while self._unsaid:
+            try:
+                self._channel.send(self._unsaid[0], socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._unsaid.clear()  # it has gone, and so do we at the next read
+                return
+            self._unsaid.popleft()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,87 @@
+"""nf_tables expressions: the few a chain of ours is made of, as netlink attributes.
+
+Registers are 32 bits wide and numbered from 0; a key of several parts lies in consecutive ones,
+each part padded to four bytes. Numbers: linux/netfilter/nf_tables.h.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from edgeguard.enforcement.netlink import attribute, be32, nested, text
+
+_REG32_00 = 8
+META_PROTOCOL, META_IIF, META_OIF, META_L4PROTO = 1, 4, 5, 16
+NETWORK, TRANSPORT = 1, 2  # payload bases
+_EQUAL, _DIFFERENT = 0, 1
+_VERDICT_REGISTER, _DROP, _JUMP = 0, 0, -3
+_LIST_ELEMENT = 1
+
+Expression = bytes
+
+
+def _expression(name: str, *attributes: bytes) -> Expression:
+    return nested(_LIST_ELEMENT, text(1, name), nested(2, *attributes))
+
+
+def meta(key: int, register: int) -> Expression:
+    """Load what is known about the packet: META_..."""
+    return _expression("meta", be32(1, _REG32_00 + register), be32(2, key))
+
+
+def payload(base: int, offset: int, length: int, register: int) -> Expression:
+    """Load `length` bytes at `offset` from the network or transport header."""
+    return _expression("payload", be32(1, _REG32_00 + register), be32(2, base), be32(3, offset), be32(4, length))
+
+
+def extension(header: int, offset: int, length: int, register: int) -> Expression:
+    """Load bytes of an IPv6 extension header; a packet without it does not match."""
+    return _expression(
+        "exthdr", be32(1, _REG32_00 + register), attribute(2, bytes([header])), be32(3, offset), be32(4, length)
+    )
+
+
+def _compare(operation: int, value: bytes, register: int) -> Expression:
+    data = nested(3, attribute(1, value))
+    return _expression("cmp", be32(1, _REG32_00 + register), be32(2, operation), data)
+
+
+def equal(value: bytes, register: int = 0) -> Expression:
+    return _compare(_EQUAL, value, register)
+
+
+def different(value: bytes, register: int = 0) -> Expression:
+    return _compare(_DIFFERENT, value, register)
+
+
+def masked(mask: bytes, register: int = 0) -> Expression:
+    """register &= mask"""
+    where = be32(1, _REG32_00 + register) + be32(2, _REG32_00 + register) + be32(3, len(mask))
+    return _expression("bitwise", where, nested(4, attribute(1, mask)), nested(5, attribute(1, bytes(len(mask)))))
+
+
+def lookup(set_name: str, register: int = 0) -> Expression:
+    """Goes on only when the key in the registers is in the set."""
+    return _expression("lookup", text(1, set_name), be32(2, _REG32_00 + register))
+
+
+def _verdict(code: int, *chain: bytes) -> Expression:
+    return _expression("immediate", be32(1, _VERDICT_REGISTER), nested(2, nested(2, be32(1, code), *chain)))
+
+
+def drop() -> Expression:
+    return _verdict(_DROP)
+
+
+def jump(chain: str) -> Expression:
+    return _verdict(_JUMP, text(2, chain))
+
+
+def counter(kind: int) -> bytes:
+    """A counter from zero, as the attribute `kind` of a set."""
+    return nested(kind, text(1, "counter"), nested(2, attribute(1, bytes(8)), attribute(2, bytes(8))))
+
+
+def interface_key(ifindex: int) -> bytes:
+    """How a meta iif or oif register holds an interface: the machine's own order."""
+    return struct.pack("=I", ifindex)

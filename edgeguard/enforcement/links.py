@@ -1,0 +1,147 @@
+"""The links of this namespace: which still is what it was, which went, and where they lead.
+
+The kernel's state is the truth and the events only say when to look, but one: RTM_DELLINK means
+that this ifindex's link has gone, whatever has that number or that name now.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgeguard.enforcement.netlink import (
+    NLM_F_DUMP,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    RECEIVE,
+    attribute,
+    attributes,
+    error_number,
+    frame,
+    parts,
+)
+from edgeguard.errors import EnforcementError
+from edgeguard.model import Tap
+
+_NETLINK_ROUTE, _RTMGRP_LINK = 0, 1
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
+_IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK = 3, 10, 18, 29
+_SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
+_IFF_LOOPBACK = 8
+_IFINFO = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
+_EVENT_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One network interface."""
+
+    index: int
+    name: str
+    master: int  # ifindex of the bridge or bond above it, 0 none
+    kind: str  # 'veth', 'bridge', 'tun', ...; empty for hardware
+    loopback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an event was about."""
+
+    index: int
+    gone: bool
+
+
+def name_of(ifindex: int) -> str | None:
+    """The name an ifindex has now; None when there is no such link."""
+    try:
+        return socket.if_indextoname(ifindex)
+    except OSError:
+        return None
+
+
+def holds(tap: Tap) -> bool:
+    """Whether the tap's ifindex still has the tap's name."""
+    return name_of(tap.ifindex) == tap.name
+
+
+def _link(body: bytes) -> Link:
+    _, _, index, flags, _ = _IFINFO.unpack_from(body)
+    values = dict(attributes(body[_IFINFO.size :]))
+    kind = dict(attributes(values.get(_IFLA_LINKINFO, b""))).get(1, b"")  # IFLA_INFO_KIND
+    return Link(
+        index=index,
+        name=values.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
+        master=int.from_bytes(values.get(_IFLA_MASTER, b"")[:4], sys.byteorder),
+        kind=kind.rstrip(b"\0").decode(errors="replace"),
+        loopback=bool(flags & _IFF_LOOPBACK),
+    )
+
+
+def _rtnetlink(groups: int) -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
+    sock.bind((0, groups))
+    return sock
+
+
+def listed() -> list[Link]:
+    """All links of this namespace, from one dump. EnforcementError when the kernel refuses it."""
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_IFLA_EXT_MASK, struct.pack("=I", _SKIP_STATISTICS))
+    with _rtnetlink(0) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 2, 0))
+        sock.sendto(frame(_RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, body), (0, 0))
+        return list(_answers(sock))
+
+
+def _answers(sock: socket.socket) -> Iterator[Link]:
+    while True:
+        for kind, _, body in parts(sock.recv(RECEIVE)):
+            if kind == NLMSG_ERROR and error_number(body):
+                raise EnforcementError(f"cannot list the links: {errno.errorcode.get(error_number(body))}")
+            if kind in (NLMSG_DONE, NLMSG_ERROR):
+                return
+            if kind == _RTM_NEWLINK:
+                yield _link(body)
+
+
+class LinkEvents:
+    """The kernel's word that links have changed."""
+
+    def __init__(self) -> None:
+        self._socket = _rtnetlink(_RTMGRP_LINK)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _EVENT_BYTES)
+        self._socket.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def read(self) -> list[Change] | None:
+        """What changed since the last call; None when events were lost and all must be looked at."""
+        changes: list[Change] = []
+        lost = False
+        while True:
+            try:
+                raw = self._socket.recv(RECEIVE)
+            except BlockingIOError:
+                return None if lost else changes
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                lost = True
+                continue
+            changes += _changes(raw)
+
+
+def _changes(raw: bytes) -> Iterator[Change]:
+    for kind, _, body in parts(raw):
+        if kind in (_RTM_NEWLINK, _RTM_DELLINK) and len(body) >= _IFINFO.size:
+            family, _, index, _, _ = _IFINFO.unpack_from(body)
+            # family AF_BRIDGE is a port leaving its bridge, not a link leaving the host
+            yield Change(index, kind == _RTM_DELLINK and family == socket.AF_UNSPEC)

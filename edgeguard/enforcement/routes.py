@@ -1,0 +1,226 @@
+"""Null routes on a routed tap: a rule `iif TAP lookup T` and blackholes in T, a table of the tap's own.
+
+Narrow is `blackhole TARGET` in T. Full is `blackhole 0.0.0.0/0` and `::/0` in T, and a rule
+`to PREFIX lookup T` for each prefix of the VM, so that nothing gets in either. The operator's own
+tables are never written. T is the configured base plus the tap's ifindex. Everything carries our
+protocol number, and the rules lie in our range of priorities, so that both can be told apart.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
+from typing import Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from edgeguard.enforcement.place import Place
+from edgeguard.errors import EnforcementError
+from edgeguard.model import Network, Scope, Tap, TapKind, Target
+from edgeguard.record import Address
+
+EVERYTHING: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+_AF = {4: 2, 6: 10}
+_IN, _OUT = 10, 20  # rule priorities: base + these; the way out of the VM, the way in
+_TRIES = 4
+_ROUTED, _BLACKHOLE = TapKind.ROUTED, 6  # RTN_BLACKHOLE
+_GONE = (errno.ENOENT, errno.ESRCH, errno.ENODEV)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`iif NAME lookup TABLE` of one family, or `to PREFIX lookup TABLE`."""
+
+    version: int
+    table: int
+    iif: str | None = None
+    to: Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blackhole:
+    """`blackhole PREFIX` in a table."""
+
+    table: int
+    prefix: Network
+
+
+Item = Rule | Blackhole
+
+
+def host(address: Address) -> Network:
+    """The /32 or /128 of one address."""
+    return ip_network(f"{address}/{address.max_prefixlen}")
+
+
+def items(place: Place, tap: Tap, scope: Scope, prefixes: Iterable[Network], targets: Iterable[Target]) -> set[Item]:
+    """What one null route is made of on a routed tap."""
+    table = place.table + tap.ifindex
+    dead: set[Network] = set(EVERYTHING) if scope == Scope.FULL else {host(target.address) for target in targets}
+    made: set[Item] = {Blackhole(table, prefix) for prefix in dead}
+    made |= {Rule(prefix.version, table, iif=tap.name) for prefix in dead}
+    if scope == Scope.FULL:
+        made |= {Rule(prefix.version, table, to=prefix) for prefix in prefixes}
+    return made
+
+
+class Routes:
+    """Our rules and blackholes as we last left them, by tap. One rtnetlink socket, kept open."""
+
+    def __init__(self, ip: IPRoute, place: Place) -> None:
+        self._ip = ip
+        self._place = place
+        self._taps: dict[int, set[Item]] = {}
+
+    def standing(self, tap: Tap) -> frozenset[Item]:
+        """What we put for a tap."""
+        return frozenset(self._taps.get(tap.ifindex, ()))
+
+    def apply(self, tap: Tap, wanted: set[Item]) -> None:
+        """Let the kernel hold exactly `wanted` for a tap.
+
+        Blackholes come before the rule that leads to them and go after it. EnforcementError at the
+        first refusal; what was done until then is remembered, so that a later call can undo it.
+        """
+        present = self._taps.setdefault(tap.ifindex, set())
+        for item in sorted(wanted - present, key=_coming):
+            self._add(item)
+            present.add(item)
+        for item in sorted(present - wanted, key=_coming, reverse=True):
+            self._remove(item)
+            present.discard(item)
+        if not present:
+            del self._taps[tap.ifindex]
+
+    def adopt(self) -> int:
+        """Learn what of ours stands in the kernel; the number of rules and blackholes found."""
+        found: list[Item] = [*self._rules(), *self._blackholes()]
+        self._taps = {}
+        for item in found:  # by the table: a name may have moved on to another tap
+            self._taps.setdefault(item.table - self._place.table, set()).add(item)
+        return len(found)
+
+    def indexes(self) -> set[int]:
+        """The ifindexes that have anything of ours."""
+        return set(self._taps)
+
+    def forget(self, ifindex: int) -> None:
+        """Remove everything of an ifindex, whatever became of its link."""
+        self.apply(Tap(ifindex, "", "", _ROUTED), set())
+
+    # ---- the kernel -------------------------------------------------------------------------------
+
+    def _rule(self, rule: Rule) -> dict[str, Any]:
+        values: dict[str, Any] = {
+            "family": _AF[rule.version],
+            "table": rule.table,
+            "priority": self._place.priority + (_OUT if rule.iif else _IN),
+            "protocol": self._place.protocol,
+        }
+        if rule.iif:
+            values["iifname"] = rule.iif
+        if rule.to:
+            values |= {"dst": str(rule.to.network_address), "dst_len": rule.to.prefixlen}
+        return values
+
+    def _blackhole(self, route: Blackhole) -> dict[str, Any]:
+        return {
+            "dst": str(route.prefix),  # pyroute2 refuses 'default' for a blackhole
+            "family": _AF[route.prefix.version],
+            "type": "blackhole",
+            "table": route.table,
+            "proto": self._place.protocol,
+        }
+
+    def _ask(self, verb: str, item: Item) -> None:
+        if isinstance(item, Rule):
+            self._ip.rule(verb, **self._rule(item))
+        else:
+            self._ip.route(verb, **self._blackhole(item))
+
+    def _add(self, item: Item) -> None:
+        for attempt in range(_TRIES):
+            try:
+                self._ask("add", item)
+                return
+            except NetlinkError as error:
+                if error.code == errno.EEXIST:
+                    return
+                if error.code != errno.ENOBUFS or attempt == _TRIES - 1:
+                    raise EnforcementError(_line("add", item, error.code)) from None
+
+    def _remove(self, item: Item) -> None:
+        """Delete until the kernel says that there is none: that answer is the read back."""
+        for _ in range(_TRIES):
+            try:
+                self._ask("del", item)
+            except NetlinkError as error:
+                if error.code in _GONE:
+                    return
+                if error.code != errno.ENOBUFS:
+                    raise EnforcementError(_line("remove", item, error.code)) from None
+        raise EnforcementError(f"cannot remove {text(item)}: the kernel acknowledges, but it is still there")
+
+    def _ours(self, table: int) -> bool:
+        return table > self._place.table
+
+    def _rules(self) -> list[Rule]:
+        """Our rules: our protocol, our priorities and our tables, all three."""
+        low, high = self._place.priority, self._place.priority + 99
+        found = []
+        for family, version in ((2, 4), (10, 6)):
+            for rule in self._ip.get_rules(family=family):
+                table = rule.get_attr("FRA_TABLE") or rule["table"]
+                priority = rule.get_attr("FRA_PRIORITY") or 0
+                protocol = rule.get_attr("FRA_PROTOCOL")
+                if protocol != self._place.protocol or not low <= priority <= high or not self._ours(table):
+                    continue
+                to = rule.get_attr("FRA_DST")
+                network = ip_network(f"{to}/{rule['dst_len']}") if to else None
+                found.append(Rule(version, table, rule.get_attr("FRA_IIFNAME"), network))
+        return found
+
+    def _blackholes(self) -> list[Blackhole]:
+        """Our blackholes. The kernel filters: a host may hold the whole internet's routes."""
+        found = []
+        with IPRoute(strict_check=True) as ip:
+            for family in (2, 10):
+                for route in ip.route("dump", family=family, proto=self._place.protocol):
+                    table = route.get_attr("RTA_TABLE") or route["table"]
+                    if route["proto"] == self._place.protocol and self._ours(table) and route["type"] == _BLACKHOLE:
+                        found.append(Blackhole(table, _prefix(route, family)))
+        return found
+
+
+def _prefix(route: Any, family: int) -> Network:
+    nothing = "0.0.0.0" if family == 2 else "::"
+    return ip_network(f"{route.get_attr('RTA_DST') or nothing}/{route['dst_len']}")
+
+
+def _coming(item: Item) -> int:
+    return 0 if isinstance(item, Blackhole) else 1
+
+
+def text(item: Item) -> str:
+    """As ip-rule(8) and ip-route(8) would write it."""
+    if isinstance(item, Blackhole):
+        return f"route 'blackhole {item.prefix} table {item.table}'"
+    what = f"iif {item.iif}" if item.iif else f"to {item.to}"
+    return f"IPv{item.version} rule '{what} lookup {item.table}'"
+
+
+def _line(verb: str, item: Item, number: int) -> str:
+    why = {
+        errno.EPERM: "the right CAP_NET_ADMIN is missing; start the daemon as root",
+        errno.EAFNOSUPPORT: f"this kernel has no IPv{4 if _is4(item) else 6} rules",
+        errno.ENOBUFS: "the kernel has no memory for it",
+    }.get(number, os.strerror(number))
+    return f"cannot {verb} {text(item)}: {why} ({errno.errorcode.get(number, number)})"
+
+
+def _is4(item: Item) -> bool:
+    return isinstance(item.prefix, IPv4Network) if isinstance(item, Blackhole) else item.version == 4
