@@ -8,6 +8,7 @@ import os
 import stat
 import tempfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -61,7 +62,7 @@ def _starts_packed(file: IO[bytes]) -> bool:
 
 def _copied(path: Path, file: IO[bytes]) -> IO[bytes]:
     copy = _scratch()
-    _pour(path, file, copy)
+    _pour(path, file.read, copy)
     copy.seek(0)
     return copy
 
@@ -71,7 +72,7 @@ def _unpacked(path: Path, file: IO[bytes]) -> tuple[IO[bytes], str]:
     content = _scratch()
     try:
         with gzip.open(file) as packed:
-            _pour(path, packed, content)
+            _pour(path, packed.read1, content)  # read() would lose the last whole chunk before a cut
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         return content, f"its gzip data is cut off or damaged ({error})"
     return content, ""
@@ -82,9 +83,9 @@ def _scratch() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def _pour(path: Path, source: IO[bytes] | gzip.GzipFile, into: IO[bytes]) -> None:
+def _pour(path: Path, read: Callable[[int], bytes], into: IO[bytes]) -> None:
     """Copy; what the source says about itself passes, a full disk becomes one line."""
-    while chunk := source.read(_CHUNK):
+    while chunk := read(_CHUNK):
         try:
             into.write(chunk)
         except OSError as error:
