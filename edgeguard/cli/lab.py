@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import click
 
 from edgeguard.cli.options import example
-from edgeguard.errors import UsageError
+from edgeguard.errors import EdgeGuardError, UsageError
 from edgeguard.lab.scenario import SCENARIOS, Scenario
 from edgeguard.lab.topology import KINDS
 
@@ -31,7 +32,14 @@ def _list(as_json: bool) -> None:
             click.echo(f"{scenario.name:15}{scenario.sentence}")
 
 
+def _installed() -> None:
+    for package in ("scapy", "aiosmtpd"):
+        if not importlib.util.find_spec(package):
+            raise EdgeGuardError(f"lab: needs the Python package {package!r}: pip install 'edgeguard[lab]'")
+
+
 def _write(name: str, out: str) -> None:
+    _installed()
     from edgeguard.lab import write  # noqa: PLC0415 - scapy takes a while: not for --help
 
     path = Path(out)
@@ -40,6 +48,7 @@ def _write(name: str, out: str) -> None:
 
 
 def _play(name: str, host: str, as_json: bool) -> int:
+    _installed()
     from edgeguard.lab import story  # noqa: PLC0415
     from edgeguard.lab.namespace import isolated  # noqa: PLC0415
 

@@ -195,9 +195,10 @@ class Run:
         self.story.begins(started := self._began(forth))
         self.story.tell(started, "a busy, healthy VM begins its work, under an inbound SYN flood", "bold")
         self._watch(BENIGN_S)
-        offered = self._ended(forth, started)
-        self._ended(back, started)
-        self._ended(up, started)
+        offered = sum(self._ended(worker, started) for worker in (forth, back, up))
+        self.story.tell(
+            clock.now(), f"it ends: {units.count(offered)} packets a second offered, both ways together", "bold"
+        )
         self._tell_work(started, clock.now())
         self._watch(CALM_S + 1)
         return None, offered
@@ -232,7 +233,7 @@ def run(scenario: Scenario, kind: str, story: Story) -> Result:
     story.say(f"Scenario {scenario.name} on a {kind} host: {scenario.sentence}.", "bold")
     story.say("The lab's own configuration: " + "; ".join(settings.OWN) + ".")
     story.say("The daemon starts (the first time it compiles its counting kernels, some seconds) ...", "dim")
-    with Stage(kind) as stage:
+    with Stage(kind, tick=story.patience) as stage:
         measured = Run(scenario, stage, story).play()
     found = result.judge(measured)
     _tell_end(story, found, measured)

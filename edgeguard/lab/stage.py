@@ -10,7 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from edgeguard.errors import EdgeGuardError
+from pyroute2.netlink.exceptions import NetlinkError
+
+from edgeguard.check.finding import Grade
+from edgeguard.check.rights import back_ends
+from edgeguard.errors import EdgeGuardError, RightsError
 from edgeguard.lab import addresses as plan
 from edgeguard.lab import exchange, observer, wan
 from edgeguard.lab.daemon import Daemon
@@ -21,6 +25,21 @@ from edgeguard.lab.wan import Mail
 from edgeguard.lab.worker import Worker
 
 SETTLED_S = 10
+
+
+def needed() -> None:
+    """RightsError, a line for each part of the kernel that the lab and the daemon cannot do without."""
+    missing = [finding for finding in back_ends() if finding.grade is Grade.WRONG]
+    if missing:
+        raise RightsError("lab: " + "\nlab: ".join(f"{finding.what}, {finding.text}" for finding in missing))
+
+
+def _topology(kind: str) -> Topology:
+    try:
+        return Topology(kind)
+    except NetlinkError as error:
+        needs = "veth, bridge, IPv6 and namespaces"
+        raise RightsError(f"lab: the kernel cannot build a {kind} host: {error}; it needs {needs}") from None
 
 
 class Stage:
@@ -38,7 +57,8 @@ class Stage:
     def _set_up(self, kind: str) -> None:
         self.directory = private_directory()
         os.environ["TMPDIR"] = tempfile.tempdir = str(self.directory)
-        self.topology = Topology(kind)
+        needed()
+        self.topology = _topology(kind)
         self._undo.callback(self.topology.close)
         self._wan = self._worker(self.topology.wan, wan.serve)
         self._await(self._wan, "the WAN host's services")

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgeguard.clock import MILLISECOND, SECOND
 
+SILENCE_S = 5
 SETTLE_S = 0.3  # what several processes report is put in order for this long
 
 
@@ -54,6 +55,7 @@ class Story:
         self._start: int | None = None
         self._waiting: list[tuple[int, int, float, str, str]] = []
         self._told: set[str] = set()
+        self._spoke = time.monotonic()
 
     def begins(self, at: int) -> None:
         """The moment that times count from; what is told before it waits."""
@@ -63,6 +65,7 @@ class Story:
         """A line that has no time; what waits comes first."""
         self.flush()
         self._print(style, text)
+        self._spoke = time.monotonic()
 
     def tell(self, at: int | None, text: str, style: str = "", once: str = "") -> None:
         """An event at `at` (ns since 1970); None: it did not happen (yet). `once` names what is told once."""
@@ -70,6 +73,12 @@ class Story:
             return
         self._told.add(once or text)
         self._waiting.append((at, len(self._told), time.monotonic(), text, style))
+
+    def patience(self) -> None:
+        """Say every few seconds of a long silence that it still goes on."""
+        now = time.monotonic()
+        if now - self._spoke > SILENCE_S:
+            self.say("... still starting", "dim")
 
     def tick(self) -> None:
         """Print what is old enough to be in order."""
