@@ -16,7 +16,7 @@ from edgeguard.cases.case import Case
 from edgeguard.clock import SLOT
 from edgeguard.config import Config, Judging, Limits
 from edgeguard.counting.window import RULES, Counting
-from edgeguard.decision.decide import decide, release
+from edgeguard.decision.decide import AUTOMATION, decide, release
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import KernelCount, Question, Window
 from edgeguard.detection import syn, udp
@@ -49,8 +49,8 @@ class Surroundings(Protocol):
     def verdict(self, verdict: Verdict) -> None:
         """A rule found something."""
 
-    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> None:
-        """Record a decision and its notices on the disk; only then give its orders."""
+    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
+        """Record a decision and its notices on the disk; only then give its orders. False: neither."""
 
     def closed(self, case: Case, at: int) -> None:
         """An episode is over and nothing of its case is null-routed."""
@@ -127,11 +127,17 @@ class Engine:
         vm, tap = self.around.vm(verdict.point), self.around.tap(verdict.point)
         case = self.docket.case(verdict, vm, tap)
         decision = decide(self._question(verdict, case, vm, tap))
-        order = self._order(decision, vm, tap)
+        self.bind(case, verdict, decision, self._order(decision, vm, tap), verdict.point)
+
+    def bind(self, case: Case, verdict: Verdict | None, decision: Decision, order: Order | None, point: int) -> None:
+        """Make a decision stand. One that could not be recorded is as if it had never been made."""
         case = self.docket.decided(case, decision)
-        if decision.act is Act.NULL_ROUTE:
-            self.ledger.add(Entry(decision, order or _paper_order(decision), verdict.rule, verdict.point))
-        self.around.decided(case, verdict, decision, (order,) if order else ())
+        rule = verdict.rule if verdict else None
+        if not self.around.decided(case, verdict, decision, (order,) if order else ()):
+            if rule:
+                self.docket.forget(point, rule)
+        elif decision.act is Act.NULL_ROUTE:
+            self.ledger.add(Entry(decision, order or _paper_order(decision), rule, point))
 
     def _question(self, verdict: Verdict, case: Case, vm: Vm | None, tap: Tap | None) -> Question:
         since = verdict.at - self.config.clocks.moves
@@ -177,21 +183,22 @@ class Engine:
         if entry.rule is None or entry.point is None:
             return None
         episode = self.docket.episode(entry.point, entry.rule)
-        loud = max(entry.decision.at, episode.last_loud if episode else 0)
+        loud = max(entry.decision.at, entry.resumed, episode.last_loud if episode else 0)
         if at - loud >= self.config.clocks.quiet:
             return "quiet: no second reached half of the warn limit since the attempts ended"
         return None
 
-    def release(self, entries: tuple[Entry, ...], at: int, reason: str, by: str = "automation") -> Decision:
+    def release(self, entries: tuple[Entry, ...], at: int, reason: str, by: str = AUTOMATION) -> Decision:
         """End null routes of one case: a decision with its record and its orders, as any other."""
         decision = release(tuple(entry.decision for entry in entries), at, reason, by)
-        for entry in entries:
-            self.ledger.end(entry.decision.id)
-            if entry.point is not None and entry.rule is not None:
-                self.docket.forget(entry.point, entry.rule)
         orders = tuple(replace(entry.order, act=Act.RELEASE) for entry in entries if entry.decision.enforced)
-        case = self.docket.released(decision, still=bool(self.ledger.of_case(decision.case)))
-        self.around.decided(case, None, decision, orders)
+        others = {entry.decision.id for entry in self.ledger.of_case(decision.case)} - set(decision.releases)
+        case = self.docket.released(decision, still=bool(others))
+        if self.around.decided(case, None, decision, orders):
+            for entry in entries:
+                self.ledger.end(entry.decision.id)
+                if by == AUTOMATION and entry.point is not None and entry.rule is not None:
+                    self.docket.forget(entry.point, entry.rule)
         return decision
 
     # ---- outcomes ----------------------------------------------------------------------------

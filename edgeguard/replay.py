@@ -84,13 +84,14 @@ class Replay:
     def verdict(self, verdict: Verdict) -> None:
         self._tell(verdict)
 
-    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> None:
+    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
         self._ended[decision.id] = decision
         self._tell(decision)
         ended = [self._ended[id] for id in decision.releases]
         vm = next((vm for vm in self._vms if vm.id == case.vm), None)
         for notice in compose(decision, verdict, vm, self._background, ended):
             self._tell(notice)
+        return True
 
     def closed(self, case: Case, at: int) -> None:
         """Nothing is recorded in a replay."""

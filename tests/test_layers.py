@@ -24,7 +24,10 @@ LEVELS: list[set[str]] = [
     {"config"},
     STAGES,
     {"metrics", "request", "control"},
-    {"docket", "summary", "engine", "assembly", "check", "replay"},
+    {"docket"},
+    {"engine", "attachments", "vitals", "check"},
+    {"replay", "live", "answers"},
+    {"assembly", "summary", "jsonl"},
     {"cli", "lab"},
     {"__main__"},
 ]

@@ -23,6 +23,7 @@ class Entry:
     point: int | None
     acknowledged: int | None = None
     proof: Happened | None = None
+    resumed: int = 0  # when a restart took it up: quiet is counted from there
 
     @property
     def key(self) -> Key:

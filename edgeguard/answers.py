@@ -1,0 +1,128 @@
+"""Answers to what people ask of the running daemon: null routes by hand, releases, how it is.
+
+A person's null route takes the same way as automation's: a decision, a ledger entry, an order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeguard import clock
+from edgeguard.capture.tpacket import RingCapture
+from edgeguard.decision.decide import by_person
+from edgeguard.decision.ledger import Entry
+from edgeguard.errors import UsageError
+from edgeguard.live import Live
+from edgeguard.model import Act, Decision, Order, Scope, Subject, Tap, TapKind, Target, Vm
+from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, target
+
+
+class Answers:
+    """Answers requests; an error is the answer to the person who asked."""
+
+    def __init__(self, live: Live, capture: RingCapture) -> None:
+        self._live = live
+        self._capture = capture
+
+    def answer(self, request: Request) -> dict[str, Any]:
+        if isinstance(request.ask, AddNullRoute):
+            return self._add(request.ask, request.by)
+        if isinstance(request.ask, ReleaseNullRoute):
+            return self._release(request.ask, request.by)
+        return self._status()
+
+    # ---- null routes by hand -------------------------------------------------------------------
+
+    def _add(self, ask: AddNullRoute, by: str) -> dict[str, Any]:
+        now = clock.now()
+        vm = self._vm(ask.term)
+        targets = tuple(target(text) for text in ask.targets)
+        decisions = [self._bind(ask, by, now, vm, point, tap, targets) for point, tap in self._taps(vm)]
+        done = [decision for decision in decisions if decision.act is Act.NULL_ROUTE]
+        if not done:
+            raise UsageError(f"nothing was null-routed: {decisions[0].safeties[0].reason}")
+        text = f"{done[0].case}: {vm.id} null-routed ({done[0].scope}) until {clock.utc(done[0].until or 0)}"
+        return {"case": done[0].case, "decisions": [decision.id for decision in done], "text": text}
+
+    def _bind(
+        self, ask: AddNullRoute, by: str, now: int, vm: Vm, point: int, tap: Tap, targets: tuple[Target, ...]
+    ) -> Decision:
+        engine = self._live.engine
+        subject = Subject(vm.id, tap.name, None)
+        case = engine.docket.by_person(subject, now, vm, tap)
+        scope = Scope.FULL if ask.full else Scope.NARROW
+        decision = by_person(
+            case.id, subject, tap, scope, targets, now, now + ask.for_ns, why=ask.why, by=by, config=self._live.config
+        )
+        if decision.act is Act.NULL_ROUTE:
+            order = Order(decision.id, decision.act, scope, tap, vm.id, vm.addresses, targets, now + ask.for_ns)
+            engine.bind(case, None, decision, order, point)
+        return decision
+
+    def _vm(self, term: str) -> Vm:
+        live = self._live
+        cases = live.store.find(term)
+        named = next((case.vm for case in cases if case.id == term and case.vm), term)
+        vm = live.inventory.by_term(named)
+        if vm is None:
+            raise UsageError(f"{term!r}: no case, VM, address or tap of that name is in the inventory")
+        return vm
+
+    def _taps(self, vm: Vm) -> list[tuple[int, Tap]]:
+        taps = self._live.attachments.of_vm(vm.id)
+        if not taps:
+            raise UsageError(f"VM {vm.id}: none of its taps ({', '.join(vm.taps) or 'none known'}) is on this host")
+        dead = [tap for _, tap in taps if tap.kind is TapKind.NONE]
+        if dead:
+            raise UsageError(f"VM {vm.id}: tap {dead[0].name} cannot be enforced: {dead[0].kind_detail}")
+        return taps
+
+    # ---- release -------------------------------------------------------------------------------
+
+    def _release(self, ask: ReleaseNullRoute, by: str) -> dict[str, Any]:
+        entries = self._standing(ask.term)
+        if not entries:
+            raise UsageError(f"{ask.term!r}: nothing of that name is null-routed; see 'edgeguard nullroute list'")
+        cases = {entry.decision.case for entry in entries}
+        decisions = []
+        for case in sorted(cases):
+            of_case = tuple(entry for entry in entries if entry.decision.case == case)
+            decisions.append(self._live.engine.release(of_case, clock.now(), ask.why, by))
+        text = f"{', '.join(sorted(cases))}: released {len(entries)} null route{'s' if len(entries) > 1 else ''}"
+        return {"cases": sorted(cases), "decisions": [decision.id for decision in decisions], "text": text}
+
+    def _standing(self, term: str) -> list[Entry]:
+        ledger = self._live.engine.ledger
+        one = ledger.get(term)
+        if one:
+            return [one]
+        vm = self._live.inventory.by_term(term)
+        return [
+            entry
+            for entry in ledger
+            if term in (entry.decision.case, entry.order.tap.name) or (vm and entry.order.vm == vm.id)
+        ]
+
+    # ---- status --------------------------------------------------------------------------------
+
+    def _status(self) -> dict[str, Any]:
+        live, counting = self._live, self._live.counting
+        health = self._capture.health()
+        unknown = [tap.name for tap in live.attachments.unknown()]
+        return {
+            "received": health.received,
+            "lost": health.lost,
+            "taps": len(live.attachments.taps()),
+            "taps_unknown": unknown,
+            "taps_refused": live.attachments.refused,
+            "null_routes": len(live.engine.ledger),
+            "sources": counting.sources,
+            "sources_overflow": counting.overflow,
+            "sources_forgotten": counting.forgotten,
+            "late": counting.late,
+            "totals": self._capture.totals(),
+            "mails_sent": live.outbox.sent,
+            "mail_error": live.outbox.last_error,
+            "text": f"{health.received:,} frames, {health.lost:,} lost; {len(live.attachments.taps())} taps, "
+            f"{len(unknown)} without an inventory entry; {len(live.engine.ledger)} null routes",
+        }

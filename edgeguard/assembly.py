@@ -1,0 +1,65 @@
+"""Builds the stages of the daemon, in dependency order, and unwinds them in exact reverse."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from contextlib import ExitStack
+
+from edgeguard import native
+from edgeguard.answers import Answers
+from edgeguard.capture.points import Points
+from edgeguard.capture.taps import Taps
+from edgeguard.capture.tpacket import RingCapture
+from edgeguard.cases.store import Store
+from edgeguard.config import Config
+from edgeguard.control import ControlServer
+from edgeguard.counting.state import POINTS
+from edgeguard.counting.window import Counting
+from edgeguard.enforcement import Enforcer
+from edgeguard.inventory import configured
+from edgeguard.live import Live
+from edgeguard.notice.outbox import Outbox
+from edgeguard.replay import background
+
+log = logging.getLogger("edgeguard")
+
+
+def run(config: Config) -> None:
+    """The daemon, until SIGTERM or Ctrl-C. Null routes stay when it stops: each has its end.
+
+    The enforcing child comes first, before anything that parses packets; when all sockets are open
+    this process gives up every capability, CAP_NET_ADMIN with them.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    with ExitStack() as stack:
+        inventory = configured(config.inventory)
+        enforcer = Enforcer.start(config.enforcement, config.uplinks, config.clocks.verify)
+        stack.callback(enforcer.close)
+        store = Store(config.paths.database, config.clocks.notice_wait)
+        stack.callback(store.close)
+        control = ControlServer(config.paths.socket)
+        stack.callback(control.close)
+        taps = Taps(config.capture.exclude, config.uplinks)
+        stack.callback(taps.close)
+        taps.require_uplinks()
+        counting = Counting(config.counting.sources, one_way_ratio=config.judging.one_way_ratio)
+        outbox = Outbox(store.box(), config.mail)
+        live = Live(config, inventory, counting, store, enforcer, outbox, background(config, _host(config)))
+        capture = RingCapture(config.capture, taps, Points(POINTS), live.attachments.assign)
+        stack.callback(capture.close)
+        live.resume()
+        native.rights_keep()
+        outbox.start()
+        stack.callback(outbox.stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: live.stop())
+        log.info("ready: %d taps, inventory of %d VMs", len(taps.current()), len(inventory.vms()))
+        live.run(capture, control, Answers(live, capture).answer)
+    log.info("stopped; null routes that stand keep their ends")
+
+
+def _host(config: Config) -> str:
+    return config.host.name or socket.gethostname()

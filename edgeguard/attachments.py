@@ -1,0 +1,84 @@
+"""The attachment points that are counted: which row each tap has, and whose VM hangs on it."""
+
+from __future__ import annotations
+
+from edgeguard.counting.state import POINTS
+from edgeguard.counting.window import Counting
+from edgeguard.inventory import Inventory
+from edgeguard.model import Subject, Tap, Vm
+from edgeguard.record import NOBODY
+
+
+class Attachments:
+    """Rows by tap. A row is given to a tap when it appears and taken back when it is gone."""
+
+    def __init__(self, counting: Counting, inventory: Inventory) -> None:
+        self._counting = counting
+        self._inventory = inventory
+        self._free = list(range(POINTS - 1, -1, -1))
+        self._point: dict[int, int] = {}  # by ifindex
+        self._taps: dict[int, Tap] = {}
+        self._vms: dict[int, Vm | None] = {}
+        self.refused = 0  # taps that found no row
+
+    def assign(self, tap: Tap) -> int:
+        """The row of a tap, new or changed; NOBODY when all rows are taken: counted as refused."""
+        point = self._point.get(tap.ifindex)
+        if point is None:
+            if not self._free:
+                self.refused += 1
+                return NOBODY
+            point = self._point[tap.ifindex] = self._free.pop()
+        vm = self._inventory.by_tap(tap.name)
+        if self._taps.get(point) != tap or self._vms.get(point) != vm:
+            self._taps[point] = tap
+            self._hang(point, vm, anew=True)
+        return point
+
+    def _hang(self, point: int, vm: Vm | None, *, anew: bool) -> None:
+        self._vms[point] = vm
+        addresses = vm.addresses if vm else ()
+        if anew:
+            subject = Subject(vm.id if vm else None, self._taps[point].name, None)
+            self._counting.assign(point, subject, addresses)
+        else:
+            self._counting.own(point, addresses)
+
+    def gone(self, tap: Tap) -> int | None:
+        """The row that a tap had, free again."""
+        point = self._point.pop(tap.ifindex, None)
+        if point is not None:
+            del self._taps[point]
+            self._vms.pop(point, None)
+            self._free.append(point)
+        return point
+
+    def look_up_again(self) -> None:
+        """The inventory changed: ask it again for every tap. A row that stays its VM's keeps its counts."""
+        for point, tap in self._taps.items():
+            vm, before = self._inventory.by_tap(tap.name), self._vms.get(point)
+            if vm != before:
+                same = vm is not None and before is not None and vm.id == before.id
+                self._hang(point, vm, anew=not same)
+
+    def tap(self, point: int) -> Tap | None:
+        return self._taps.get(point)
+
+    def vm(self, point: int) -> Vm | None:
+        return self._vms.get(point)
+
+    def point_of(self, tap: Tap) -> int | None:
+        """The row of this very tap: same ifindex, same MAC."""
+        point = self._point.get(tap.ifindex)
+        return point if point is not None and self._taps[point].mac == tap.mac else None
+
+    def of_vm(self, vm: str) -> list[tuple[int, Tap]]:
+        return [(point, tap) for point, tap in self._taps.items() if (known := self._vms.get(point)) and known.id == vm]
+
+    def taps(self) -> list[tuple[int, Tap]]:
+        """Every row in use with its tap."""
+        return list(self._taps.items())
+
+    def unknown(self) -> list[Tap]:
+        """Taps without an inventory entry: counted, reported, never acted upon."""
+        return [tap for point, tap in self._taps.items() if self._vms.get(point) is None]

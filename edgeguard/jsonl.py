@@ -1,0 +1,73 @@
+"""Verdicts, decisions and notices as JSON Lines, as `replay --json` prints them.
+
+Times are decimal strings of Unix nanoseconds: a double cannot hold them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeguard.model import Decision, Facts, Notice, Target, Verdict
+from edgeguard.notice.render import render
+from edgeguard.replay import Found
+
+
+def line(found: Found) -> dict[str, Any]:
+    """A verdict, decision or notice as a line of `replay --json`."""
+    if isinstance(found, Verdict):
+        return _verdict(found)
+    if isinstance(found, Decision):
+        return _decision(found)
+    return _notice(found)
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "type": "verdict",
+        "id": verdict.id,
+        "at": str(verdict.at),
+        "rule": verdict.rule,
+        "band": str(verdict.band),
+        "subject": {"vm": verdict.subject.vm, "tap": verdict.subject.tap, "source": verdict.subject.source},
+        "window_s": verdict.window_s,
+        "measured": verdict.measured,
+        "at_least": verdict.at_least,
+        "limit": verdict.limit,
+        "since": str(verdict.since),
+        "targets": _targets(verdict.targets),
+        "came_back": verdict.came_back.packets,
+    }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "type": "decision",
+        "id": decision.id,
+        "verdict": decision.verdict,
+        "at": str(decision.at),
+        "act": str(decision.act),
+        "scope": str(decision.scope),
+        "targets": _targets(decision.targets),
+        "until": None if decision.until is None else str(decision.until),
+        "enforced": decision.enforced,
+        "safeties": [{"name": s.name, "answer": s.answer, "reason": s.reason} for s in decision.safeties],
+        "reason": decision.reason,
+    }
+
+
+def _notice(notice: Notice) -> dict[str, Any]:
+    """Rendered at the moment of its decision: a replay has no later one."""
+    rendered = render(notice.kind, notice.values, Facts(), notice.values["decided"])
+    return {
+        "type": "notice",
+        "id": notice.id,
+        "decision": notice.decision,
+        "kind": notice.kind,
+        "to": notice.to,
+        "subject": rendered.subject,
+        "text": rendered.text,
+    }
+
+
+def _targets(targets: tuple[Target, ...]) -> list[dict[str, Any]]:
+    return [{"address": str(t.address), "protocol": t.protocol_name, "port": t.port, "share": t.share} for t in targets]

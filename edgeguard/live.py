@@ -1,0 +1,211 @@
+"""Living on a hypervisor: the surroundings of the engine, with real taps, a real database, real routes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from edgeguard import clock
+from edgeguard.attachments import Attachments
+from edgeguard.capture.taps import Change
+from edgeguard.capture.tpacket import RingCapture
+from edgeguard.cases.case import Case
+from edgeguard.cases.store import Store
+from edgeguard.clock import MILLISECOND, SECOND
+from edgeguard.config import Config
+from edgeguard.control import Answer, ControlServer
+from edgeguard.counting.window import Counting
+from edgeguard.decision.ledger import Entry
+from edgeguard.decision.question import KernelCount, Window
+from edgeguard.enforcement import Enforcer
+from edgeguard.engine import Engine
+from edgeguard.errors import EdgeGuardError, StoreError
+from edgeguard.inventory import Inventory
+from edgeguard.model import Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
+from edgeguard.notice.outbox import Outbox
+from edgeguard.notice.values import Background, compose
+from edgeguard.vitals import Vitals
+
+WAIT_S = 0.02  # for the next block; also the longest that an outcome or a command waits
+SETTLED = 50 * MILLISECOND  # frames older than this have left the ring: packet time may pass them
+
+log = logging.getLogger("edgeguard")
+
+
+class Live:
+    """One daemon. `assembly` gives it its parts; `run` is its loop."""
+
+    replayed = False
+
+    def __init__(
+        self,
+        config: Config,
+        inventory: Inventory,
+        counting: Counting,
+        store: Store,
+        enforcer: Enforcer,
+        outbox: Outbox,
+        background: Background,
+    ) -> None:
+        self.config = config
+        self.inventory = inventory
+        self.counting = counting
+        self.store = store
+        self.enforcer = enforcer
+        self.outbox = outbox
+        self.attachments = Attachments(counting, inventory)
+        self.vitals = Vitals(counting)
+        self.engine = Engine(config, counting, self)
+        self._background = background
+        self._decisions: dict[str, Decision] = {}  # standing ones, for the text of their release
+        self._next_second = 0
+        self._stopping = False
+        self._last_trouble = ""
+        self._unreported: set[str] = set()
+
+    # ---- the loop ----------------------------------------------------------------------------
+
+    def run(self, capture: RingCapture, control: ControlServer, answer: Answer) -> None:
+        """Until `stop`: packets first, then whatever has happened beside them."""
+        while not self._stopping:
+            records = capture.read(WAIT_S)
+            self._follow(capture.changes())
+            if len(records):
+                self.engine.feed(records)
+            else:
+                self.engine.look(clock.now() - SETTLED)
+            for outcome in self.enforcer.poll():
+                self._happened(outcome)
+            control.poll(answer)
+            self._every_second(capture)
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def _follow(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.what == "gone":
+                point = self.attachments.gone(change.tap)
+                if point is not None:
+                    self.engine.gone(point)
+            log.info("tap %s %s (%s)", change.tap.name, change.what, change.tap.kind_detail or change.tap.kind)
+
+    def _every_second(self, capture: RingCapture) -> None:
+        now = clock.now()
+        if abs(now - self._next_second) < SECOND and now < self._next_second:
+            return
+        self._next_second = now + SECOND
+        self.vitals.note(now, capture.health())
+        self.vitals.take(now, self.attachments.taps())
+        said = self.inventory.reload_if_changed()
+        if said:
+            log.warning("%s", said)
+            self.attachments.look_up_again()
+        self._report_unknown()
+
+    def _report_unknown(self) -> None:
+        unknown = {tap.name for tap in self.attachments.unknown()}
+        for name in sorted(unknown - self._unreported):
+            log.warning("tap %s has no inventory entry: it is counted and never acted upon", name)
+        self._unreported = unknown
+
+    # ---- what the engine asks ------------------------------------------------------------------
+
+    def vm(self, point: int) -> Vm | None:
+        return self.attachments.vm(point)
+
+    def tap(self, point: int) -> Tap | None:
+        return self.attachments.tap(point)
+
+    def window(self) -> Window | None:
+        return self.vitals.window(clock.now())
+
+    def kernel_count(self, point: int) -> KernelCount | None:
+        tap = self.attachments.tap(point)
+        return self.vitals.kernel_count(clock.now(), point, tap) if tap else None
+
+    # ---- what the engine tells -----------------------------------------------------------------
+
+    def verdict(self, verdict: Verdict) -> None:
+        log.warning(
+            "%s %s: %s packets in %s s from %s, limit %s",
+            verdict.rule,
+            verdict.band,
+            f"{verdict.measured:,}",
+            verdict.window_s,
+            verdict.subject.vm or verdict.subject.tap,
+            f"{verdict.limit:,}",
+        )
+
+    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
+        notices = self._notices(case, verdict, decision)
+        try:
+            self.store.record(case, verdict, decision, notices, orders[0] if orders else None)
+        except StoreError as error:
+            self._trouble(f"nothing was done about {decision.subject.vm or decision.subject.tap}: {error}")
+            return False
+        for order in orders:
+            self.enforcer.order(order)
+        self._remember(decision)
+        self.outbox.wake()
+        log.warning("%s: %s (%s): %s", case.id, decision.scope, decision.act, decision.reason)
+        return True
+
+    def _notices(self, case: Case, verdict: Verdict | None, decision: Decision) -> tuple[Notice, ...]:
+        vm = next((vm for vm in self.inventory.vms() if vm.id == case.vm), None) if case.vm else None
+        ended = [self._decisions[id] for id in decision.releases if id in self._decisions]
+        return compose(decision, verdict, vm, self._background, ended)
+
+    def _remember(self, decision: Decision) -> None:
+        for id in decision.releases:
+            self._decisions.pop(id, None)
+        if decision.enforced and not decision.releases:
+            self._decisions[decision.id] = decision
+
+    def closed(self, case: Case, at: int) -> None:
+        try:
+            self.store.close_case(case.id, at, "quiet")
+        except StoreError as error:
+            self._trouble(str(error))
+
+    def _happened(self, outcome: Outcome) -> None:
+        level = logging.ERROR if outcome.happened in (Happened.FAILED, Happened.NOT_STOPPED) else logging.INFO
+        log.log(level, "%s: %s: %s", outcome.decision, outcome.happened, outcome.detail)
+        try:
+            self.store.outcome(outcome)
+        except StoreError as error:
+            self._trouble(str(error))
+        self.engine.outcome(outcome)
+        self.outbox.wake()
+
+    def _trouble(self, sentence: str) -> None:
+        """The same trouble ten times a second is one line."""
+        if sentence != self._last_trouble:
+            log.error("%s", sentence)
+        self._last_trouble = sentence
+
+    # ---- after a restart -----------------------------------------------------------------------
+
+    def resume(self) -> None:
+        """Take up what the database says is null-routed; the kernel is made to agree."""
+        for case in self.store.open_cases():
+            self.engine.docket.resume(case)
+        wanted: list[Order] = []
+        for standing in self.store.standing():
+            point = self.attachments.point_of(standing.order.tap)
+            if standing.releasing or point is None:
+                why = "its release was decided" if standing.releasing else "its tap is gone"
+                self._ended(standing.decision, f"ended at start: {why}")
+                continue
+            rule = standing.verdict.rule if standing.verdict else None
+            entry = Entry(standing.decision, standing.order, rule, point, resumed=clock.now())
+            self.engine.ledger.add(entry)
+            self._decisions[standing.decision.id] = standing.decision
+            wanted.append(standing.order)
+        self.enforcer.reconcile(wanted)
+
+    def _ended(self, decision: Decision, detail: str) -> None:
+        try:
+            self.store.outcome(Outcome(decision.id, clock.now(), Happened.RELEASED, detail))
+        except StoreError as error:
+            raise EdgeGuardError(f"{error}; what is null-routed cannot be taken up") from None
