@@ -29,8 +29,8 @@ ANY_MAC, TO_MAC = "02:00:00:00:00:02", "02:00:00:00:00:01"
 
 
 def settings(**changes: Any) -> CaptureSettings:
-    """The default capture settings with a ring of 4 MiB."""
-    return build({"capture": {"blocks": 16, "block_bytes": 262_144, **changes}}).capture
+    """The default capture settings with a smaller ring: 16 MiB, and a second until all blocks are closed."""
+    return build({"capture": {"blocks": 256, "block_bytes": 65_536, **changes}}).capture
 
 
 @dataclass

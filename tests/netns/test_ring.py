@@ -115,8 +115,9 @@ def test_macvtap_is_the_other_way_round() -> None:
             into = running.rows(50)
             with host.inside(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
                 sock.bind(("mv0", 0))
+                frame = udp()
                 for _ in range(50):
-                    sock.send(udp())
+                    sock.send(frame)
             out = running.rows(50)
     assert (into["into"] == running.indexes["mv0"]).all() and len(into) == 50
     assert (out["out_of"] == running.indexes["mv0"]).all() and len(out) == 50
@@ -139,9 +140,10 @@ def test_tap_device_as_qemu_opens_it() -> None:
     with Namespace() as host:
         tap, tun = host.tap("tap0"), host.tap("tun0", layer3=True)
         with live(host) as running:
+            frame, packet = udp(), udp6()[ETHERNET:]
             for _ in range(20):
-                os.write(tap, udp())
-                os.write(tun, udp6()[ETHERNET:])
+                os.write(tap, frame)
+                os.write(tun, packet)
             rows = running.rows(40)
     ethernet, raw = _own(running, rows, "tap0"), _own(running, rows, "tun0")
     assert (len(ethernet), len(raw)) == (20, 20)
@@ -221,13 +223,13 @@ def test_unfinished_slots_are_passed_over() -> None:
     with Namespace() as host:
         tap = host.tap("tap0", vnet_hdr=True)
         ufo = bytes([1, 3]) + (14 + 20 + 8).to_bytes(2, "little") + (1480).to_bytes(2, "little") + bytes([34, 0, 6, 0])
-        none = bytes(10)
+        plain, ufo = bytes(10) + udp(), ufo + udp(4000)
         with live(host, blocks=8, block_bytes=65_536) as running:
             read = 0
             for _ in range(20):  # each block is used again, so that slots hold what was there before
                 for _ in range(5):
-                    os.write(tap, none + udp())
-                    os.write(tap, ufo + udp(4000))
+                    os.write(tap, plain)
+                    os.write(tap, ufo)
                 rows = running.collect(lambda rows: len(rows) >= 5, 0.5)
                 assert (rows["bytes"] == 46).all()
                 read += len(rows)
@@ -260,6 +262,7 @@ class _Filtered:
 
     def __init__(self, host: Namespace, vm: Namespace) -> None:
         self.tap = host.veth("tap0", vm, "eth0")
+        self.frame = udp()
         with host.inside():
             self.ring = Ring(65_536, 4, 1)
         with vm.inside():
@@ -269,7 +272,7 @@ class _Filtered:
     def lets_through(self, excluded: list[int]) -> bool:
         self.ring.exclude(excluded)
         before = self.ring.statistics()[0]
-        self.sock.send(udp())
+        self.sock.send(self.frame)
         self._drain()
         return self.ring.statistics()[0] > before
 
