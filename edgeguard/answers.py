@@ -107,7 +107,7 @@ class Answers:
 
     def _status(self) -> dict[str, Any]:
         live, counting = self._live, self._live.counting
-        health = self._capture.health()
+        health = live.vitals.health
         unknown = [tap.name for tap in live.attachments.unknown()]
         return {
             "received": health.received,

@@ -18,7 +18,7 @@ from edgeguard.config import Config
 from edgeguard.control import ControlServer
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
-from edgeguard.enforcement import Enforcer
+from edgeguard.enforcement.client import Enforcer
 from edgeguard.inventory import configured
 from edgeguard.live import Live
 from edgeguard.notice.outbox import Outbox

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 
-from edgeguard import clock
+from edgeguard import clock, units
 from edgeguard.attachments import Attachments
 from edgeguard.capture.taps import Change
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases.case import Case
 from edgeguard.cases.store import Store
-from edgeguard.clock import MILLISECOND, SECOND
+from edgeguard.clock import MILLISECOND
 from edgeguard.config import Config
 from edgeguard.control import Answer, ControlServer
 from edgeguard.counting.window import Counting
 from edgeguard.decision.ledger import Entry
 from edgeguard.decision.question import KernelCount, Window
-from edgeguard.enforcement import Enforcer
+from edgeguard.enforcement.client import Enforcer
 from edgeguard.engine import Engine
-from edgeguard.errors import EdgeGuardError, StoreError
+from edgeguard.errors import EdgeGuardError, EnforcementError, StoreError
 from edgeguard.inventory import Inventory
 from edgeguard.model import Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
@@ -58,7 +59,8 @@ class Live:
         self.engine = Engine(config, counting, self)
         self._background = background
         self._decisions: dict[str, Decision] = {}  # standing ones, for the text of their release
-        self._next_second = 0
+        self._next_second = 0.0
+        self._capture: RingCapture | None = None
         self._stopping = False
         self._last_trouble = ""
         self._unreported: set[str] = set()
@@ -67,6 +69,7 @@ class Live:
 
     def run(self, capture: RingCapture, control: ControlServer, answer: Answer) -> None:
         """Until `stop`: packets first, then whatever has happened beside them."""
+        self._capture = capture
         while not self._stopping:
             records = capture.read(WAIT_S)
             self._follow(capture.changes())
@@ -77,7 +80,7 @@ class Live:
             for outcome in self.enforcer.poll():
                 self._happened(outcome)
             control.poll(answer)
-            self._every_second(capture)
+            self._every_second()
 
     def stop(self) -> None:
         self._stopping = True
@@ -90,13 +93,12 @@ class Live:
                     self.engine.gone(point)
             log.info("tap %s %s (%s)", change.tap.name, change.what, change.tap.kind_detail or change.tap.kind)
 
-    def _every_second(self, capture: RingCapture) -> None:
-        now = clock.now()
-        if abs(now - self._next_second) < SECOND and now < self._next_second:
+    def _every_second(self) -> None:
+        if time.monotonic() < self._next_second:
             return
-        self._next_second = now + SECOND
-        self.vitals.note(now, capture.health())
-        self.vitals.take(now, self.attachments.taps())
+        self._next_second = time.monotonic() + 1
+        self._note_health()
+        self.vitals.take(clock.now(), self.attachments.taps())
         said = self.inventory.reload_if_changed()
         if said:
             log.warning("%s", said)
@@ -118,7 +120,12 @@ class Live:
         return self.attachments.tap(point)
 
     def window(self) -> Window | None:
+        self._note_health()
         return self.vitals.window(clock.now())
+
+    def _note_health(self) -> None:
+        if self._capture is not None:
+            self.vitals.note(clock.now(), self._capture.health())
 
     def kernel_count(self, point: int) -> KernelCount | None:
         tap = self.attachments.tap(point)
@@ -127,15 +134,7 @@ class Live:
     # ---- what the engine tells -----------------------------------------------------------------
 
     def verdict(self, verdict: Verdict) -> None:
-        log.warning(
-            "%s %s: %s packets in %s s from %s, limit %s",
-            verdict.rule,
-            verdict.band,
-            f"{verdict.measured:,}",
-            verdict.window_s,
-            verdict.subject.vm or verdict.subject.tap,
-            f"{verdict.limit:,}",
-        )
+        """Recorded and told together with its decision."""
 
     def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
         notices = self._notices(case, verdict, decision)
@@ -148,6 +147,8 @@ class Live:
             self.enforcer.order(order)
         self._remember(decision)
         self.outbox.wake()
+        if verdict is not None:
+            log.warning("%s: %s", case.id, _sentence(verdict))
         log.warning("%s: %s (%s): %s", case.id, decision.scope, decision.act, decision.reason)
         return True
 
@@ -169,6 +170,8 @@ class Live:
             self._trouble(str(error))
 
     def _happened(self, outcome: Outcome) -> None:
+        if not outcome.decision:  # about the child itself: without it nothing can be null-routed or freed
+            raise EnforcementError(outcome.detail)
         level = logging.ERROR if outcome.happened in (Happened.FAILED, Happened.NOT_STOPPED) else logging.INFO
         log.log(level, "%s: %s: %s", outcome.decision, outcome.happened, outcome.detail)
         try:
@@ -209,3 +212,11 @@ class Live:
             self.store.outcome(Outcome(decision.id, clock.now(), Happened.RELEASED, detail))
         except StoreError as error:
             raise EdgeGuardError(f"{error}; what is null-routed cannot be taken up") from None
+
+
+def _sentence(verdict: Verdict) -> str:
+    who = verdict.subject.vm or verdict.subject.tap
+    return (
+        f"{verdict.rule} {verdict.band}: {units.count(verdict.measured)} packets in {verdict.window_s} s "
+        f"from {who}, limit {units.count(verdict.limit)}"
+    )

@@ -35,7 +35,7 @@ class Vitals:
     def __init__(self, counting: Counting) -> None:
         self._counting = counting
         self._young = self._old = Snapshot()
-        self._health = Health()
+        self.health = Health()
         self._stepped_at = 0
 
     def take(self, now: int, taps: list[tuple[int, Tap]]) -> None:
@@ -43,20 +43,20 @@ class Vitals:
         kernel = {index: counter.rx_frames for index, counter in link_counters().items()}
         ours = {tap.ifindex: self._counting.frames(point)[0] for point, tap in taps}
         self._old = self._young
-        self._young = Snapshot(now, kernel, ours, self._health.received, self._health.lost)
+        self._young = Snapshot(now, kernel, ours, self.health.received, self.health.lost)
 
     def note(self, now: int, health: Health) -> None:
         """The ring's state, as often as the engine asks for it."""
-        self._health = health
+        self.health = health
         if health.stepped:
             self._stepped_at = now
 
     def window(self, now: int) -> Window:
         """Loss, lag and clock over the last one to two seconds."""
         return Window(
-            lost=self._health.lost - self._old.lost,
-            received=self._health.received - self._old.received,
-            lag_ns=self._health.lag_ns,
+            lost=self.health.lost - self._old.lost,
+            received=self.health.received - self._old.received,
+            lag_ns=self.health.lag_ns,
             stepped=bool(self._stepped_at) and abs(now - self._stepped_at) < 60_000 * MILLISECOND,
         )
 
