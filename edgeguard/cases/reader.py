@@ -39,8 +39,8 @@ _LETTER = (
 
 
 def key(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
-    """16 bytes whose order is the addresses' order; IPv4 is mapped into ::ffff:0:0/96."""
-    return address.packed if address.version == 6 else b"\0" * 10 + b"\xff\xff" + address.packed
+    """Bytes whose order is the addresses' order within a family, and that keep the families apart."""
+    return bytes([address.version]) + address.packed
 
 
 class Reader:

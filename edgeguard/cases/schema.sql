@@ -25,7 +25,7 @@ CREATE INDEX cases_by_opened ON cases (opened);
 CREATE TABLE case_addresses (
     case_id   TEXT NOT NULL REFERENCES cases (id),
     prefix    TEXT NOT NULL,     -- as in the inventory, '192.0.2.10/32'
-    first     BLOB NOT NULL,     -- 16 bytes, IPv4 mapped into ::ffff:0:0/96, so that memcmp is the order
+    first     BLOB NOT NULL,     -- the family's number, 4 or 6, and the address's bytes: memcmp is the order
     last      BLOB NOT NULL,
     PRIMARY KEY (case_id, prefix)
 ) STRICT, WITHOUT ROWID;

@@ -25,6 +25,7 @@ TEXTS = Path(__file__).with_name("texts")
 SUBJECT_WIDTH = 78
 
 FILTERS = {
+    "brief": words.brief,
     "utc": clock.utc,
     "duration": units.duration_text,
     "bits": units.bits_per_second,

@@ -9,6 +9,7 @@ from typing import Any
 from edgeguard import units
 
 NAME_LENGTH = 40
+SUBJECT_NAME_LENGTH = 16  # beside a case id of 24 characters the rest of a subject still fits into 78
 TEXT_LENGTH = 300
 # Slots that people or other programs fill: words in them are not ours, and they are kept short.
 FREE = ("name", "id", "customer", "contact", "tap", "host", "place", "by", "source", "reason", "error", "detail")
@@ -33,6 +34,11 @@ def cleaned(value: Any, key: str = "") -> Any:
     if not isinstance(value, str):
         return value
     return clean(value, NAME_LENGTH if key in FREE and key not in LONG else TEXT_LENGTH)
+
+
+def brief(name: str) -> str:
+    """A name for the subject line."""
+    return clean(name, SUBJECT_NAME_LENGTH)
 
 
 def target(value: Mapping[str, Any]) -> str:
