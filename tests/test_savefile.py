@@ -149,7 +149,9 @@ def test_points_by_mac(tmp_path: Path) -> None:
     points.put(mac_number("02:00:00:00:00:02"), 3)
     points.put(mac_number("02:00:00:00:00:01"), 5, reversed=True)
     assert points.find(mac_number("02:00:00:00:00:01")) == 5 | REVERSED
-    other = bytes(Ether(src="02:00:00:00:00:09", dst="02:00:00:00:00:02") / IP() / UDP())
+    other = bytes(
+        Ether(src="02:00:00:00:00:09", dst="02:00:00:00:00:02") / IP(src="192.0.2.9", dst="192.0.2.10") / UDP()
+    )
     found = read(tmp_path, pcap() + record(SYN, T, 1) + record(other, T, 2) + record(other[:13], T, 3), points)
     assert [(int(r["out_of"]), int(r["into"])) for r in found.records] == [(3, 5), (NOBODY, 3), (NOBODY, NOBODY)]
 

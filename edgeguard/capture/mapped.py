@@ -9,6 +9,7 @@ import stat
 import tempfile
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -41,15 +42,16 @@ def mapped(path: Path) -> Mapped:
 def _map(path: Path, file: IO[bytes]) -> Mapped:
     damage = ""
     mode = os.fstat(file.fileno()).st_mode
-    if stat.S_ISFIFO(mode):  # standard input, process substitution
-        file = _copied(path, file)
-    elif not stat.S_ISREG(mode):
-        raise SavefileError(f"{path}: cannot be read: it is not a file; {WANTED}")
-    if _starts_packed(file):
-        file, damage = _unpacked(path, file)
-    if not file.seek(0, 2):
-        raise SavefileError(f"{path}: cannot be read as a savefile: {damage or 'it is empty'}; {WANTED}")
-    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with ExitStack() as scratch:  # a mapping outlives its file
+        if stat.S_ISFIFO(mode):  # standard input, process substitution
+            file = _copied(path, file, scratch)
+        elif not stat.S_ISREG(mode):
+            raise SavefileError(f"{path}: cannot be read: it is not a file; {WANTED}")
+        if _starts_packed(file):
+            file, damage = _unpacked(path, file, scratch)
+        if not file.seek(0, os.SEEK_END):
+            raise SavefileError(f"{path}: cannot be read as a savefile: {damage or 'it is empty'}; {WANTED}")
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     content.madvise(mmap.MADV_SEQUENTIAL)
     return Mapped(content, damage)
 
@@ -60,27 +62,27 @@ def _starts_packed(file: IO[bytes]) -> bool:
     return magic == _GZIP_MAGIC
 
 
-def _copied(path: Path, file: IO[bytes]) -> IO[bytes]:
-    copy = _scratch()
+def _nameless() -> IO[bytes]:
+    """A file on disk, because captures may be larger than memory."""
+    return tempfile.TemporaryFile()
+
+
+def _copied(path: Path, file: IO[bytes], scratch: ExitStack) -> IO[bytes]:
+    copy = scratch.enter_context(_nameless())
     _pour(path, file.read, copy)
     copy.seek(0)
     return copy
 
 
-def _unpacked(path: Path, file: IO[bytes]) -> tuple[IO[bytes], str]:
+def _unpacked(path: Path, file: IO[bytes], scratch: ExitStack) -> tuple[IO[bytes], str]:
     """The content as far as it can be unpacked, and what is wrong with it."""
-    content = _scratch()
+    content = scratch.enter_context(_nameless())
     try:
         with gzip.open(file) as packed:
             _pour(path, packed.read1, content)  # read() would lose the last whole chunk before a cut
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         return content, f"its gzip data is cut off or damaged ({error})"
     return content, ""
-
-
-def _scratch() -> IO[bytes]:
-    """A nameless file, because captures may be larger than memory. Lives as long as its mapping."""
-    return tempfile.TemporaryFile()
 
 
 def _pour(path: Path, read: Callable[[int], bytes], into: IO[bytes]) -> None:

@@ -25,7 +25,9 @@ V4 = {"src": "192.0.2.10", "dst": "198.51.100.7"}
 V6 = {"src": "2001:db8::10", "dst": "2001:db8:ffff::7"}
 PORTS = {"sport": 40000, "dport": 443}
 
-E = Ether(src="02:00:00:00:00:02", dst="02:00:00:00:00:01")
+# both MACs always given: scapy would ask the network for a missing one
+MACS = {"src": "02:00:00:00:00:02", "dst": "02:00:00:00:00:01"}
+E = Ether(**MACS)
 E4, E6 = E / IP(**V4), E / IPv6(**V6)
 
 
@@ -196,37 +198,37 @@ CASES: list[tuple[str, Packet | bytes, dict[str, Any]]] = [
     ("a tag, then nothing", raw(E / Dot1Q(vlan=7, type=0x0806))[:18], {"kind": "non_ip", "arp": 1, "vlan": 7}),
     (
         "802.3 with SNAP carries IP",
-        Dot3() / LLC() / SNAP() / IP(**V4) / UDP(),
+        Dot3(**MACS) / LLC() / SNAP() / IP(**V4) / UDP(),
         {"kind": "udp", "ipv4": 1, "udp_bytes": 28},
     ),
     ("SNAP behind a tag", E / Dot1Q(type=50) / LLC() / SNAP() / IP(**V4) / UDP(), {"kind": "udp"}),
     (
         "a tag behind SNAP",
-        Dot3() / LLC() / SNAP(code=0x8100) / Dot1Q(vlan=9) / IP(**V4) / UDP(),
+        Dot3(**MACS) / LLC() / SNAP(code=0x8100) / Dot1Q(vlan=9) / IP(**V4) / UDP(),
         {"kind": "udp", "vlan": 9},
     ),
     (
         "SNAP of another organisation",
-        Dot3() / LLC() / SNAP(OUI=0x0C, code=0x2000) / Raw(b"x" * 30),
+        Dot3(**MACS) / LLC() / SNAP(OUI=0x0C, code=0x2000) / Raw(b"x" * 30),
         {"kind": "non_ip", "llc": 1},
     ),
-    ("spanning tree", Dot3() / LLC(dsap=0x42, ssap=0x42, ctrl=3) / Raw(b"x" * 35), {"kind": "non_ip", "llc": 1}),
-    ("cut in LLC", raw(Dot3() / LLC() / SNAP() / IP())[:16], {"kind": "malformed"}),
-    ("cut in SNAP", raw(Dot3() / LLC() / SNAP() / IP())[:21], {"kind": "malformed"}),
+    ("spanning tree", Dot3(**MACS) / LLC(dsap=0x42, ssap=0x42, ctrl=3) / Raw(b"x" * 35), {"kind": "non_ip", "llc": 1}),
+    ("cut in LLC", raw(Dot3(**MACS) / LLC() / SNAP() / IP())[:16], {"kind": "malformed"}),
+    ("cut in SNAP", raw(Dot3(**MACS) / LLC() / SNAP() / IP())[:21], {"kind": "malformed"}),
     ("ARP", E / ARP(), {"kind": "non_ip", "arp": 1, "family": 0, "bytes": 0, "protocol": 255, "packets": 1}),
     (
         "MPLS is not opened",
-        Ether(type=0x8847) / Raw(b"\0\x01\x01\x40" + raw(IP(**V4) / UDP())),
+        Ether(**MACS, type=0x8847) / Raw(b"\0\x01\x01\x40" + raw(IP(**V4) / UDP())),
         {"kind": "non_ip", "mpls": 1, "udp": 0},
     ),
-    ("an unknown type", Ether(type=0x9000) / Raw(b"x" * 60), {"kind": "non_ip", "other_type": 1}),
+    ("an unknown type", Ether(**MACS, type=0x9000) / Raw(b"x" * 60), {"kind": "non_ip", "other_type": 1}),
     (
         "PPPoE session",
-        Ether(type=0x8864) / Raw(b"\x11\0\0\0\0\x16\0\x21" + raw(IP() / UDP())),
+        Ether(**MACS, type=0x8864) / Raw(b"\x11\0\0\0\0\x16\0\x21" + raw(IP() / UDP())),
         {"non_ip": 1, "pppoe": 1},
     ),
-    ("802.1ah is not opened", Ether(type=0x88E7) / Raw(bytes(18) + raw(IP() / UDP())), {"non_ip": 1, "pbb": 1}),
-    ("a vendor's tag is not opened", Ether(type=0x8909) / Raw(b"x" * 50), {"non_ip": 1, "other_type": 1}),
+    ("802.1ah is not opened", Ether(**MACS, type=0x88E7) / Raw(bytes(18) + raw(IP() / UDP())), {"non_ip": 1, "pbb": 1}),
+    ("a vendor's tag is not opened", Ether(**MACS, type=0x8909) / Raw(b"x" * 50), {"non_ip": 1, "other_type": 1}),
 ]
 
 LINK_CASES: list[tuple[str, int, Packet | bytes, dict[str, Any]]] = [
