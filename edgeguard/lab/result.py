@@ -39,7 +39,8 @@ class Measured:
     vm: tuple[Exchange, ...]
     neighbour: tuple[Exchange, ...]
     reaches_again: bool  # after the release the VM reaches the targets
-    troubles: tuple[str, ...] = ()  # senders that failed, a daemon that did not end well
+    troubles: tuple[str, ...] = ()  # senders that failed
+    daemon_said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def parsed(mail: Mail) -> dict[str, Any]:
     message = email.message_from_bytes(mail.raw, policy=email.policy.default)
     body = message.get_body(("plain",))
     return {
-        "headers": {name: str(value) for name, value in message.items()},
+        "headers": {name: str(value).strip() for name, value in message.items()},  # a folded header begins with a blank
         "text": body.get_content() if body else "",
     }
 

@@ -225,6 +225,7 @@ class Run:
             neighbour=tuple(self.neighbour + neighbour),
             reaches_again=reaches,
             troubles=tuple(self.troubles),
+            daemon_said=self.stage.daemon.said(),
         )
 
 
@@ -255,4 +256,6 @@ def _tell_end(story: Story, found: Result, measured: Measured) -> None:
         )
     for line in found.wrong:
         story.say(f"WRONG: {line}", "bold red")
+    if not found.ok:
+        story.say(f"The daemon said:\n{measured.daemon_said}", "dim")
     story.say(f"{measured.scenario.name} on {measured.host}: {'ok' if found.ok else 'NOT OK'}", "bold")

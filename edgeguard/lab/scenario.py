@@ -9,7 +9,7 @@ from typing import Any
 from edgeguard.lab import addresses as plan
 from edgeguard.lab.addresses import NEIGHBOUR, VM
 
-RATE = 120_000  # flood frames a second offered to the tap
+RATE = 150_000  # flood frames a second offered to the tap
 SUPER_RATE = 300_000  # wire packets a second where the flood is super-frames
 
 
