@@ -8,7 +8,7 @@ is behind `Surroundings`; so a replay runs the same lines as a live capture.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -90,9 +90,14 @@ class Engine:
             self._clocks(slot_end)
             slot_end += SLOT
         self.counting.tick(until)
+        self.counting.watch(self._clocked())
 
     def _busy(self) -> bool:
-        return bool(self.counting.hot()) or bool(len(self.ledger)) or self.docket.busy
+        return bool(self.counting.hot()) or self._clocked()
+
+    def _clocked(self) -> bool:
+        """Whether anything has an end that time alone brings about."""
+        return bool(len(self.ledger)) or self.docket.busy
 
     # ---- judging -----------------------------------------------------------------------------
 
@@ -132,6 +137,7 @@ class Engine:
     def bind(self, case: Case, verdict: Verdict | None, decision: Decision, order: Order | None, point: int) -> None:
         """Make a decision stand. One that could not be recorded is as if it had never been made."""
         case = self.docket.decided(case, decision)
+        self.counting.watch(True)
         rule = verdict.rule if verdict else None
         if not self.around.decided(case, verdict, decision, (order,) if order else ()):
             if rule:
@@ -212,6 +218,12 @@ class Engine:
             entry = self.ledger.get(outcome.decision)
             if entry and entry.acknowledged is None:
                 self.ledger.end(outcome.decision)
+
+    def resume(self, entries: Iterable[Entry]) -> None:
+        """Null routes that stood before a restart."""
+        for entry in entries:
+            self.ledger.add(entry)
+        self.counting.watch(self._clocked())
 
     def gone(self, point: int) -> None:
         """An attachment point disappeared: nothing of it is judged or remembered any more."""

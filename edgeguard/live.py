@@ -193,7 +193,7 @@ class Live:
         """Take up what the database says is null-routed; the kernel is made to agree."""
         for case in self.store.open_cases():
             self.engine.docket.resume(case)
-        wanted: list[Order] = []
+        entries = []
         for standing in self.store.standing():
             point = self.attachments.point_of(standing.order.tap)
             if standing.releasing or point is None:
@@ -201,11 +201,10 @@ class Live:
                 self._ended(standing.decision, f"ended at start: {why}")
                 continue
             rule = standing.verdict.rule if standing.verdict else None
-            entry = Entry(standing.decision, standing.order, rule, point, resumed=clock.now())
-            self.engine.ledger.add(entry)
+            entries.append(Entry(standing.decision, standing.order, rule, point, resumed=clock.now()))
             self._decisions[standing.decision.id] = standing.decision
-            wanted.append(standing.order)
-        self.enforcer.reconcile(wanted)
+        self.engine.resume(entries)
+        self.enforcer.reconcile([entry.order for entry in entries])
 
     def _ended(self, decision: Decision, detail: str) -> None:
         try:

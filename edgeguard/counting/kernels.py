@@ -417,7 +417,7 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
     """Count records[start:] and return the index where somebody should look.
 
     Stops before the first packet of a new 5 ms grid cell when a limit was crossed in the cell that
-    ends, and before a new 100 ms slot while any row is hot; otherwise runs to the end of the batch.
+    ends, and before a new 100 ms slot while any row is hot or `watched`; otherwise runs to the end.
     A packet older than the one before it (clock running backwards) is counted in the current slot
     and as late. `by_source`: also count SYN and UDP at every source (savefiles, taps without an
     inventory), and in the row of a judged source all that it sends and gets.
@@ -431,7 +431,7 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
         rec = records[i]
         ts = rec.ts
         if ts >= st.grid_end:
-            if st.crossed != 0 or (st.hot > 0 and ts >= st.slot_end):
+            if st.crossed != 0 or (st.hot + st.watched > 0 and ts >= st.slot_end):
                 return i
             _tick(st, ts)
         elif ts < st.last_ts:

@@ -97,6 +97,7 @@ STATE = np.dtype(
         ("last_ts", "i8"),
         ("crossed", "i8"),  # a row reached its `arm` in this grid cell
         ("hot", "i8"),  # rows that want judging at every slot
+        ("watched", "i8"),  # 1: the caller has clocks of its own to look at, at every slot
         ("late", "i8"),  # packets older than the one before
         ("judged", "i8"),  # rows given to sources
         ("sources", "i8"),  # lines in use

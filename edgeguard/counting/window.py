@@ -135,6 +135,10 @@ class Counting:
         """Sources busy enough to be judged that found no row."""
         return int(self._state["refused"][0])
 
+    def watch(self, wanted: bool) -> None:
+        """Whether `add` stops at every slot even when no row is hot: somebody's clocks run."""
+        self._state["watched"] = int(wanted)
+
     def hot(self) -> list[int]:
         """The rows that want judging at every slot."""
         if not self._state["hot"][0]:
