@@ -9,7 +9,6 @@ the next start reconciles. Started as `python -m edgeguard.enforcement.child FD 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import resource
 import select
 import socket
@@ -19,12 +18,13 @@ from collections import deque
 
 from pyroute2 import IPRoute
 
+from edgeguard import native
 from edgeguard.enforcement import wire
 from edgeguard.enforcement.links import LinkEvents
 from edgeguard.enforcement.netfilter import Netfilter
 from edgeguard.enforcement.place import Place
 from edgeguard.enforcement.standing import Standing
-from edgeguard.errors import EnforcementError
+from edgeguard.errors import EdgeGuardError
 from edgeguard.model import Act, Happened, Order, Outcome
 
 _CAP_NET_ADMIN, _CAP_NET_RAW = 12, 13
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     channel = socket.socket(fileno=int(arguments[0]))
     try:
         child = Child(channel, Place.read(arguments[1]))
-    except (EnforcementError, OSError) as error:
+    except (EdgeGuardError, OSError) as error:
         channel.send(wire.encode(wire.Ready(f"the enforcing child cannot start: {error}")))
         return 1
     channel.send(wire.encode(wire.Ready("")))
@@ -48,11 +48,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _give_up_rights() -> None:
-    """Keep the two capabilities that routes and packet sockets need; before any thread starts."""
-    native = importlib.import_module("edgeguard.native")
-    keep = getattr(native, "rights_keep", None)
-    if keep:
-        keep(1 << _CAP_NET_ADMIN | 1 << _CAP_NET_RAW)
+    """Keep the two capabilities that routes and packet sockets need."""
+    native.rights_keep(_CAP_NET_ADMIN, _CAP_NET_RAW)
 
 
 def _raise_file_limit() -> None:
@@ -103,10 +100,15 @@ class Child:
                 return
             except OSError:
                 raw, flags = b"", 0
-            if not raw:  # closed; an empty datagram cannot be told from it and ends us too
+            if not raw and self._closed():  # an empty datagram looks the same, and is refused below
                 self._open = False
                 return
             self._heard(raw + b"!" * bool(flags & socket.MSG_TRUNC))
+
+    def _closed(self) -> bool:
+        poll = select.poll()
+        poll.register(self._channel, 0)
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
 
     def _heard(self, raw: bytes) -> None:
         try:

@@ -12,7 +12,7 @@ import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from pyroute2 import IPRoute
@@ -28,6 +28,7 @@ _AF = {4: 2, 6: 10}
 _IN, _OUT = 10, 20  # rule priorities: base + these; the way out of the VM, the way in
 _TRIES = 4
 _ROUTED, _BLACKHOLE = TapKind.ROUTED, 6  # RTN_BLACKHOLE
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)  # a kernel without IPv6 forwards none
 _GONE = (errno.ENOENT, errno.ESRCH, errno.ENODEV)
 
 
@@ -150,8 +151,12 @@ class Routes:
             except NetlinkError as error:
                 if error.code == errno.EEXIST:
                     return
+                if _version(item) == 6 and error.code in _NO_IPV6:
+                    return
                 if error.code != errno.ENOBUFS or attempt == _TRIES - 1:
                     raise EnforcementError(_line("add", item, error.code)) from None
+            except OSError as error:
+                raise EnforcementError(_line("add", item, error.errno or errno.EIO)) from None
 
     def _remove(self, item: Item) -> None:
         """Delete until the kernel says that there is none: that answer is the read back."""
@@ -159,10 +164,12 @@ class Routes:
             try:
                 self._ask("del", item)
             except NetlinkError as error:
-                if error.code in _GONE:
+                if error.code in _GONE or (_version(item) == 6 and error.code in _NO_IPV6):
                     return
                 if error.code != errno.ENOBUFS:
                     raise EnforcementError(_line("remove", item, error.code)) from None
+            except OSError as error:
+                raise EnforcementError(_line("remove", item, error.errno or errno.EIO)) from None
         raise EnforcementError(f"cannot remove {text(item)}: the kernel acknowledges, but it is still there")
 
     def _ours(self, table: int) -> bool:
@@ -216,11 +223,11 @@ def text(item: Item) -> str:
 def _line(verb: str, item: Item, number: int) -> str:
     why = {
         errno.EPERM: "the right CAP_NET_ADMIN is missing; start the daemon as root",
-        errno.EAFNOSUPPORT: f"this kernel has no IPv{4 if _is4(item) else 6} rules",
+        errno.EAFNOSUPPORT: f"this kernel has no IPv{_version(item)} rules",
         errno.ENOBUFS: "the kernel has no memory for it",
     }.get(number, os.strerror(number))
     return f"cannot {verb} {text(item)}: {why} ({errno.errorcode.get(number, number)})"
 
 
-def _is4(item: Item) -> bool:
-    return isinstance(item.prefix, IPv4Network) if isinstance(item, Blackhole) else item.version == 4
+def _version(item: Item) -> int:
+    return item.prefix.version if isinstance(item, Blackhole) else item.version

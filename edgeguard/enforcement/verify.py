@@ -32,8 +32,8 @@ from edgeguard.enforcement.uplinks import Way
 from edgeguard.enforcement.witness import Elsewhere, Tally
 from edgeguard.model import Happened, Network, Order, Tap
 
-LOOK = 25 * clock.MILLISECOND  # between two looks at the ring
-_STEP = 100 * clock.MILLISECOND  # between two snapshots; what is under way gets one of them
+LOOK = 25 * clock.MILLISECOND  # between two looks at the ring: how long a sender's frame may be under way
+_SETTLE = 100 * clock.MILLISECOND  # what waited in an uplink's queue has gone by then
 _SECOND = clock.SECOND
 _MARGIN = 100 * clock.MILLISECOND  # the verdict is out this long before the time is over
 _AT_ONCE = 4  # look-ups between two orders: 64 targets are asked within half a second
@@ -79,7 +79,7 @@ class Proof:
         self._tools, self._order, self._made = tools, order, made
         self._until = now + tools.place.verify_ns - _MARGIN
         self._window = min(_SECOND, (self._until - now) * 2 // 3)
-        self._step = min(_STEP, self._window // 10)
+        self._settle = min(_SETTLE, self._window // 4)
         self._dropped_before = self._dropped()  # before the attempts, so that it can only be more
         self._chained: Tally | None = None
         self._own: list[Tally] = []
@@ -138,8 +138,6 @@ class Proof:
             return None
         ring = self._elsewhere.result()
         ring.count()
-        if self._snapshots and now - self._snapshots[-1].at < self._step:
-            return None
         self._snapshots.append(self._snapshot(ring, now))
         return self._judge(now)
 
@@ -159,7 +157,7 @@ class Proof:
     def _judge(self, now: int) -> Judgement | None:
         end = self._snapshots[-1]
         begin = next((s for s in reversed(self._snapshots) if end.at - s.at >= self._window), None)
-        if begin is None or begin is self._snapshots[0] or self._questions:
+        if begin is None or begin.at < self._snapshots[0].at + self._settle or self._questions:
             return None
         earlier = self._snapshots[self._snapshots.index(begin) - 1]
         attempts = end.attempts - begin.attempts

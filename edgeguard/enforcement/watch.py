@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import time
 
+from pyroute2.netlink.exceptions import NetlinkError
+
 from edgeguard import clock
 from edgeguard.enforcement import packet_filter, verify
 from edgeguard.enforcement.mechanism import Made
@@ -52,7 +54,7 @@ class Watch:
         """Look; an outcome when there is something to say."""
         try:
             return self._tick(now)
-        except (OSError, EnforcementError) as error:
+        except (OSError, EnforcementError, NetlinkError) as error:
             self.close()
             return self._outcome(Judgement(Happened.NOT_STOPPED, f"no proof could be taken: {error}", (), None))
 
