@@ -186,7 +186,7 @@ def _times(plain: str) -> Iterator[Finding]:
 
 def _without_addresses(plain: str) -> str:
     plain = re.sub(r"\[[0-9a-f:.]+\]:\d+", "", plain)
-    plain = re.sub(r"\b[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:/\d+)?(?<![0-9]{2}:[0-9]{2}:[0-9]{2})", _keep_time, plain)
+    plain = re.sub(r"\b[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:/\d+)?", _keep_time, plain)
     return re.sub(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?", "", plain)
 
 
@@ -197,7 +197,7 @@ def _keep_time(found: re.Match[str]) -> str:
 def _units(plain: str) -> Iterator[Finding]:
     """Every number of our sentences has a unit."""
     rest = _without_addresses(re.sub(_STAMP, "", plain))
-    rest = re.sub(r"EdgeGuard [\w.]+|ports? \d+|^\d\. |'[^']*'|\([\d,]+ - [\d,]+ =", "", rest, flags=re.MULTILINE)
+    rest = re.sub(r"EdgeGuard [\w.]+|ports? \d+|^\d\. |(?<!\w)'[^'\n]*'|\([\d,]+ - [\d,]+ =", "", rest, flags=re.MULTILINE)
     for found in re.finditer(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?![\w.]*\w)", rest):
         if not _UNITS.match(rest, found.end()):
             around = rest[max(0, found.start() - 20) : found.end() + 20].replace("\n", " ")

@@ -33,7 +33,9 @@ def cleaned(value: Any, key: str = "") -> Any:
         return [cleaned(item, key) for item in value]
     if not isinstance(value, str):
         return value
-    return clean(value, NAME_LENGTH if key in FREE and key not in LONG else TEXT_LENGTH)
+    line = clean(value, NAME_LENGTH if key in FREE and key not in LONG else TEXT_LENGTH)
+    # A name without a printable character is still a name.
+    return line or ("?" if value and key in FREE else "")
 
 
 def brief(name: str) -> str:
