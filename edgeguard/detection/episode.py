@@ -55,12 +55,15 @@ class Episode:
         return self.sum / self.looks if self.looks else 0.0
 
     def found(self, measured: int, limits: Limits, judging: Judging) -> Band | None:
-        """The band that holds now: hard at once, act and warn when sustained."""
+        """The band that holds now: hard at once, act and warn when sustained and over the limit now.
+
+        "Now" because the window's targets are those of the verdict: after a flood they are anybody's.
+        """
         if measured >= limits.hard:
             return Band.HARD
-        if len(self.over_act) >= judging.sustain_seconds:
+        if measured >= limits.act and len(self.over_act) >= judging.sustain_seconds:
             return Band.ACT
-        if len(self.over_warn) >= judging.sustain_seconds:
+        if measured >= limits.warn and len(self.over_warn) >= judging.sustain_seconds:
             return Band.WARN
         return None
 
