@@ -340,7 +340,8 @@ def test_the_builtin_text_never_fails(kind: str, made: dict[str, Any]) -> None:
 
 # ---- the lint finds ---------------------------------------------------------------------------
 
-GOOD = render("narrow", slots("narrow", DECISION), VERIFIED, WRITTEN)
+# With the names masked: words and numbers in them are not ours.
+GOOD = render("narrow", lint.mask(slots("narrow", DECISION)), VERIFIED, WRITTEN)
 
 
 def rules(subject: str = GOOD.subject, text: str = GOOD.text, **more: Any) -> set[str]:
@@ -352,8 +353,8 @@ def rules(subject: str = GOOD.subject, text: str = GOOD.text, **more: Any) -> se
     ("old", "new", "rule"),
     [
         ("This mail says", "This mail, which is much longer than it should be, and goes on and on, says", "width"),
-        ("web1,", "w\u00e9b1,", "ascii"),
-        ("web1,", "web1\t,", "ascii"),
+        ("name,", "n\u00e9me,", "ascii"),
+        ("name,", "name\t,", "ascii"),
         ("00:04:07 UTC", "00:04:07", "utc"),
         ("00:04:07 UTC", "00:04:07 CET", "utc"),
         ("for 15 min no", "for 15 no", "unit"),

@@ -70,6 +70,8 @@ _UNITS = re.compile(
     r"\s?(?:(?:SYN|UDP|such|other|more) )?(?:packets?|bytes?|frames?|targets?|address(?:es)?|SYN-ACKs?|resets?|more"
     r"|%|s|ms|min|h|d|[kMGT]?bit/s)(?![\w])"
 )
+# Versions, ports, numbered steps, quoted commands, and the terms of a sum whose result has the unit.
+_NO_QUANTITY = re.compile(r"EdgeGuard [\w.]+|ports? \d+|^\d\. |(?<!\w)'[^'\n]*'|\([\d,]+ - [\d,]+ =", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def _times(plain: str) -> Iterator[Finding]:
 
 def _without_addresses(plain: str) -> str:
     plain = re.sub(r"\[[0-9a-f:.]+\]:\d+", "", plain)
-    plain = re.sub(r"\b[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:/\d+)?", _keep_time, plain)
+    plain = re.sub(r"(?<![\w:])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:/\d+)?", _keep_time, plain)
     return re.sub(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?", "", plain)
 
 
@@ -197,7 +199,7 @@ def _keep_time(found: re.Match[str]) -> str:
 def _units(plain: str) -> Iterator[Finding]:
     """Every number of our sentences has a unit."""
     rest = _without_addresses(re.sub(_STAMP, "", plain))
-    rest = re.sub(r"EdgeGuard [\w.]+|ports? \d+|^\d\. |(?<!\w)'[^'\n]*'|\([\d,]+ - [\d,]+ =", "", rest, flags=re.MULTILINE)
+    rest = _NO_QUANTITY.sub("", rest)
     for found in re.finditer(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?![\w.]*\w)", rest):
         if not _UNITS.match(rest, found.end()):
             around = rest[max(0, found.start() - 20) : found.end() + 20].replace("\n", " ")
