@@ -11,18 +11,17 @@ import numpy as np
 
 from edgeguard import clock, units
 from edgeguard.errors import EdgeGuardError
-from edgeguard.lab import account, flood, observer, result, settings, traffic
-from edgeguard.lab.account import Account, NullRoute
+from edgeguard.lab import account, flood, observer, result, settings, telling, traffic
+from edgeguard.lab.account import Account
 from edgeguard.lab.exchange import Exchange, Question
 from edgeguard.lab.flood import Began, Sent
 from edgeguard.lab.result import Measured, Result
 from edgeguard.lab.scenario import Flood, Scenario
 from edgeguard.lab.stage import Stage
-from edgeguard.lab.story import Story, span
+from edgeguard.lab.story import Story
 from edgeguard.lab.traffic import Frames
 from edgeguard.lab.wan import Mail
 from edgeguard.lab.worker import Worker
-from edgeguard.model import Happened
 
 TICK_S = 0.02
 CALM_S = 0.5  # of ordinary traffic before the flood
@@ -55,7 +54,7 @@ class Run:
     def play(self) -> Measured:
         self._watch(CALM_S)
         started, offered = self._flood(self.scenario.flood) if self.scenario.flood else self._benign()
-        reaches = self._released() if self.scenario.flood else True
+        reaches = self._released(self.scenario.flood) if self.scenario.flood else True
         return self._measured(started, offered, reaches)
 
     # ---- watching --------------------------------------------------------------------------
@@ -70,10 +69,9 @@ class Run:
         self.neighbour += neighbour
         for mail in self.stage.mails():
             self.mails.append(mail)
-            subject = result.parsed(mail)["headers"].get("Subject", "")
-            self.story.tell(mail.at, f"mail delivered to {', '.join(mail.recipients)}: {subject}", "cyan")
-        for route in self.account.null_routes():
-            self._tell(route)
+            telling.mail(self.story, mail)
+        for number, route in enumerate(self.account.null_routes()):
+            telling.null_route(self.story, route, first=number == 0)
         self.story.tick()
 
     def _watch(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
@@ -85,30 +83,6 @@ class Run:
             time.sleep(TICK_S)
             self._look()
         return True
-
-    def _tell(self, route: NullRoute) -> None:
-        decision, verdict = route.decision, route.verdict
-        if verdict:
-            measured = f"{units.count(verdict.measured)} {verdict.rule.upper()} in {verdict.window_s} s"
-            text = f"limit crossed: {measured}, {verdict.band} limit {units.count(verdict.limit)}"
-            self.story.tell(verdict.crossed, text, "yellow", once=f"crossed {verdict.crossed}")
-        where = decision.tap.name if decision.tap else "?"
-        to = "all traffic of this VM" if route.full else ", ".join(route.addresses)
-        took = route.acknowledged - verdict.crossed if route.acknowledged and verdict else None
-        after = f", {span(took)} after the crossing" if took is not None else ""
-        self.story.tell(
-            route.acknowledged,
-            f"null-routed, {decision.scope}: {to} at {where}{after}",
-            "red",
-            once=f"ack {decision.id}",
-        )
-        self.story.tell(
-            route.verified, f"verified: nothing leaves to {to} any more", "green", once=f"verified {decision.id}"
-        )
-        self.story.tell(route.ended, f"released: {to}", "green", once=f"ended {decision.id}")
-        for outcome in route.outcomes:
-            if outcome.happened in (Happened.NOT_STOPPED, Happened.FAILED, Happened.NO_ATTEMPTS):
-                self.story.tell(outcome.at, f"{outcome.happened}: {outcome.detail}", "red")
 
     # ---- a flood ---------------------------------------------------------------------------
 
@@ -127,7 +101,11 @@ class Run:
                 self.troubles.append(f"{target} was not verifiably null-routed within {STOPPED_S} s")
                 break
             self._watch(STAYS_S)
-        return started, self._ended(worker, started)
+        self._tell_work(started)
+        sent = self._ended(worker)
+        offered = f"{units.count(sent.packets)} packets, {units.count(sent.pps)} a second offered"
+        self.story.tell(clock.now(), f"the flood ends: {offered}", "bold")
+        return started, sent.pps
 
     def _sender(self, of: Flood) -> Worker:
         node = self.stage.topology.vm
@@ -145,40 +123,34 @@ class Run:
             raise EdgeGuardError("lab: the sender did not start")
         return first[0].at
 
-    def _ended(self, worker: Worker, started: int) -> int:
-        """Stop a sender; the packets a second it offered."""
-        at = clock.now()
+    def _ended(self, worker: Worker) -> Sent:
+        """Stop a sender; what it offered."""
         last = worker.finish()
         sent = last[-1] if last and isinstance(last[-1], Sent) else Sent(0, 1.0, "a sender ended early")
         if sent.error:
             self.troubles.append(sent.error)
-        text = f"flood ends: {units.count(sent.packets)} packets, {units.count(sent.pps)} a second offered"
-        if self.scenario.flood:
-            self._tell_work(started, at)
-            self.story.tell(at, text, "bold")
-        return sent.pps
+        return sent
 
-    def _tell_work(self, since: int, at: int) -> None:
-        for who, exchanges in (("the VM's other traffic", self.vm), ("the neighbour", self.neighbour)):
-            made = [e for e in exchanges if e.at >= since and not self._excused(who, e)]
-            answered = sum(e.answered for e in made)
-            verb = "works" if result.working(made) else "DOES NOT WORK"
-            self.story.tell(at, f"{who} {verb}: {answered} of {len(made)} exchanges answered", "green")
+    def _tell_work(self, since: int) -> None:
+        vm = [e for e in self.vm if e.at >= since and not result.whole_vm_null_routed(e, self.account)]
+        at = clock.now()
+        telling.work(self.story, at, "the VM's other traffic", vm)
+        telling.work(self.story, at, "the neighbour", [e for e in self.neighbour if e.at >= since])
 
-    def _excused(self, who: str, exchange: Exchange) -> bool:
-        return who != "the neighbour" and result.whole_vm_null_routed(exchange, self.account)
-
-    def _released(self) -> bool:
+    def _released(self, of: Flood) -> bool:
         """Wait for the way out; whether the VM reaches every target of the flood again."""
-        routes = self.account.null_routes
-        assert self.scenario.flood
-        if not routes() or not self._watch(RELEASED_S, lambda: all(r.ended for r in routes())):
+
+        def over() -> bool:
+            routes = self.account.null_routes()
+            return bool(routes) and all(route.ended for route in routes)
+
+        if not self.account.null_routes() or not self._watch(RELEASED_S, over):
             return False
         self._watch(MAIL_S, lambda: bool(self.mails))
-        asked = [Question("udp", target) for target in self.scenario.flood.targets]
+        asked = [Question("udp", target) for target in of.targets]
         reached = all(self.stage.ask(self.stage.topology.vm, question) for question in asked)
         verb = "reaches" if reached else "DOES NOT REACH"
-        self.story.tell(clock.now(), f"the VM {verb} {', '.join(self.scenario.flood.targets)} again", "green")
+        self.story.tell(clock.now(), f"the VM {verb} {', '.join(of.targets)} again", "green")
         self._watch(CALM_S)
         return reached
 
@@ -195,12 +167,11 @@ class Run:
         self.story.begins(started := self._began(forth))
         self.story.tell(started, "a busy, healthy VM begins its work, under an inbound SYN flood", "bold")
         self._watch(BENIGN_S)
-        offered = sum(self._ended(worker, started) for worker in (forth, back, up))
-        self.story.tell(
-            clock.now(), f"it ends: {units.count(offered)} packets a second offered, both ways together", "bold"
-        )
-        self._tell_work(started, clock.now())
-        self._watch(CALM_S + 1)
+        self._tell_work(started)
+        offered = sum(self._ended(worker).pps for worker in (forth, back, up))
+        text = f"it ends: {units.count(offered)} packets a second offered, both ways together"
+        self.story.tell(clock.now(), text, "bold")
+        self._watch(CALM_S)
         return None, offered
 
     def _cycle(self, node: Any, frames: Frames, rate: int) -> Worker:
@@ -237,25 +208,5 @@ def run(scenario: Scenario, kind: str, story: Story) -> Result:
     with Stage(kind, tick=story.patience) as stage:
         measured = Run(scenario, stage, story).play()
     found = result.judge(measured)
-    _tell_end(story, found, measured)
+    telling.end(story, found, measured)
     return found
-
-
-def _tell_end(story: Story, found: Result, measured: Measured) -> None:
-    mail = found.values["mail"]
-    if mail:
-        story.say("\nThe mail:\n", "bold")
-        story.say("".join(f"{name}: {value}\n" for name, value in mail["headers"].items()), "dim")
-        story.say(mail["text"])
-    values = found.values
-    if measured.scenario.flood:
-        story.say(
-            f"Packets of the flood that left: {values['packets_before_route']} before the null route, "
-            f"{values['packets_leaked_after_route']} after it, "
-            f"{values['packets_leaked_after_verified']} after the verification."
-        )
-    for line in found.wrong:
-        story.say(f"WRONG: {line}", "bold red")
-    if not found.ok:
-        story.say(f"The daemon said:\n{measured.daemon_said}", "dim")
-    story.say(f"{measured.scenario.name} on {measured.host}: {'ok' if found.ok else 'NOT OK'}", "bold")
