@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
@@ -114,10 +114,10 @@ class Chains:
             raise
         return True
 
-    def dropped(self, set_names: Iterable[str]) -> dict[Element, int]:
-        """Frames each standing element has dropped since it was put."""
+    def dropped(self, which: Collection[Element]) -> int:
+        """Frames these elements have dropped since they were put."""
         counts: dict[Element, int] = {}
-        for name in sorted(set(set_names)):
+        for name in sorted({element.set_name for element in which}):
             try:
                 listed = self._netfilter.dump(messages.list_elements(self._table, name))
             except RefusedError as refused:
@@ -126,7 +126,7 @@ class Chains:
                 raise
             for part in listed:
                 counts.update(_counts(name, part))
-        return counts
+        return sum(counts.get(element, 0) for element in which)
 
     # ---- what is sent ---------------------------------------------------------------------------
 

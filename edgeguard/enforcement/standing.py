@@ -7,6 +7,7 @@ same order twice changes nothing, and a release takes away what nobody else want
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -132,7 +133,7 @@ class Standing:
         if entry is None:
             self._tell(decision, happened, detail or "nothing of it stood")
             return
-        dropped = entry.watch.dropped() if entry.watch else None
+        dropped = self._dropped(entry)
         if entry.watch:
             entry.watch.close()
         try:
@@ -155,6 +156,12 @@ class Standing:
         entries = self._of(tap.ifindex)
         self._chains.apply(tap, _elements(entries))
         self._routes.apply(tap, _items(entries))
+
+    def _dropped(self, entry: Entry) -> int | None:
+        """Frames the null route has dropped; None where nothing counts them."""
+        with contextlib.suppress(EnforcementError):
+            return self._chains.dropped(entry.made.elements) if entry.made.elements else None
+        return None
 
     def _blackholed(self, tap: Tap) -> frozenset[Network]:
         return frozenset(item.prefix for item in self._routes.standing(tap) if isinstance(item, Blackhole))

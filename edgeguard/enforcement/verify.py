@@ -147,10 +147,11 @@ class Proof:
 
     def _dropped(self) -> int:
         """Frames the chain has dropped for this null route."""
-        if not self._made.elements:
-            return 0
-        counts = self._tools.chains.dropped(element.set_name for element in self._made.elements)
-        return sum(counts.get(element, 0) for element in self._made.elements)
+        return self._tools.chains.dropped(self._made.elements)
+
+    def _newly_dropped(self) -> int:
+        """Since the proof began; a table that somebody took away counts nothing."""
+        return max(0, self._dropped() - self._dropped_before)
 
     # ---- judging --------------------------------------------------------------------------------
 
@@ -165,7 +166,7 @@ class Proof:
             return None
         kernel, seen = self._kernel_proof(), self._seen_proof(earlier, begin, end)
         proofs = (*kernel[1], *seen[1])
-        dropped = self._dropped() - self._dropped_before if self._made.elements else None
+        dropped = self._newly_dropped() if self._made.elements else None
         if attempts == 0:
             return Judgement(Happened.NO_ATTEMPTS, "the tap sent nothing to null-routed targets", proofs, dropped)
         if kernel[0] and seen[0]:
@@ -187,7 +188,7 @@ class Proof:
         ok = not wrong
         if self._made.elements:
             tried = (self._chained or self._attempts).total()  # before the drops, so that these are not fewer
-            dropped = self._dropped() - self._dropped_before
+            dropped = self._newly_dropped()
             told.append(f"the chain on {self._order.tap.name} dropped {dropped:,} of {tried:,} frames tried")
             ok = ok and dropped >= tried
         return ok, tuple(told)

@@ -34,12 +34,7 @@ class Watch:
         self._waiting: Tally | None = None
         self._left = _AGAINS
         self._said: Happened | None = None  # a repeated proof speaks only when it has news
-        self._dropped: int | None = None
         self.next = time.monotonic_ns()  # the first look opens the sockets, after the acknowledgement is out
-
-    def dropped(self) -> int | None:
-        """Frames dropped when last counted; None where nothing counts."""
-        return self._dropped
 
     def close(self) -> None:
         """Stop looking."""
@@ -76,7 +71,6 @@ class Watch:
 
     def _judged(self, judgement: Judgement, now: int) -> Outcome | None:
         self.close()
-        self._dropped = judgement.dropped
         if judgement.happened == Happened.NO_ATTEMPTS:
             with contextlib.suppress(OSError):  # the tap may be on its way out
                 self._waiting = Tally(self._order.tap.name, packet_filter.received(self._made.matches))

@@ -45,7 +45,7 @@ class WireError(EnforcementError):
     """A message that was refused; `decision` names the order where it could be read."""
 
     def __init__(self, reason: str, decision: str = "") -> None:
-        super().__init__(f"order refused: {reason}")
+        super().__init__(f"refused: {reason}")
         self.decision = decision
 
 

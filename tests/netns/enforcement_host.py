@@ -102,7 +102,9 @@ class Host:
         self.neighbour.route("0.0.0.0/0", self.gateway4)
 
     def _routed_bridge(self) -> None:
-        self.host.bridge("br0", "tap0", "tap1")
+        index = self.host.bridge("br0", "tap0", "tap1")
+        with self.host.routes() as ip:  # its own, or it changes with the ports
+            ip.link("set", index=index, address="02:00:00:00:00:01")
         for address in (f"{self.gateway4}/24", f"{self.gateway6}/64"):
             self.host.address("br0", address)
         self._guests("24")
