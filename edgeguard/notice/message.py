@@ -8,6 +8,7 @@ refuses line ends in them.
 from __future__ import annotations
 
 import email.policy
+import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -21,6 +22,7 @@ from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.render import TEXTS, render
 from edgeguard.notice.settings import MailSettings
 
+LOCAL = re.compile(r"[A-Za-z0-9._+-]+")  # a mailbox of the mail server's own host, like 'root'
 THREAD_LENGTH = 10  # Message-IDs in References: the first and the youngest, as RFC 5322 3.6.4 allows
 
 
@@ -66,19 +68,25 @@ def _sender(settings: MailSettings) -> str:
 
 
 def _recipient(to: str | None, settings: MailSettings) -> str:
+    """The To header. A wrong contact is refused for good; a wrong desk can be put right, so it is not."""
     address = to if to is not None else settings.desk
     if not address:
         raise Refusal("no desk is configured; set [mail] desk")
+    if not LOCAL.fullmatch(address) and not _is_address(address):
+        correct = "correct the contact in the inventory" if to is not None else "correct [mail] desk"
+        raise Refusal(f"{words.clean(address)!r} is no mail address; {correct}", permanent=to is not None)
+    return address
+
+
+def _is_address(address: str) -> bool:
     probe = EmailMessage(policy=email.policy.SMTP)
     try:
         probe["To"] = address
-        usable = bool(probe["To"].addresses) and not probe["To"].defects and probe["To"].addresses[0].username
+        specs = recipients(probe)
     except (ValueError, IndexError):
-        usable = False
-    # The library accepts 'a@b c' as a name with rests; an envelope would not.
-    if not usable or any(not spec.isascii() or " " in spec for spec in recipients(probe)):
-        raise Refusal(f"{words.clean(address)!r} is no mail address; correct the contact", permanent=True)
-    return address
+        return False
+    # An address beyond ASCII would need SMTPUTF8 all the way (RFC 6531).
+    return bool(specs) and not probe["To"].defects and all(spec.isascii() and " " not in spec for spec in specs)
 
 
 def _thread(message: EmailMessage, queued: Queued, settings: MailSettings) -> None:
