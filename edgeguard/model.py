@@ -121,6 +121,7 @@ class Reading:
     bytes: dict[str, int]  # IP bytes of those packets
     foreign: dict[str, int] | None  # of those, with a source that is not the VM's; None: addresses unknown
     crossed: dict[str, int]  # timestamp of the packet that reached the armed level; 0: none
+    longer: dict[str, tuple[tuple[int, int], ...]]  # by rule: (seconds, packets) of the longer windows
     flows: tuple[Flow, ...]  # the largest, largest first
     missing: int  # packets that may be missing from any one flow (Misra-Gries)
     syn_acks: int  # came back
@@ -162,6 +163,7 @@ class Verdict:
     mean: float  # packets a second since `since`
     foreign: int | None  # packets of the window whose source is not the VM's; None: addresses unknown
     sustain: str  # in words: 'at once' or '5 of the last 60 seconds'
+    longer: tuple[tuple[int, int], ...] = ()  # (seconds, packets of the class, answered or not) until `at`
 
 
 @dataclass(frozen=True, slots=True)

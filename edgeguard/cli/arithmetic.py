@@ -31,6 +31,7 @@ def of_verdict(v: Verdict) -> list[Sequence[str]]:
         ("limit", f"{count(v.limit)} packets in {window}, {v.sustain}; {_passed(v)}"),
         ("since", f"{clock.utc_millis(v.since)} above half of warn; limit crossed {clock.utc_millis(v.crossed)}"),
         ("volume", f"mean {count(round(v.mean))} packets a second since then, peak {count(v.peak)} in {window}"),
+        *([("longer", ", ".join(f"{count(n)} in {s} s" for s, n in v.longer))] if v.longer else []),
         ("bits", f"{bits_per_second(v.bytes * 8 / v.window_s)} ({count(v.bytes)} bytes of IP in {window})"),
     ]
     rows += [("target" if n == 0 else "", text) for n, text in enumerate(_targets(v))]

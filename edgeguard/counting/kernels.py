@@ -32,6 +32,7 @@ _ONE = np.uint64(1)
 _GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
 _CELL = s.RING - 1
+_SECOND = s.SECONDS - 1
 
 
 @njit(**_HOT)
@@ -56,8 +57,21 @@ def _clear_row(row):
 
 
 @njit(**_COLD)
+def _close_second(row, slot):
+    """Add the slot that ends to its second, and clear the seconds that begin until `slot`."""
+    second = row.slot // s.WINDOW
+    for rule in range(2):
+        row.seconds[second & _SECOND, rule] += row.ring[row.slot & _CELL, rule]
+    entered = slot // s.WINDOW
+    for k in range(max(second + 1, entered - s.SECONDS + 1), entered + 1):
+        row.seconds[k & _SECOND, 0] = 0
+        row.seconds[k & _SECOND, 1] = 0
+
+
+@njit(**_COLD)
 def _turn_row(row, slot):
     """Move a row's rings to `slot`: subtract what leaves the window, clear what is entered."""
+    _close_second(row, slot)
     old = row.slot
     row.slot = slot
     if slot - old >= s.RING:
@@ -475,6 +489,17 @@ def turn_row(rows, r, slot):
     """Bring one row to `slot`, so that its window is the one that ends there."""
     if slot > rows[r].slot:
         _turn_row(rows[r], slot)
+
+
+@njit(types.int64(_ROWS, types.int64, types.int64, types.int64), **_COLD)
+def window(rows, r, rule, seconds):
+    """Packets of a rule in the last `seconds` seconds of a row, the running one included."""
+    row = rows[r]
+    last = row.slot // s.WINDOW
+    total = np.int64(row.ring[row.slot & _CELL, rule])
+    for k in range(last - seconds + 1, last + 1):
+        total += row.seconds[k & _SECOND, rule]
+    return total
 
 
 @njit(types.UniTuple(types.int64, 3)(_ROWS, types.int64, types.int64), **_COLD)

@@ -7,6 +7,7 @@ LINE    one source of the source table; the first 64 bytes are all that most pac
 STATE   the clock of packet time and the flags between a kernel and its caller.
 
 Slots are 100 ms, numbered from the Unix epoch; a ring holds 16 of them, a window is the last 10.
+Seconds are numbered from the epoch too; the longer windows (5, 60 s) are sums of them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from edgeguard.clock import GRID, SLOT
 
 RING = 16
 WINDOW = 10  # slots in one second
+SECONDS = 64  # ring for the windows of 5 and 60 s; a row's running slot is added when it ends
 
 __all__ = ["GRID", "SLOT"]  # the cells of time, as the kernels use them
 
@@ -51,6 +53,7 @@ ROW = np.dtype(
         ("frames", "i8", (2,)),  # out, in: every frame, as the tap's kernel counter counts
         ("cum", "i8", (2, 8, 2)),  # out, in; class; packets, bytes: never cleared
         ("ring", "u4", (RING, METRICS)),
+        ("seconds", "i8", (SECONDS, 2)),  # packets of the last whole and running seconds, per rule
         ("prefix", "u8", (PREFIXES, 5)),  # hi, lo, mask hi, mask lo, family
         ("index", "u1", (INDEX,)),  # hash -> place + 1, linear probing; 0: empty
         ("key", "u8", (PLACES, 3)),  # hi, lo, family << 8 | protocol

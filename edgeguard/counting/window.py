@@ -16,6 +16,7 @@ from edgeguard.model import Flow, Network, Reading, Subject
 from edgeguard.record import Records, address, halves
 
 RULES = ("syn", "udp")
+LONGER = (5, 60)  # seconds; shown with a verdict beside the window it was judged by
 SHOWN = 16  # flows of a reading: a target worth a null route has a tenth of the window
 
 
@@ -176,6 +177,7 @@ class Counting:
             bytes=dict(zip(RULES, window[state.SYN_BYTES : state.UDP_BYTES + 1], strict=True)),
             foreign=dict(zip(RULES, window[state.SYN_FOREIGN : state.UDP_FOREIGN + 1], strict=True)) if known else None,
             crossed=dict(zip(RULES, map(int, row["crossed"]), strict=True)),
+            longer={rule: self._longer(point, k) for k, rule in enumerate(RULES)},
             flows=_flows(row),
             missing=window[state.MISSED],
             syn_acks=window[state.SYNACK_IN],
@@ -183,6 +185,9 @@ class Counting:
             one_way=one_way,
             one_way_back=one_way_back,
         )
+
+    def _longer(self, point: int, rule: int) -> tuple[tuple[int, int], ...]:
+        return tuple((seconds, kernels.window(self._rows, point, rule, seconds)) for seconds in LONGER)
 
     # ---- the summary of a savefile -----------------------------------------------------------
 

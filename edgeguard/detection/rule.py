@@ -91,5 +91,6 @@ def _verdict(
         peak=episode.peak,
         mean=round(episode.mean, 1),
         foreign=measured.foreign,
+        longer=reading.longer[rule],
         sustain="at once" if at_once else f"{judging.sustain_seconds} of the last {judging.sustain_of} seconds",
     )
