@@ -56,7 +56,7 @@ class Sink:
         if answer.startswith("2"):
             message = email.message_from_bytes(envelope.content, policy=email.policy.default)
             assert isinstance(message, EmailMessage)
-            self.tls.append(session.ssl is not None)
+            self.tls.append(server.transport.get_extra_info("ssl_object") is not None)
             self.envelopes.append((envelope.mail_from, list(envelope.rcpt_tos)))
             self.mails.append(message)
             self.after()
@@ -64,7 +64,8 @@ class Sink:
 
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         self.logins.append((data.login, data.password))
-        return AuthResult(success=data.password == b"right", handled=True)
+        right = data.password == b"right"
+        return AuthResult(success=right, handled=right)
 
 
 class _Ephemeral(Controller):

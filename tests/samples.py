@@ -118,6 +118,6 @@ def happened(what: Happened, at: int = T + SECOND, decision: str = DECISION.id, 
 def another(number: int) -> tuple[Case, Verdict, Decision, Order]:
     """The same flood as an unrelated case, for as many cases as a test needs."""
     case = replace(CASE, id=f"EG-20260101-{number:012x}", vm=f"vm-{number}", vm_name=f"web{number}")
-    verdict = replace(VERDICT, id=f"verdict-{number}")
-    decision = replace(DECISION, id=f"decision-{number}", case=case.id, verdict=verdict.id)
+    verdict = replace(VERDICT, id=f"verdict-n{number}")
+    decision = replace(DECISION, id=f"decision-n{number}", case=case.id, verdict=verdict.id)
     return case, verdict, decision, replace(ORDER, decision=decision.id)

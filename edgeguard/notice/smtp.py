@@ -144,6 +144,7 @@ def _spoken(answers: Mapping[str, tuple[int, bytes]]) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return _answer(error.smtp_code, error.smtp_error)
-    if isinstance(error, TimeoutError):
+    # smtplib tells a silent server as a closed one; what it met itself is the context.
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         return "no answer within the configured time ([mail] timeout)"
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
