@@ -36,7 +36,7 @@ LOOK = 25 * clock.MILLISECOND  # between two looks at the ring: how long a sende
 _SETTLE = 100 * clock.MILLISECOND  # what waited in an uplink's queue has gone by then
 _SECOND = clock.SECOND
 _MARGIN = 100 * clock.MILLISECOND  # the verdict is out this long before the time is over
-_AT_ONCE = 4  # look-ups between two orders: 64 targets are asked within half a second
+_AT_ONCE = 2  # look-ups between two orders: 64 targets are asked within a second
 _OWN_SHARE = 100  # the host's own packets to a target may be this part of the attempts, no more
 
 
@@ -69,6 +69,7 @@ class Tools:
     background: Executor
     blackholed: Callable[[Tap], frozenset[Network]]  # the prefixes that a tap's table holds
     listed: Callable[[], list[Link]] = field(default=links.listed)
+    proofs: int = 0  # under way
 
 
 class Proof:
