@@ -97,6 +97,15 @@ def test_the_builtin_text_keeps_the_rules() -> None:
     assert lint.builtin_findings({"case": "x"}, Facts(), WRITTEN) == []
 
 
+def test_the_texts_are_checked_at_start(tmp_path: Path) -> None:
+    """What ships has nothing to be said about; a damaged template is named with its fault before it is needed."""
+    assert lint.at_start() == []
+    damaged = Path(shutil.copytree(TEXTS, tmp_path / "texts"))
+    (damaged / "full.txt").write_text("Subject: x\n\n{{ colour }}\n")
+    said = lint.at_start(damaged)
+    assert said and all(line.startswith("notice text full: ") for line in said) and "colour" in said[0]
+
+
 def narrow(proof: Facts = VERIFIED, tap: TapKind = TapKind.ROUTED, **changes: Any) -> str:
     decision = replace(DECISION, tap=replace(TAP, kind=tap))
     return " ".join(render("narrow", {**slots("narrow", decision), **changes}, proof, WRITTEN).text.split())

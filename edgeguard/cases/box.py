@@ -82,7 +82,9 @@ class Box:
         """Never deliverable. told: the notice to the desk about it, written in the same transaction."""
         with self._writing(f"record the refusal of notice {id}"):
             self._db.execute(
-                "UPDATE outbox SET state = 'failed', attempts = attempts + 1, last_error = ? WHERE id = ?", (error, id)
+                "UPDATE outbox SET state = 'failed', attempts = attempts + 1, next_try = ?, last_error = ?"
+                " WHERE id = ?",
+                (at, error, id),
             )
             if told is None:
                 return

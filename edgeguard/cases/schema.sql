@@ -91,7 +91,7 @@ CREATE TABLE outbox (
     state      TEXT NOT NULL CHECK (state IN ('waiting', 'ready', 'sent', 'failed')),
     due        INTEGER NOT NULL, -- waiting: for the proof, until then; ready: since then
     attempts   INTEGER NOT NULL DEFAULT 0,
-    next_try   INTEGER NOT NULL DEFAULT 0,
+    next_try   INTEGER NOT NULL DEFAULT 0,  -- failed: when it was refused
     last_error TEXT,
     sent_at    INTEGER,          -- right after the mail server said 250
     message_id TEXT,

@@ -59,11 +59,11 @@ def _outcomes(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
 
 def _letters(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
     rows = db.execute(
-        "SELECT id, kind, recipient, state, created, attempts, last_error, sent_at, mail"
+        "SELECT id, kind, recipient, state, created, attempts, next_try, last_error, sent_at, mail"
         " FROM outbox WHERE case_id = ? ORDER BY seq",
         (case,),
     )
-    for id, kind, recipient, state, created, attempts, error, sent_at, mail in rows:
+    for id, kind, recipient, state, created, attempts, last, error, sent_at, mail in rows:
         to = recipient or "the desk"
         yield Entry(created, "notice", id, f"notice '{kind}' for {to} written down")
         if state == "sent":
@@ -71,7 +71,7 @@ def _letters(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
             built_in = f" as built-in text, because {fallback}" if fallback else ""
             yield Entry(sent_at, "notice", id, f"notice '{kind}' handed to the mail server for {to}{built_in}")
         elif state == "failed":
-            yield Entry(created, "notice", id, f"notice '{kind}' refused for good: {error}")
+            yield Entry(last, "notice", id, f"notice '{kind}' refused for good: {error}")
         elif error:
             yield Entry(created, "notice", id, f"notice '{kind}' not sent after {attempts} attempts: {error}")
 

@@ -3,21 +3,22 @@
     findings = check(kind, values, facts, written_at)   # empty: good
 
 Our sentences are judged with slot values masked, so that a server named 'final-build' fails
-nothing. `builtin_findings` is for the daemon's start: the text that must never fail is checked
-before it is needed.
+nothing. `at_start` is for the daemon: templates, and the text that must never fail, are checked
+before they are needed.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeguard.model import Facts
-from edgeguard.notice import builtin, words
+from edgeguard.clock import SECOND
+from edgeguard.model import Facts, Proof
+from edgeguard.notice import builtin, sample, words
 from edgeguard.notice.kinds import Kind
 from edgeguard.notice.layout import WIDTH
 from edgeguard.notice.render import SUBJECT_WIDTH, TEXTS, Rendered, render, slots_of
@@ -94,14 +95,28 @@ def check(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, t
     return found + inspect(rendered, masked, case=words.clean(str(values.get("case"))), slots=slots)
 
 
-def builtin_findings(values: Mapping[str, Any], facts: Facts, written_at: int) -> list[Finding]:
-    """Findings of the built-in text of every kind: layout, words and the first lines."""
+def builtin_findings(
+    values: Mapping[str, Any], facts: Facts, written_at: int, kinds: Iterable[Kind] = Kind
+) -> list[Finding]:
+    """Findings of the built-in text: layout, words and the first lines."""
     found = []
-    for kind in Kind:
+    for kind in kinds:
         real = Rendered(*builtin.text(kind, slots_of(values, facts, written_at)))
         masked = Rendered(*builtin.text(kind, slots_of(mask(values), facts, written_at)))
         found += inspect(real, masked, case=words.clean(str(values.get("case"))))
     return found
+
+
+def at_start(texts: Path = TEXTS) -> list[str]:
+    """What the daemon says of its texts before it needs them: every template and the built-in text, on a sample."""
+    facts = Facts(Proof.VERIFIED, acted=sample.AT, proved=sample.AT + SECOND)
+    said = []
+    for kind in Kind:
+        slots, written = sample.slots(kind), sample.AT + 2 * SECOND
+        said += [f"notice text {kind}: {finding}" for finding in check(kind, slots, facts, written, texts)]
+        built_in = builtin_findings(slots, facts, written, (kind,))
+        said += [f"built-in notice text {kind}: {finding}" for finding in built_in]
+    return said
 
 
 def slots_for(kind: str, values: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,0 +1,91 @@
+"""An invented flood, for checking the texts before a real one comes. Documentation addresses only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from edgeguard.clock import HOUR, MINUTE, SECOND
+from edgeguard.model import (
+    Act,
+    Band,
+    CameBack,
+    Decision,
+    SafetyAnswer,
+    Scope,
+    Subject,
+    Tap,
+    TapKind,
+    Target,
+    Verdict,
+    Vm,
+)
+from edgeguard.notice.kinds import Kind
+from edgeguard.notice.values import Background, values
+
+AT = 1_767_225_845 * SECOND
+
+_TARGET = Target(ip_address("203.0.113.5"), 6, 80, 0.94, 47_010)
+_TAP = Tap(7, "tap100", "02:00:00:00:00:01", TapKind.BRIDGED)
+_SUBJECT = Subject("vm-100", _TAP.name, None)
+_VM = Vm("vm-100", "web1", "Example Ltd", "ops@example.net", addresses=(ip_network("192.0.2.10/32"),))
+_VERDICT = Verdict(
+    id="verdict-sample",
+    at=AT,
+    rule="syn",
+    band=Band.HARD,
+    subject=_SUBJECT,
+    point=1,
+    window_s=1,
+    measured=50_012,
+    at_least=50_012,
+    limit=50_000,
+    since=AT - 3 * SECOND,
+    crossed=AT,
+    targets=(_TARGET,),
+    target_error=0,
+    came_back=CameBack(0, 0, 0),
+    bytes=2_000_480,
+    peak=50_012,
+    mean=31_000.0,
+    foreign=0,
+    sustain="at once",
+)
+_DECISION = Decision(
+    id="decision-sample",
+    case="EG-20260101-000000000000",
+    verdict=_VERDICT.id,
+    at=AT,
+    act=Act.NULL_ROUTE,
+    scope=Scope.NARROW,
+    subject=_SUBJECT,
+    tap=_TAP,
+    targets=(_TARGET,),
+    until=AT + 4 * HOUR,
+    enforced=True,
+    safeties=(SafetyAnswer("enforce", "pass", "syn.hard is listed"),),
+    reason="over the hard limit",
+)
+_DECIDED = {
+    Kind.WARNING: replace(_DECISION, act=Act.NONE, scope=Scope.WARN, until=None),
+    Kind.FULL: replace(_DECISION, scope=Scope.FULL),
+    Kind.RELEASED: replace(_DECISION, act=Act.RELEASE, until=None),
+    Kind.RELEASED_BY_PERSON: replace(_DECISION, act=Act.RELEASE, until=None, by="on-call"),
+    Kind.DESK_OBSERVE: replace(_DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None),
+    Kind.DESK_RELEASED: replace(_DECISION, act=Act.RELEASE, until=None),
+}
+_REFUSED = {
+    "refused_at": AT,
+    "notice": "notice-sample",
+    "kind_refused": "narrow",
+    "contact_refused": "ops@example.net",
+    "error": "550 no such user",
+}
+
+
+def slots(kind: Kind) -> dict[str, Any]:
+    """The values of a notice of that kind about the invented flood."""
+    background = Background("hv1.example.net", "rack 12", 15 * MINUTE, {"syn": 2_000}, reply=True)
+    made = values(_DECIDED.get(kind, _DECISION), _VERDICT, _VM, background, (_DECISION,))
+    return {**made, **_REFUSED} if kind is Kind.DESK_UNDELIVERED else made
