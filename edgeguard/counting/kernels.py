@@ -8,6 +8,7 @@ What runs for every packet is inlined (`_HOT`); the rest stays a call.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numba as nb
@@ -17,13 +18,26 @@ from numba import njit, types
 from edgeguard.counting import state as s
 from edgeguard.record import FRAGMENT, NOBODY, PROTOCOL_UDP, RECORD, RST, SYN, SYNACK
 
+log = logging.getLogger("edgeguard.counting")
+
 _RECORDS = types.Array(nb.from_dtype(RECORD), 1, "C", readonly=True)
 _ROWS = nb.typeof(s.rows(1))
 _INDEX = nb.typeof(s.index(8))
 _LINES = nb.typeof(s.lines(1))
 _STATE = nb.typeof(s.state())
 
-_COLD: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+def _cacheable() -> bool:
+    """Whether numba finds a folder to keep compiled kernels in; without one every start compiles them."""
+    try:
+        njit(cache=True)(lambda: None)
+    except RuntimeError:
+        log.warning("no folder to cache the counting kernels in; set NUMBA_CACHE_DIR to one that can be written")
+        return False
+    return True
+
+
+_COLD: Any = {"cache": _cacheable(), "nogil": True, "error_model": "numpy"}
 _HOT: Any = {**_COLD, "forceinline": True}
 _LOW = np.uint64(0xFFFF_FFFF)
 _32 = np.uint64(32)
