@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeguard.clock import SECOND
-from edgeguard.lab import observer
+from edgeguard.lab import observer, settings
 from edgeguard.lab.account import Account, NullRoute
 from edgeguard.lab.addresses import VM
 from edgeguard.lab.exchange import WAIT_S, Exchange
@@ -174,7 +174,7 @@ def _flood_findings(measured: Measured, values: dict[str, Any]) -> list[str]:
         wrong.append(f"no mail to {VM.contact} arrived")
     elif "Reply-To" not in values["mail"]["headers"]:
         wrong.append("the mail has no Reply-To")
-    strangers = {r for mail in measured.mails for r in mail.recipients} - {VM.contact}
+    strangers = {r for mail in measured.mails for r in mail.recipients} - {VM.contact, settings.DESK}
     if strangers:
         wrong.append(f"mail went to {', '.join(sorted(strangers))}")
     return wrong

@@ -18,6 +18,7 @@ OWN = (  # what differs from the defaults, for people
     'enforce = ["syn.hard", "udp.hard"] (default: nothing)',
 )
 PLACE = "the lab"
+DESK = "desk@example.net"
 
 
 def _judging() -> dict[str, dict[str, Any]]:
@@ -29,7 +30,7 @@ def _judging() -> dict[str, dict[str, Any]]:
         "mail": {
             "from": "EdgeGuard <abuse@example.net>",
             "reply_to": "abuse+{case}@example.net",
-            "desk": "desk@example.net",
+            "desk": DESK,
         },
     }
 
