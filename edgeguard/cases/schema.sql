@@ -100,7 +100,7 @@ CREATE TABLE outbox (
     CHECK (state != 'failed' OR last_error IS NOT NULL)
 ) STRICT;
 
-CREATE INDEX outbox_unsent ON outbox (due) WHERE state IN ('waiting', 'ready');
+CREATE INDEX outbox_unsent ON outbox (case_id, recipient, seq) WHERE state IN ('waiting', 'ready');
 CREATE INDEX outbox_by_case ON outbox (case_id, seq);
 
 -- What people wrote, and what the daemon noticed about a case.
