@@ -21,8 +21,9 @@ from edgeguard.counting.window import Counting
 from edgeguard.enforcement.client import Enforcer
 from edgeguard.inventory import configured
 from edgeguard.live import Live
+from edgeguard.notice import lint
 from edgeguard.notice.outbox import Outbox
-from edgeguard.replay import background
+from edgeguard.notice.values import background
 
 log = logging.getLogger("edgeguard")
 
@@ -45,7 +46,7 @@ def run(config: Config) -> None:
         taps = Taps(config.capture.exclude, config.uplinks)
         stack.callback(taps.close)
         taps.require_uplinks()
-        counting = Counting(config.counting.sources, one_way_ratio=config.judging.one_way_ratio)
+        counting = Counting(config.counting.sources, one_way_ratio=config.judging.one_way_ratio, recycle_sources=True)
         outbox = Outbox(store.box(), config.mail)
         live = Live(config, inventory, counting, store, enforcer, outbox, background(config, _host(config)))
         capture = RingCapture(config.capture, taps, Points(POINTS), live.attachments.assign)
@@ -54,6 +55,8 @@ def run(config: Config) -> None:
         native.rights_keep()
         outbox.start()
         stack.callback(outbox.stop)
+        for finding in lint.at_start():
+            log.warning("notice texts: %s", finding)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: live.stop())
         log.info("ready: %d taps, inventory of %d VMs", len(taps.current()), len(inventory.vms()))

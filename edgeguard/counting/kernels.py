@@ -88,7 +88,11 @@ def _turn_row(row, slot):
     _close_second(row, slot)
     old = row.slot
     row.slot = slot
-    if slot - old >= s.RING:
+    if slot < old:  # the clock was set back: what the rings hold has no place in the new time
+        for k in range(s.SECONDS):
+            row.seconds[k, 0] = 0
+            row.seconds[k, 1] = 0
+    if slot < old or slot - old >= s.RING:
         _clear_row(row)
         return
     for k in range(old + 1, slot + 1):
@@ -271,6 +275,19 @@ def _add(row, cell, metric, n):
 
 
 @njit(**_HOT)
+def _mark(row, st, rule, ts):
+    """Say when a row's window of a rule is loud, and when the packet of `ts` made it cross."""
+    level = row.window[rule]
+    if level >= row.loud[rule]:
+        if row.hot == 0:
+            row.hot = 1
+            st.hot += 1
+        if level >= row.arm[rule] and row.crossed[rule] == 0:
+            row.crossed[rule] = ts
+            st.crossed = 1
+
+
+@njit(**_HOT)
 def _out(row, st, rec):
     """A frame left the VM of this row."""
     _count_class(row, 0, rec)
@@ -286,14 +303,7 @@ def _out(row, st, rec):
     if _foreign(row, rec):
         _add(row, cell, s.SYN_FOREIGN + rule, packets)
     _target(row, rec, packets, cell)
-    level = row.window[rule]
-    if level >= row.loud[rule]:
-        if row.hot == 0:
-            row.hot = 1
-            st.hot += 1
-        if level >= row.arm[rule] and row.crossed[rule] == 0:
-            row.crossed[rule] = rec.ts
-            st.crossed = 1
+    _mark(row, st, rule, rec.ts)
 
 
 @njit(**_HOT)
@@ -369,7 +379,7 @@ def _turn_line(line, slot):
     _close_slot(line)
     old = line.slot
     line.slot = slot
-    if slot - old > s.WINDOW:
+    if slot < old or slot - old > s.WINDOW:
         _empty_line(line)
         return
     for k in range(old + 1, slot + 1):
@@ -397,8 +407,11 @@ def _new_line(index, lines, st, at, rec):
 
 
 @njit(**_COLD)
-def _promote(rows, st, line):
-    """Give a source that is worth judging a row, and the row the source's history."""
+def _promote(rows, st, line, rule, ts):
+    """Give a source that is worth judging a row, and the row the source's history.
+
+    Which targets that history went to is not known: it may be missing from any of them.
+    """
     r = s.POINTS + st.judged
     if r >= rows.size:
         st.refused += 1
@@ -412,8 +425,14 @@ def _promote(rows, st, line):
         packed = line.current if k == line.slot & _CELL else line.ring[k]
         row.ring[k, s.SYN] = packed & _LOW
         row.ring[k, s.UDP] = packed >> _32
+        row.ring[k, s.MISSED] = (packed & _LOW) + (packed >> _32)
     row.window[s.SYN] = line.window & _LOW
     row.window[s.UDP] = line.window >> _32
+    row.window[s.MISSED] = row.window[s.SYN] + row.window[s.UDP]
+    for k in range(max(0, line.slot - s.WINDOW), line.slot):  # the running slot is added when it ends
+        row.seconds[k // s.WINDOW & _SECOND, s.SYN] += row.ring[k & _CELL, s.SYN]
+        row.seconds[k // s.WINDOW & _SECOND, s.UDP] += row.ring[k & _CELL, s.UDP]
+    _mark(row, st, rule, ts)
 
 
 @njit(**_HOT)
@@ -438,6 +457,19 @@ def _tick(st, ts):
     st.slot = ts // s.SLOT
     st.slot_end = (st.slot + 1) * s.SLOT
     st.grid_end = (ts // s.GRID + 1) * s.GRID
+    st.behind = 0
+
+
+@njit(**_COLD)
+def _far_behind(st, ts):
+    """A packet of more than a second before packet time: late, or the clock was set back.
+
+    Set back when only such packets came for a second of their own time; then packet time follows.
+    """
+    if st.behind == 0 or ts < st.behind:
+        st.behind = ts
+    elif ts - st.behind >= s.WINDOW * s.SLOT:
+        _tick(st, ts)
 
 
 @njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, _INDEX, _LINES, _STATE), **_COLD)
@@ -447,8 +479,9 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
     Stops before the first packet of a new 5 ms grid cell when a limit was crossed in the cell that
     ends, and before a new 100 ms slot while any row is hot or `watched`; otherwise runs to the end.
     A packet older than the one before it (clock running backwards) is counted in the current slot
-    and as late. `by_source`: also count SYN and UDP at every source (savefiles, taps without an
-    inventory), and in the row of a judged source all that it sends and gets.
+    and as late, until the clock is known to be set back. `by_source`: also count SYN and UDP at every
+    source (savefiles, taps without an inventory), and in the row of a judged source all that it sends
+    and gets.
 
     The two look-ups in the source table stand here and not in functions: numba counts references
     of every array it hands to a function, which cost 25 ns a packet.
@@ -462,8 +495,13 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
             if st.crossed != 0 or (st.hot + st.watched > 0 and ts >= st.slot_end):
                 return i
             _tick(st, ts)
-        elif ts < st.last_ts:
-            st.late += 1
+        else:
+            if ts < st.last_ts:
+                st.late += 1
+            if ts < st.slot_end - s.BEHIND:
+                _far_behind(st, ts)
+            elif st.behind != 0:
+                st.behind = 0
         st.last_ts = ts
         if rec.out_of != NOBODY:
             _out(rows[rec.out_of], st, rec)
@@ -486,7 +524,7 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
                 if lines[n - 1].row > 0:
                     _out(rows[lines[n - 1].row - 1], st, rec)
                 if rule >= 0 and _count_source(lines[n - 1], st, rec, rule):
-                    _promote(rows, st, lines[n - 1])
+                    _promote(rows, st, lines[n - 1], rule, ts)
         if st.judged > 0:
             at = _hash(rec.dst_hi, rec.dst_lo) & mask
             n = np.int64(index[at])
@@ -501,7 +539,7 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
 @njit(types.void(_ROWS, types.int64, types.int64), **_COLD)
 def turn_row(rows, r, slot):
     """Bring one row to `slot`, so that its window is the one that ends there."""
-    if slot > rows[r].slot:
+    if slot != rows[r].slot:
         _turn_row(rows[r], slot)
 
 
@@ -551,6 +589,6 @@ def close_sources(lines, states):
 @njit(types.void(_STATE, types.int64), **_COLD)
 def tick(states, ts):
     """Move packet time on: past a look that was taken, or through an idle live capture."""
-    states[0].crossed = 0
     if ts >= states[0].grid_end:
+        states[0].crossed = 0
         _tick(states[0], ts)

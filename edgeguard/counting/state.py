@@ -21,6 +21,7 @@ from edgeguard.clock import GRID, SLOT
 
 RING = 16
 WINDOW = 10  # slots in one second
+BEHIND = (WINDOW + 1) * SLOT  # ns before the end of the running slot: older is far behind
 SECONDS = 64  # ring for the windows of 5 and 60 s; a row's running slot is added when it ends
 
 __all__ = ["GRID", "SLOT"]  # the cells of time, as the kernels use them
@@ -102,6 +103,7 @@ STATE = np.dtype(
         ("hot", "i8"),  # rows that want judging at every slot
         ("watched", "i8"),  # 1: the caller has clocks of its own to look at, at every slot
         ("late", "i8"),  # packets older than the one before
+        ("behind", "i8"),  # stamp of the first of a run of packets far behind packet time; 0: none
         ("judged", "i8"),  # rows given to sources
         ("sources", "i8"),  # lines in use
         ("refused", "i8"),  # sources worth a row that found none

@@ -30,14 +30,23 @@ def _sized(network: Network) -> tuple[int, int, int, int, int]:
 class Counting:
     """Exact counters and sliding windows. `sources` lines; `by_source`: count sources at all;
     `judge_sources`: give busy sources a row of their own (a savefile without an inventory);
+    `recycle_sources`: empty a full table, at most once a second (live, where nobody reads it to the end);
     `one_way_ratio`: fewer than one packet back per this many sent is one-way."""
 
     def __init__(
-        self, sources: int, *, one_way_ratio: int, by_source: bool = True, judge_sources: bool = False
+        self,
+        sources: int,
+        *,
+        one_way_ratio: int,
+        by_source: bool = True,
+        judge_sources: bool = False,
+        recycle_sources: bool = False,
     ) -> None:
         self.by_source = by_source
         self._ratio = one_way_ratio
         self.judge_sources = judge_sources
+        self._recycle = recycle_sources
+        self._recycled = 0  # slot
         self.forgotten = 0
         self._rows = state.rows()
         self._index = state.index(sources)
@@ -87,17 +96,21 @@ class Counting:
 
     def add(self, records: Records, start: int) -> int:
         """Count records[start:]; the index before which the caller should look, or their number."""
+        if self._recycle and self.sources == self._lines.size:
+            self._forget_sources()
         stop: int = kernels.count(records, start, self.by_source, self._rows, self._index, self._lines, self._state)
         return stop
 
     def tick(self, at: int) -> None:
         """Packet time goes on to `at`; a crossing that was looked at is forgotten."""
         kernels.tick(self._state, at)
-        if not self.judge_sources and self.sources == self._lines.size:
-            self._forget_sources()
 
     def _forget_sources(self) -> None:
-        """The live table is full: start it anew rather than let it fill for good; say how many."""
+        """The live table is full: start it anew rather than let it be full for good; say how many."""
+        slot = int(self._state["slot"][0])
+        if abs(slot - self._recycled) < state.WINDOW:
+            return
+        self._recycled = slot
         self.forgotten += self.sources
         self._index[:] = 0
         self._lines[:] = np.zeros(1, state.LINE)

@@ -1,0 +1,143 @@
+"""What counting must come to, packet by packet: plain lists, nothing kept between two questions.
+
+Independent of the kernels: no rings, no running sums, no hashing. Time is the packet's own stamp,
+but packet time never goes back: a packet older than its predecessors belongs to the slot they reached.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import numpy as np
+
+from edgeguard.record import (
+    FRAGMENT,
+    ICMP,
+    NOBODY,
+    NON_IP,
+    RECORD,
+    RST,
+    SYN,
+    SYNACK,
+    TCP,
+    UDP,
+    Address,
+    Records,
+    halves,
+)
+
+SLOT = 100_000_000
+SECOND = 1_000_000_000
+KINDS = {
+    "syn": (SYN, 6),
+    "synack": (SYNACK, 6),
+    "rst": (RST, 6),
+    "tcp": (TCP, 6),
+    "udp": (UDP, 17),
+    "udp fragment": (FRAGMENT, 17),
+    "tcp fragment": (FRAGMENT, 6),
+    "icmp": (ICMP, 1),
+    "arp": (NON_IP, 255),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One frame of `packets` wire packets; `what` is a name in KINDS."""
+
+    ts: int
+    what: str = "syn"
+    src: str = "192.0.2.1"
+    dst: str = "198.51.100.1"
+    port: int = 443
+    packets: int = 1
+    bytes: int = 60
+    out_of: int = NOBODY
+    into: int = NOBODY
+
+    @property
+    def rule(self) -> str | None:
+        """The rule it counts for; a later UDP fragment is UDP."""
+        return {"syn": "syn", "udp": "udp", "udp fragment": "udp"}.get(self.what)
+
+    @property
+    def target(self) -> tuple[Address, int]:
+        return ip_address(self.dst), KINDS[self.what][1]
+
+    @property
+    def sender(self) -> tuple[Address, int]:
+        return ip_address(self.src), KINDS[self.what][1]
+
+
+def rows(packets: Iterable[Packet]) -> Records:
+    """The packets as a batch of records."""
+    listed = list(packets)
+    out = np.zeros(len(listed), RECORD)
+    for row, packet in zip(out, listed, strict=True):
+        source, target = ip_address(packet.src), ip_address(packet.dst)
+        row["ts"] = packet.ts
+        row["src_hi"], row["src_lo"] = halves(source)
+        row["dst_hi"], row["dst_lo"] = halves(target)
+        row["family"] = 0 if packet.what == "arp" else source.version
+        row["kind"], row["protocol"] = KINDS[packet.what]
+        row["dst_port"] = 0 if "fragment" in packet.what else packet.port
+        row["packets"], row["bytes"] = packet.packets, packet.bytes
+        row["out_of"], row["into"] = packet.out_of, packet.into
+    return out
+
+
+Placed = tuple[int, Packet]  # the slot it belongs to
+
+
+def placed(packets: Sequence[Packet]) -> list[Placed]:
+    """Every packet with the slot of packet time it belongs to."""
+    latest = 0
+    found = []
+    for packet in packets:
+        latest = max(latest, packet.ts)
+        found.append((latest // SLOT, packet))
+    return found
+
+
+def window(stream: Iterable[Placed], slot: int, keep: Callable[[Packet], bool]) -> list[Packet]:
+    """The packets to keep of the ten slots that end with `slot`."""
+    return [packet for at, packet in stream if slot - 10 < at <= slot and keep(packet)]
+
+
+def packets(found: Iterable[Packet]) -> int:
+    return sum(packet.packets for packet in found)
+
+
+def octets(found: Iterable[Packet]) -> int:
+    return sum(packet.bytes for packet in found)
+
+
+def by_target(found: Iterable[Packet]) -> dict[tuple[Address, int], int]:
+    """Wire packets of each (address, protocol)."""
+    sums: dict[tuple[Address, int], int] = defaultdict(int)
+    for packet in found:
+        sums[packet.target] += packet.packets
+    return sums
+
+
+def by_port(found: Iterable[Packet]) -> dict[tuple[Address, int, int], int]:
+    """Wire packets of each (address, protocol, port); later fragments have no port."""
+    sums: dict[tuple[Address, int, int], int] = defaultdict(int)
+    for packet in found:
+        if "fragment" not in packet.what:
+            sums[*packet.target, packet.port] += packet.packets
+    return sums
+
+
+def widest_second(stamps: Sequence[tuple[int, int]]) -> int:
+    """The largest sum of weights in any half-open second; (stamp, weight) by rising stamp."""
+    return max((sum(w for ts, w in stamps if first <= ts < first + SECOND) for first, _ in stamps), default=0)
+
+
+def widest_slots(stamps: Sequence[tuple[int, int]], slots: int) -> int:
+    """The largest sum of weights in that many consecutive aligned slots."""
+    ends = {ts // SLOT for ts, _ in stamps}
+    return max((sum(w for ts, w in stamps if end - slots < ts // SLOT <= end) for end in ends), default=0)
