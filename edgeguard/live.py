@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from edgeguard import clock, units
@@ -64,6 +65,7 @@ class Live:
         self._stopping = False
         self._last_trouble = ""
         self._unreported: set[str] = set()
+        self._unrecorded: deque[Outcome] = deque()
 
     # ---- the loop ----------------------------------------------------------------------------
 
@@ -99,6 +101,7 @@ class Live:
         self._next_second = time.monotonic() + 1
         self._note_health()
         self.vitals.take(clock.now(), self.attachments.taps())
+        self._record_outcomes()
         said = self.inventory.reload_if_changed()
         if said:
             log.warning("%s", said)
@@ -174,12 +177,20 @@ class Live:
             raise EnforcementError(outcome.detail)
         level = logging.ERROR if outcome.happened in (Happened.FAILED, Happened.NOT_STOPPED) else logging.INFO
         log.log(level, "%s: %s: %s", outcome.decision, outcome.happened, outcome.detail)
-        try:
-            self.store.outcome(outcome)
-        except StoreError as error:
-            self._trouble(str(error))
         self.engine.outcome(outcome)
-        self.outbox.wake()
+        self._unrecorded.append(outcome)
+        self._record_outcomes()
+
+    def _record_outcomes(self) -> None:
+        """Oldest first; what the database cannot take now is kept and tried again every second."""
+        while self._unrecorded:
+            try:
+                self.store.outcome(self._unrecorded[0])
+            except StoreError as error:
+                self._trouble(str(error))
+                return
+            self._unrecorded.popleft()
+            self.outbox.wake()
 
     def _trouble(self, sentence: str) -> None:
         """The same trouble ten times a second is one line."""

@@ -19,7 +19,7 @@ from edgeguard.engine import Engine
 from edgeguard.errors import ConfigError
 from edgeguard.inventory import Inventory
 from edgeguard.model import Decision, Notice, Order, Subject, Tap, Verdict, Vm
-from edgeguard.notice.values import Background, compose
+from edgeguard.notice.values import background, compose
 from edgeguard.record import mac_number
 
 SOURCES = 1 << 20  # lines for the sources of a savefile: 256 MiB, of which only what is used is touched
@@ -95,15 +95,3 @@ class Replay:
 
     def closed(self, case: Case, at: int) -> None:
         """Nothing is recorded in a replay."""
-
-
-def background(config: Config, host: str) -> Background:
-    """What the configuration contributes to every notice."""
-    limits = config.limits
-    return Background(
-        host=host,
-        place=config.host.place,
-        quiet=config.clocks.quiet,
-        warn={"syn": limits.syn.warn, "udp": limits.udp.warn},
-        reply=bool(config.mail.reply_to or config.mail.desk),
-    )

@@ -17,6 +17,7 @@ from typing import Any
 
 from edgeguard import __version__
 from edgeguard.clock import SECOND
+from edgeguard.config import Config
 from edgeguard.model import CameBack, Decision, Notice, Target, Verdict, Vm, identity
 from edgeguard.notice.kinds import recipients
 
@@ -32,6 +33,18 @@ class Background:
     quiet: int = 0  # ns without flood that end a null route
     warn: Mapping[str, int] = field(default_factory=dict)  # rule -> packets a second; quiet is below half of it
     reply: bool = False  # somebody reads the answers: a reply address or a desk is configured
+
+
+def background(config: Config, host: str) -> Background:
+    """What the configuration contributes to every notice."""
+    limits = config.limits
+    return Background(
+        host=host,
+        place=config.host.place,
+        quiet=config.clocks.quiet,
+        warn={"syn": limits.syn.warn, "udp": limits.udp.warn},
+        reply=bool(config.mail.reply_to or config.mail.desk),
+    )
 
 
 def compose(
