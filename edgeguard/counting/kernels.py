@@ -479,8 +479,9 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
     Stops before the first packet of a new 5 ms grid cell when a limit was crossed in the cell that
     ends, and before a new 100 ms slot while any row is hot or `watched`; otherwise runs to the end.
     A packet older than the one before it (clock running backwards) is counted in the current slot
-    and as late. `by_source`: also count SYN and UDP at every source (savefiles, taps without an
-    inventory), and in the row of a judged source all that it sends and gets.
+    and as late, until the clock is known to be set back. `by_source`: also count SYN and UDP at every
+    source (savefiles, taps without an inventory), and in the row of a judged source all that it sends
+    and gets.
 
     The two look-ups in the source table stand here and not in functions: numba counts references
     of every array it hands to a function, which cost 25 ns a packet.
