@@ -143,6 +143,7 @@ def _said(body: Callable[[], int]) -> int:
         print(f"edgeguard: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        print("edgeguard: interrupted; nothing of the lab is left", file=sys.stderr)
         return 130
 
 

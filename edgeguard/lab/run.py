@@ -23,7 +23,7 @@ from edgeguard.lab.traffic import Frames
 from edgeguard.lab.wan import Mail
 from edgeguard.lab.worker import Worker
 
-TICK_S = 0.02
+TICK_S = 0.05
 CALM_S = 0.5  # of ordinary traffic before the flood
 STOPPED_S = 12  # from the first frame to a target until its null route must be verified
 STAYS_S = 1.5  # the flood goes on after the verification: nothing may leak
