@@ -103,6 +103,8 @@ class Standing:
         same = self._entries.get(order.decision)
         if same and same.order == order:
             return same
+        if same and same.order.tap.ifindex != order.tap.ifindex:
+            raise EnforcementError(f"{order.decision} stands on {same.order.tap.name}, not on {order.tap.name}")
         lifetime = order.until - time.time_ns()
         if not 0 < lifetime <= wire.MAX_LIFETIME:
             raise EnforcementError(f"the end of {order.decision} is over already or more than a year away")

@@ -1,0 +1,154 @@
+"""Whatever sequence of orders and releases: the kernel holds what the standing ones want, and no more."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import pytest
+from enforcement_host import Host, target
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgeguard.model import Happened, Order, Scope
+
+ADDRESSES = ("198.51.100.1", "198.51.100.2", "2001:db8:f::101")
+# (decision, tap, scope, targets) puts; (decision,) releases
+PUT = st.tuples(
+    st.integers(0, 4),
+    st.sampled_from(["tap0", "tap1"]),
+    st.sampled_from([Scope.NARROW, Scope.NARROW, Scope.FULL]),
+    st.sets(st.tuples(st.sampled_from(ADDRESSES), st.sampled_from([None, 53])), min_size=1, max_size=4),
+)
+STEPS = st.lists(PUT | st.tuples(st.integers(0, 4)), min_size=1, max_size=8)
+
+
+@pytest.fixture(scope="module", params=["routed", "bridged"])
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    if not shutil.which("ip") or not shutil.which("nft"):
+        pytest.skip("the programs ip and nft are the oracle here")
+    with Host(request.param) as host:
+        host.start()
+        yield host
+
+
+def _wanted_routes(host: Host, standing: dict[int, Order]) -> set[tuple[str, ...]]:
+    wanted: set[tuple[str, ...]] = set()
+    for order in standing.values():
+        table = str(78000 + order.tap.ifindex)
+        if order.scope == Scope.FULL:
+            wanted |= {("route", table, "0.0.0.0/0"), ("route", table, "::/0")}
+            wanted |= {("to", table, str(prefix.network_address)) for prefix in order.prefixes}
+            versions = {4, 6}
+        else:
+            wanted |= {("route", table, str(t.address)) for t in order.targets}
+            versions = {t.address.version for t in order.targets}
+        wanted |= {("iif", table, order.tap.name, str(version)) for version in versions}
+    return wanted
+
+
+def _listed_routes(host: Host) -> set[tuple[str, ...]]:
+    """As `ip` lists it; a table without a route of a family is none to list."""
+    found: set[tuple[str, ...]] = set()
+    for option, version in (("-4", "4"), ("-6", "6")):
+        for line in host.host.run("ip", option, "rule").stdout.splitlines():
+            words = line.split()
+            if words[-2:] != ["proto", "78"]:
+                continue
+            table = words[words.index("lookup") + 1]
+            if "iif" in words:
+                found.add(("iif", table, words[words.index("iif") + 1], version))
+            else:
+                found.add(("to", table, words[words.index("to") + 1]))
+        for line in host.host.run("ip", option, "route", "show", "table", "all", "proto", "78").stdout.splitlines():
+            words = line.split()
+            everything = "0.0.0.0/0" if version == "4" else "::/0"
+            assert words[0] == "blackhole"
+            where = everything if words[1] == "default" else words[1]
+            found.add(("route", words[words.index("table") + 1], where))
+    return found
+
+
+def _wanted_elements(standing: dict[int, Order]) -> set[tuple[str, ...]]:
+    wanted: set[tuple[str, ...]] = set()
+    for order in standing.values():
+        name = order.tap.name
+        if order.scope == Scope.FULL:
+            wanted.add(("full", name))
+            continue
+        for one in order.targets:
+            family, address = str(one.address.version), str(one.address)
+            if one.port is None:
+                wanted.add((f"any{family}", name, address, "udp"))
+            else:
+                wanted.add((f"port{family}", name, address, "udp", str(one.port)))
+                wanted.add((f"frag{family}", name, address, "udp"))
+    return wanted
+
+
+def _listed_elements(host: Host) -> set[tuple[str, ...]]:
+    """As `nft` lists it."""
+    found: set[tuple[str, ...]] = set()
+    listing = json.loads(host.host.run("nft", "-j", "list", "ruleset").stdout)["nftables"]
+    for one in (item["set"] for item in listing if "set" in item):
+        for element in one.get("elem", []):
+            key = element["elem"]["val"]
+            parts = key["concat"] if isinstance(key, dict) else [key]
+            found.add((one["name"], *map(str, parts)))
+    return found
+
+
+def _chains(host: Host) -> set[str]:
+    """The devices that a chain is bound to."""
+    return set(re.findall(r'device "([^"]+)"', host.host.run("nft", "list", "chains").stdout))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=STEPS)
+def test_the_kernel_holds_the_union(host: Host, steps: list[tuple[object, ...]]) -> None:
+    """After each step the listed rules, routes and elements are exactly those that the standing orders want."""
+    standing: dict[int, Order] = {}
+    try:
+        for step in steps:
+            _do(host, standing, step)
+            _agrees(host, standing)
+    finally:
+        for number in range(5):
+            _release(host, standing, number)
+    _agrees(host, {})
+
+
+def _agrees(host: Host, standing: dict[int, Order]) -> None:
+    if host.kind == "routed":
+        assert _listed_routes(host) == _wanted_routes(host, standing)
+    else:
+        assert _listed_elements(host) == _wanted_elements(standing)
+        assert _chains(host) == {order.tap.name for order in standing.values()}
+
+
+def _do(host: Host, standing: dict[int, Order], step: tuple[object, ...]) -> None:
+    number = int(str(step[0]))
+    if len(step) == 1:
+        _release(host, standing, number)
+    elif number not in standing:
+        standing[number] = _put(host, number, *step[1:])
+
+
+def _put(host: Host, number: int, tap: object, scope: object, targets: object) -> Order:
+    order = host.order(
+        f"d-{number}",
+        tap=host.tap(str(tap)),
+        scope=Scope(str(scope)),
+        targets=tuple(target(str(ip_address(address)), 17, port) for address, port in targets),  # type: ignore[attr-defined]
+    )
+    host.enforcer.order(order)
+    host.until(order.decision, Happened.ACKNOWLEDGED)
+    return order
+
+
+def _release(host: Host, standing: dict[int, Order], number: int) -> None:
+    order = standing.pop(number, None) or host.order(f"d-{number}")
+    host.released(order)
