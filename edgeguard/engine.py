@@ -80,6 +80,8 @@ class Engine:
 
     def look(self, until: int) -> None:
         """Packet time has reached `until`: judge crossings, then every slot that ended, then go on."""
+        if not self.counting.slot_end:
+            self.counting.tick(until)  # after a restart clocks run before the first packet: time begins here
         if self.counting.crossed and self.counting.grid_end <= until:
             for point in self.counting.hot():
                 self._judge(point, min(self.counting.grid_end, self.counting.slot_end))

@@ -173,8 +173,11 @@ class Live:
             self._trouble(str(error))
 
     def _happened(self, outcome: Outcome) -> None:
-        if not outcome.decision:  # about the child itself: without it nothing can be null-routed or freed
+        if not outcome.decision and outcome.happened is Happened.FAILED:  # without the child nothing can be freed
             raise EnforcementError(outcome.detail)
+        if not outcome.decision:  # what it found at start
+            log.info("%s: %s", outcome.happened, outcome.detail)
+            return
         level = logging.ERROR if outcome.happened in (Happened.FAILED, Happened.NOT_STOPPED) else logging.INFO
         log.log(level, "%s: %s: %s", outcome.decision, outcome.happened, outcome.detail)
         self.engine.outcome(outcome)
