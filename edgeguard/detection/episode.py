@@ -34,19 +34,16 @@ class Episode:
     def after(self, measured: int, at: int, limits: Limits, judging: Judging) -> Episode:
         """The episode after a window of `measured` packets that ended at `at`."""
         second, rest = divmod(at, SECOND)
-        warn, act = self.over_warn, self.over_act
-        if rest == 0:  # the window was a whole second of Unix time
-            first = second - judging.sustain_of
-            warn = _with(warn, second - 1, first, measured >= limits.warn)
-            act = _with(act, second - 1, first, measured >= limits.act)
+        over = 0 if rest else measured  # else the window was a whole second of Unix time
+        last = range(second - judging.sustain_of, second)
         return replace(
             self,
             last_loud=at if 2 * measured >= limits.warn else self.last_loud,
             peak=max(self.peak, measured),
             looks=self.looks + 1,
             sum=self.sum + measured,
-            over_warn=warn,
-            over_act=act,
+            over_warn=_with(self.over_warn, last, over >= limits.warn),
+            over_act=_with(self.over_act, last, over >= limits.act),
         )
 
     @property
@@ -87,6 +84,7 @@ class Episode:
         return replace(self, band=None, reported=frozenset())
 
 
-def _with(seconds: tuple[int, ...], second: int, first: int, over: bool) -> tuple[int, ...]:
-    kept = tuple(s for s in seconds if s >= first)
-    return (*kept, second) if over and second not in kept else kept
+def _with(seconds: tuple[int, ...], last: range, over: bool) -> tuple[int, ...]:
+    """Those of the seconds that are among the last ones, and the very last where it was over."""
+    kept = tuple(s for s in seconds if s in last)
+    return (*kept, last[-1]) if over and last[-1] not in kept else kept

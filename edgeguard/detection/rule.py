@@ -83,7 +83,7 @@ def _verdict(
         at_least=measured.packets,
         limit=int(getattr(limits, band)),
         since=episode.since,
-        crossed=measured.crossed or reading.at,
+        crossed=(measured.crossed if at_once else 0) or reading.at,
         targets=targets,
         target_error=reading.missing,
         came_back=measured.came_back,
