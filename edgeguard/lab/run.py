@@ -92,7 +92,9 @@ class Run:
         started = self._began(worker)
         self.story.begins(started)
         kind = "super-frames of UDP" if of.super_frames else of.rule.upper()
-        self.story.tell(started, f"flood begins: {kind} to {of.targets[0]}", "bold red")
+        self.story.tell(
+            started, f"the flood begins: {kind} to {of.targets[0]}, {units.count(of.rate)} packets a second", "bold red"
+        )
         for number, target in enumerate(of.targets):
             if number:
                 self.story.tell(clock.now(), f"the flood moves to {target}", "bold red")
