@@ -24,6 +24,7 @@ from edgeguard.model import Scope, Tap, Target
 
 GRACE = clock.SECOND  # the kernel's end comes this much after ours
 _WITH_PORTS = (6, 17, 33, 132, 136)  # TCP, UDP, DCCP, SCTP, UDP-Lite
+_NO_TABLES = (errno.EPROTONOSUPPORT, errno.EINVAL)  # a kernel without nfnetlink, or without nf_tables in it
 _ANY_PROTOCOL = 0
 
 
@@ -109,7 +110,7 @@ class Chains:
         try:
             self._netfilter.dump(messages.list_elements(self._table, "full"))
         except RefusedError as refused:
-            if refused.number == errno.ENOENT:
+            if refused.number in (errno.ENOENT, *_NO_TABLES):
                 return False
             raise
         return True
@@ -214,6 +215,7 @@ def _line(refused: RefusedError, where: str) -> str:
     what = {
         errno.EPERM: "the right CAP_NET_ADMIN is missing; start the daemon as root",
         errno.ENOENT: "the link is no longer there",
+        errno.EPROTONOSUPPORT: "this kernel has no nf_tables; load the module nf_tables",
         errno.EOPNOTSUPP: "this kernel has no such netdev hook; full needs Linux 5.16 and NETFILTER_EGRESS",
     }.get(refused.number, "the kernel refused it")
     return f"cannot set the netdev chain on {where}: {what} ({refused})"

@@ -64,7 +64,7 @@ def questions(order: Order, targets: Iterable[Address], blackholed: frozenset[Ne
 def full_questions(order: Order) -> Iterator[LookUp]:
     """A full one: the targets it flooded, and an address it never did, of each family it has."""
     versions = sorted({prefix.version for prefix in order.prefixes} or {4})
-    for target in (*(t.address for t in order.targets), *map(nobodys, versions)):
+    for target in dict.fromkeys((*(t.address for t in order.targets), *map(nobodys, versions))):
         source = sample_source(target.version, order.prefixes)
         yield LookUp(order.tap.name, order.tap.ifindex, target, source, target, full=True)
 

@@ -7,6 +7,7 @@ inside nf_tables are in network order.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -65,14 +66,29 @@ def _request(message: Message, flags: int, sequence: int) -> bytes:
     return frame(kind, NLM_F_REQUEST | message.flags | flags, sequence, body)
 
 
+def _open() -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+    sock.bind((0, 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _PATIENCE_S, 0))
+    return sock
+
+
 class Netfilter:
     """A kept nfnetlink socket. Needs CAP_NET_ADMIN in the namespace it was opened in."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-        self._socket.bind((0, 0))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _PATIENCE_S, 0))
+        """Opened at the first use: a host of routed taps alone may have no nf_tables."""
+        self._opened: socket.socket | None = None
         self._sequence = 0
+
+    @property
+    def _socket(self) -> socket.socket:
+        if self._opened is None:
+            try:
+                self._opened = _open()
+            except OSError as error:
+                raise RefusedError(error.errno or errno.EIO) from None
+        return self._opened
 
     def __enter__(self) -> Netfilter:
         return self
@@ -81,7 +97,8 @@ class Netfilter:
         self.close()
 
     def close(self) -> None:
-        self._socket.close()
+        if self._opened:
+            self._opened.close()
 
     def commit(self, messages: list[Message]) -> None:
         """Apply all messages as one transaction. RefusedError with the first errno: nothing changed."""
@@ -155,8 +172,7 @@ class Netfilter:
 
     def _drain(self) -> None:
         """Forget answers that an earlier, broken-off exchange left behind."""
-        try:
+        sock = self._socket
+        with contextlib.suppress(OSError):
             while True:
-                self._socket.recv(RECEIVE, socket.MSG_DONTWAIT)
-        except OSError:
-            return
+                sock.recv(RECEIVE, socket.MSG_DONTWAIT)

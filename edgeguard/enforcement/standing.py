@@ -331,9 +331,10 @@ def _items(entries: Iterable[Entry]) -> set[Item]:
 
 
 def _described(made: Made) -> str:
+    """'4 rules and blackholes and 1 element of the tap's chain'"""
     parts = []
     if made.items:
         parts.append(f"{len(made.items)} rules and blackholes")
     if made.elements:
-        parts.append(f"{len(made.elements)} elements in the tap's chain")
+        parts.append(f"{len(made.elements)} element{'s' * (len(made.elements) > 1)} of the tap's chain")
     return " and ".join(parts)
