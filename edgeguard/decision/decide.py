@@ -21,7 +21,7 @@ def decide(question: Question) -> Decision:
     answers = safeties.ask(question)
     refused = safeties.refusals(answers)
     if verdict.band is Band.WARN:
-        return _decision(question, Scope.WARN, verdict.targets, answers, "over warn: told, nothing is null-routed")
+        return _warned(question, answers, refused)
     if refused:
         reason = f"{verdict.band} band, but {refused[0].name} refuses: {refused[0].reason}"
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
@@ -35,6 +35,16 @@ def decide(question: Question) -> Decision:
         reason = f"the flood moves: {MOVED} targets within {minutes} minutes; all traffic of this VM is null-routed"
         return _decision(question, Scope.FULL, targets, answers, reason)
     return _decision(question, Scope.NARROW, targets, answers, f"{verdict.band} band: its targets are null-routed")
+
+
+def _warned(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
+    """A warning goes to a customer: only where it is certain who that is and what was counted."""
+    targets = question.verdict.targets
+    doubt = next((answer for answer in refused if answer.name in safeties.BEFORE_WARNING), None)
+    if doubt:
+        reason = f"over warn, but {doubt.name} refuses: {doubt.reason}"
+        return _decision(question, Scope.OBSERVE, targets, answers, reason)
+    return _decision(question, Scope.WARN, targets, answers, "over warn: told, nothing is null-routed")
 
 
 def _new(question: Question) -> tuple[Target, ...]:

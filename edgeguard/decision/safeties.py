@@ -123,6 +123,8 @@ ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
     target_share,
 )
 
+BEFORE_WARNING = ("capture health", "attribution")  # what a mere warning asks, too
+
 
 def ask(question: Question) -> tuple[SafetyAnswer, ...]:
     """Every safety's answer, in order."""
