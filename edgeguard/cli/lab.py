@@ -38,12 +38,19 @@ def _installed() -> None:
             raise EdgeGuardError(f"lab: needs the Python package {package!r}: pip install 'edgeguard[lab]'")
 
 
+def _progress(frames: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{frames:,} frames ...", err=True, nl=False)
+
+
 def _write(name: str, out: str) -> None:
     _installed()
     from edgeguard.lab import write  # noqa: PLC0415 - scapy takes a while: not for --help
 
     path = Path(out)
-    beside, frames = write.write(_scenario(name), path)
+    beside, frames = write.write(_scenario(name), path, _progress)
+    if sys.stderr.isatty():
+        click.echo("\r", err=True, nl=False)
     click.echo(f"{path}: {frames:,} frames; replay it with: edgeguard replay {path} -c {beside}")
 
 

@@ -17,7 +17,7 @@ from edgeguard.lab.exchange import Exchange, Question
 from edgeguard.lab.flood import Began, Sent
 from edgeguard.lab.result import Measured, Result
 from edgeguard.lab.scenario import Flood, Scenario
-from edgeguard.lab.stage import Stage
+from edgeguard.lab.stage import Stage, ask
 from edgeguard.lab.story import Story
 from edgeguard.lab.traffic import Frames
 from edgeguard.lab.wan import Mail
@@ -150,7 +150,7 @@ class Run:
             return False
         self._watch(MAIL_S, lambda: bool(self.mails))
         asked = [Question("udp", target) for target in of.targets]
-        reached = all(self.stage.ask(self.stage.topology.vm, question) for question in asked)
+        reached = all(ask(self.stage.topology.vm, question) for question in asked)
         verb = "reaches" if reached else "DOES NOT REACH"
         self.story.tell(clock.now(), f"the VM {verb} {', '.join(of.targets)} again", "green")
         self._watch(CALM_S)

@@ -42,6 +42,22 @@ def _topology(kind: str) -> Topology:
         raise RightsError(f"lab: the kernel cannot build a {kind} host: {error}; it needs {needs}") from None
 
 
+def ask(node: Node, question: Question) -> bool:
+    """Whether a real socket in `node` gets its answer."""
+    with node.namespace.inside():
+        return exchange.exchange(question, 0).answered
+
+
+def settle(topology: Topology) -> None:
+    """Wait until every way works: a new port of a bridge forwards only after a moment."""
+    deadline = time.monotonic() + SETTLED_S
+    for node, questions in ((topology.vm, exchange.SERVICE), (topology.neighbour, exchange.WITH_TARGETS)):
+        for question in questions:
+            while not ask(node, question):
+                if time.monotonic() > deadline:
+                    raise EdgeGuardError(f"lab: {question.address} does not answer by {question.protocol}")
+
+
 class Stage:
     """Hosts, WAN services, observer, daemon and the two VMs at their ordinary work."""
 
@@ -62,7 +78,7 @@ class Stage:
         self._undo.callback(self.topology.close)
         self._wan = self._worker(self.topology.wan, wan.serve)
         self._await(self._wan, "the WAN host's services")
-        self.settle()
+        settle(self.topology)
         self._observer = self._worker(self.topology.hypervisor, observer.observe, plan.UPLINK)
         self._await(self._observer, "the observer on the uplink")
         self.daemon = Daemon(self.directory, self.topology.hypervisor.namespace)
@@ -83,20 +99,6 @@ class Stage:
     def _await(self, worker: Worker, what: str) -> None:
         if not (worker.wait(SETTLED_S) and worker.received()):
             raise EdgeGuardError(f"lab: {what} did not start")
-
-    def settle(self) -> None:
-        """Wait until every way works: a new port of a bridge forwards only after a moment."""
-        deadline = time.monotonic() + SETTLED_S
-        for node, questions in ((self.topology.vm, exchange.SERVICE), (self.topology.neighbour, exchange.WITH_TARGETS)):
-            for question in questions:
-                while not self.ask(node, question):
-                    if time.monotonic() > deadline:
-                        raise EdgeGuardError(f"lab: {question.address} does not answer by {question.protocol}")
-
-    def ask(self, node: Node, question: Question) -> bool:
-        """Whether a real socket in `node` gets its answer."""
-        with node.namespace.inside():
-            return exchange.exchange(question, 0).answered
 
     def mails(self) -> list[Mail]:
         """Mails the server has taken since the last call."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgeguard.clock import MILLISECOND, SECOND
@@ -26,6 +26,7 @@ BEFORE, AFTER = SECOND, 6 * SECOND  # ordinary traffic around the flood; after: 
 BENIGN_LASTS = 8 * SECOND  # longer than the 5 seconds that a sustained limit needs
 ECHO_RATE, UPLOAD_RATE = 50, 2_000
 ROUND_TRIP = MILLISECOND
+TOLD_EVERY = 100_000  # frames
 SNAP = 96  # bytes kept: headers, as 'tcpdump -s 96'
 NANOSECOND_MAGIC, ETHERNET = 0xA1B23C4D, 1  # pcap(5): pcap-savefile
 
@@ -97,10 +98,11 @@ def pcap(stamped: Stamped) -> Iterator[bytes]:
         yield header(at // SECOND, at % SECOND, len(kept), len(frame)) + kept
 
 
-def write(scenario: Scenario, path: Path) -> tuple[Path, int]:
+def write(scenario: Scenario, path: Path, progress: Callable[[int], None] = lambda _: None) -> tuple[Path, int]:
     """Write the savefile and, beside it, the configuration to replay it with.
 
-    The latter's path and the savefile's number of frames. SavefileError where it cannot be written.
+    The latter's path and the savefile's number of frames. `progress` is told that number now and then.
+    SavefileError where a file cannot be written.
     """
     beside = path.with_suffix(".toml")
     if beside == path:
@@ -111,6 +113,8 @@ def write(scenario: Scenario, path: Path) -> tuple[Path, int]:
             for piece in pcap(frames(scenario)):
                 file.write(piece)
                 count += 1
+                if count % TOLD_EVERY == 0:
+                    progress(count)
         beside.write_text(_explained(scenario, path) + settings.replayed(), encoding="utf-8")
     except OSError as error:
         raise SavefileError(f"{error.filename or path}: cannot be written: {error.strerror}") from None

@@ -14,13 +14,9 @@ from laboratory import NOBODY, in_lab
 
 from edgeguard.lab import addresses as plan
 from edgeguard.lab import exchange, wan
-from edgeguard.lab.stage import Stage
+from edgeguard.lab.stage import ask, settle
 from edgeguard.lab.topology import KINDS, Topology
 from edgeguard.lab.worker import Worker
-
-
-def _questions() -> tuple[exchange.Question, ...]:
-    return exchange.WITH_TARGETS
 
 
 def _silent(topology: Topology) -> bool:
@@ -43,13 +39,11 @@ def _visit(kind: str) -> dict[str, Any]:
     topology = Topology(kind)
     services = Worker(topology.wan.namespace, wan.serve)
     services.wait(5)
-    stage = Stage.__new__(Stage)  # only its way of waiting: nothing else is set up
-    stage.topology = topology
-    stage.settle()
+    settle(topology)
     answered = {
-        (name, question.protocol, question.address): stage.ask(node, question)
+        (name, question.protocol, question.address): ask(node, question)
         for name, node in (("vm", topology.vm), ("neighbour", topology.neighbour))
-        for question in _questions()
+        for question in exchange.WITH_TARGETS
     }
     found = {"answered": answered, "silent": _silent(topology), "pid": os.getpid()}
     _mail(topology)
