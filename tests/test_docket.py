@@ -1,0 +1,154 @@
+"""The docket: episodes by point and rule, one case per VM and episode."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from samples import CASE, DECISION, RELEASE, SUBJECT, TAP, VERDICT, VM, T
+
+from edgeguard.clock import MINUTE, SECOND
+from edgeguard.detection.episode import Episode
+from edgeguard.docket import Docket
+from edgeguard.model import Act, Scope, Subject, Verdict
+
+
+def verdict(subject: Subject = SUBJECT, point: int = 1, **changes: Any) -> Verdict:
+    return replace(VERDICT, subject=subject, point=point, **changes)
+
+
+def loud(at: int = T) -> Episode:
+    return Episode(since=at, last_loud=at)
+
+
+def decision(scope: Scope) -> Any:
+    return replace(DECISION, scope=scope, act=Act.NULL_ROUTE if scope in (Scope.NARROW, Scope.FULL) else Act.NONE)
+
+
+# ---- episodes ------------------------------------------------------------------------------------
+
+
+def test_an_episode_is_of_one_point_and_rule() -> None:
+    """Rules and points do not share an episode; None ends it; ending what is not there is nothing."""
+    docket = Docket("host")
+    docket.keep(1, "syn", loud())
+    assert docket.episode(1, "syn") == loud()
+    assert docket.episode(1, "udp") is None
+    assert docket.episode(2, "syn") is None
+    assert docket.busy
+    docket.keep(1, "syn", None)
+    docket.keep(1, "syn", None)
+    assert not docket.busy
+
+
+def test_quiet_is_counted_from_the_last_loud_window() -> None:
+    """An episode is quiet when its last loud window is that long ago, to the nanosecond."""
+    docket = Docket("host")
+    docket.keep(1, "syn", loud(T))
+    docket.keep(2, "udp", loud(T + SECOND))
+    assert docket.quiet(T + MINUTE - 1, MINUTE) == []
+    assert docket.quiet(T + MINUTE, MINUTE) == [(1, "syn")]
+
+
+def test_forgetting_is_of_what_was_told() -> None:
+    """What was reported of an episode is reported again; its history stays. Nothing is made up where none is."""
+    docket = Docket("host")
+    docket.keep(1, "syn", loud().told(VERDICT.band, VERDICT.targets))
+    docket.forget(1, "syn")
+    docket.forget(2, "syn")
+    assert docket.episode(1, "syn") == loud()
+    assert docket.episode(2, "syn") is None
+
+
+# ---- cases ---------------------------------------------------------------------------------------
+
+
+def test_one_vm_has_one_case() -> None:
+    """All taps, rules and targets of a VM come into its one open case; another VM has its own."""
+    docket = Docket("host")
+    case = docket.case(verdict(), VM, TAP)
+    assert docket.case(verdict(Subject("vm-100", "tap101", None), 2, rule="udp"), VM, TAP) is case
+    other = docket.case(verdict(Subject("vm-7", "tap7", None), 3), replace(VM, id="vm-7"), TAP)
+    assert other.id != case.id
+
+
+def test_a_case_says_whom_it_is_about() -> None:
+    """VM, tap, ifindex, MAC, customer and addresses are what was known when it was opened."""
+    case = Docket("host").case(verdict(since=T - 2 * SECOND), VM, TAP)
+    assert (case.vm, case.vm_name, case.customer) == ("vm-100", "web1", "Example Ltd")
+    assert (case.tap, case.ifindex, case.mac) == ("tap100", 7, TAP.mac)
+    assert (case.opened, case.state, case.addresses) == (T - 2 * SECOND, "observed", VM.addresses)
+    assert case.id.startswith("EG-20260101-")
+
+
+def test_who_is_unknown_stands_for_itself() -> None:
+    """A tap without an inventory entry, and a source of a savefile, have cases of their own."""
+    docket = Docket("host")
+    tap = docket.case(verdict(Subject(None, "tap100", None), 2), None, TAP)
+    source = docket.case(verdict(Subject(None, None, "192.0.2.1"), 3), None, None)
+    vm = docket.case(verdict(), VM, TAP)
+    assert len({tap.id, source.id, vm.id}) == 3
+    assert (tap.vm, tap.customer, tap.addresses) == (None, None, ())
+    assert (source.source, source.tap) == ("192.0.2.1", None)
+
+
+def test_a_case_id_is_its_contents() -> None:
+    """Host, subject and time make the id: the same in every run, another on another host or at another time."""
+    one, same = (Docket("host").case(verdict(), VM, TAP) for _ in range(2))
+    assert one.id == same.id
+    assert Docket("other").case(verdict(), VM, TAP).id != one.id
+    assert Docket("host").case(verdict(since=T), VM, TAP).id != one.id
+
+
+def test_a_state_only_rises_until_the_release() -> None:
+    """Observed, warned, narrow, full: a lower decision leaves the state; after a release it may rise again."""
+    docket = Docket("host")
+    case = docket.case(verdict(), VM, TAP)
+    seen = []
+    for scope in (Scope.WARN, Scope.OBSERVE, Scope.NARROW, Scope.WARN, Scope.FULL, Scope.NARROW):
+        case = docket.decided(case, decision(scope))
+        seen.append(case.state)
+    assert seen == ["warned", "warned", "narrow", "narrow", "full", "full"]
+    assert docket.case(verdict(), VM, TAP).state == "full"
+    release = replace(RELEASE, case=case.id)
+    assert docket.released(release, still=True).state == "full"
+    assert docket.released(release, still=False).state == "released"
+    assert docket.decided(docket.case(verdict(), VM, TAP), decision(Scope.NARROW)).state == "narrow"
+
+
+def test_a_case_is_settled_once_and_only_when_nothing_holds_it() -> None:
+    """An episode of any of its points, or a standing null route, keeps a case open; then it is given once."""
+    docket = Docket("host")
+    case = docket.case(verdict(), VM, TAP)
+    docket.keep(1, "syn", loud())
+    assert list(docket.settled({case.id})) == []
+    assert list(docket.settled(set())) == []
+    docket.keep(1, "syn", None)
+    assert list(docket.settled({case.id})) == []
+    assert list(docket.settled(set())) == [case]
+    assert list(docket.settled(set())) == []
+    assert not docket.busy
+    assert docket.case(verdict(since=T + MINUTE), VM, TAP).id != case.id
+
+
+def test_an_episode_that_opened_no_case_holds_none() -> None:
+    """An episode below every limit does not keep another's case open."""
+    docket = Docket("host")
+    case = docket.case(verdict(), VM, TAP)
+    docket.keep(5, "udp", loud())
+    assert list(docket.settled(set())) == [case]
+
+
+def test_a_case_goes_on_after_a_restart() -> None:
+    """A case of the database is the one its VM's next verdict comes into."""
+    docket = Docket("host")
+    docket.resume(CASE)
+    assert docket.case(verdict(), VM, TAP) is CASE
+    assert docket.by_person(SUBJECT, T, VM, TAP) is CASE
+
+
+def test_a_persons_case_is_the_vms() -> None:
+    """A person who acts on a VM opens its case; automation comes into the same one."""
+    docket = Docket("host")
+    case = docket.by_person(SUBJECT, T, VM, TAP)
+    assert docket.case(verdict(), VM, TAP) is case
