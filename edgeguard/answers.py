@@ -11,10 +11,12 @@ from edgeguard import clock
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.decision.decide import by_person
 from edgeguard.decision.ledger import Entry
-from edgeguard.errors import UsageError
+from edgeguard.errors import StoreError, UsageError
 from edgeguard.live import Live
 from edgeguard.model import Act, Decision, Order, Scope, Subject, Tap, TapKind, Target, Vm
 from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, target
+
+NOT_RECORDED = "the decision could not be recorded; the daemon's log says why"
 
 
 class Answers:
@@ -56,7 +58,8 @@ class Answers:
         )
         if decision.act is Act.NULL_ROUTE:
             order = Order(decision.id, decision.act, scope, tap, vm.id, vm.addresses, targets, now + ask.for_ns)
-            engine.bind(case, None, decision, order, point)
+            if not engine.bind(case, None, decision, order, point):
+                raise StoreError(f"VM {vm.id} was not null-routed: {NOT_RECORDED}")
         return decision
 
     def _vm(self, term: str) -> Vm:
@@ -87,7 +90,10 @@ class Answers:
         decisions = []
         for case in sorted(cases):
             of_case = tuple(entry for entry in entries if entry.decision.case == case)
-            decisions.append(self._live.engine.release(of_case, clock.now(), ask.why, by))
+            decision = self._live.engine.release(of_case, clock.now(), ask.why, by)
+            if decision is None:
+                raise StoreError(f"{case}: nothing was released: {NOT_RECORDED}")
+            decisions.append(decision)
         text = f"{', '.join(sorted(cases))}: released {len(entries)} null route{'s' if len(entries) > 1 else ''}"
         return {"cases": sorted(cases), "decisions": [decision.id for decision in decisions], "text": text}
 

@@ -51,6 +51,12 @@ class Docket:
         if episode:
             self._episodes[point, rule] = episode.forget()
 
+    def doubt(self, point: int, rule: str, doubted: bool) -> None:
+        """Whether a measurement alone stood in the way of acting on an episode."""
+        episode = self._episodes.get((point, rule))
+        if episode:
+            self._episodes[point, rule] = replace(episode, doubted=doubted)
+
     def quiet(self, at: int, quiet: int) -> list[tuple[int, str]]:
         """Episodes without a loud window for `quiet` nanoseconds."""
         return [key for key, episode in self._episodes.items() if at - episode.last_loud >= quiet]
@@ -90,16 +96,16 @@ class Docket:
         )
 
     def decided(self, case: Case, decision: Decision) -> Case:
-        """The case with the state that a decision gives it: never lower than it stands."""
+        """The case with the state that a decision gives it: never lower than it stands. See `put`."""
         state = STATES[decision.scope]
         if decision.act is Act.RELEASE or _HEIGHT.index(state) <= _HEIGHT.index(_known(case.state)):
             return case
-        return self._put(replace(case, state=state))
+        return replace(case, state=state)
 
     def released(self, decision: Decision, still: bool) -> Case:
-        """The case after a release; `still`: others of its null routes stand."""
+        """The case after a release; `still`: others of its null routes stand. See `put`."""
         case = next(case for case in self._cases.values() if case.id == decision.case)
-        return case if still else self._put(replace(case, state="released"))
+        return case if still else replace(case, state="released")
 
     def settled(self, null_routed: set[str]) -> Iterator[Case]:
         """Cases that nothing holds open any more; each is given once."""
@@ -109,10 +115,9 @@ class Docket:
                 del self._cases[key]
                 yield case
 
-    def _put(self, case: Case) -> Case:
-        key = _key(Subject(case.vm, case.tap, case.source))
-        self._cases[key] = case
-        return case
+    def put(self, case: Case) -> None:
+        """A case stands like this now: its decision is recorded."""
+        self._cases[_key(Subject(case.vm, case.tap, case.source))] = case
 
 
 def _known(state: str) -> str:

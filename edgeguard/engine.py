@@ -16,7 +16,7 @@ from edgeguard.cases.case import Case
 from edgeguard.clock import SLOT
 from edgeguard.config import Config, Judging, Limits
 from edgeguard.counting.window import RULES, Counting
-from edgeguard.decision.decide import AUTOMATION, decide, release
+from edgeguard.decision.decide import AUTOMATION, decide, is_in_doubt, release
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import KernelCount, Question, Window
 from edgeguard.detection import syn, udp
@@ -114,6 +114,8 @@ class Engine:
             if verdict is not None:
                 self.around.verdict(verdict)
                 self._decide(verdict)
+            elif before is not None and before.doubted:
+                self._decide_again(judge(reading, limits, self.config.judging, before.forget())[1])
             loud |= 2 * reading.packets[rule] >= limits.warn
             self._rearm(reading, rule, limits)
         if not loud:
@@ -134,18 +136,32 @@ class Engine:
         vm, tap = self.around.vm(verdict.point), self.around.tap(verdict.point)
         case = self.docket.case(verdict, vm, tap)
         decision = decide(self._question(verdict, case, vm, tap))
+        self.docket.doubt(verdict.point, verdict.rule, is_in_doubt(decision))
         self.bind(case, verdict, decision, self._order(decision, vm, tap), verdict.point)
 
-    def bind(self, case: Case, verdict: Verdict | None, decision: Decision, order: Order | None, point: int) -> None:
-        """Make a decision stand. One that could not be recorded is as if it had never been made."""
+    def _decide_again(self, verdict: Verdict | None) -> None:
+        """A flood that was only observed because a measurement was in doubt goes on: told if it is certain now."""
+        if verdict is None:
+            return
+        vm, tap = self.around.vm(verdict.point), self.around.tap(verdict.point)
+        case = self.docket.case(verdict, vm, tap)
+        if decide(self._question(verdict, case, vm, tap)).act is Act.NULL_ROUTE:
+            self.around.verdict(verdict)
+            self._decide(verdict)
+
+    def bind(self, case: Case, verdict: Verdict | None, decision: Decision, order: Order | None, point: int) -> bool:
+        """Make a decision stand. One that could not be recorded (False) is as if it had never been made."""
         case = self.docket.decided(case, decision)
         self.counting.watch(True)
         rule = verdict.rule if verdict else None
         if not self.around.decided(case, verdict, decision, (order,) if order else ()):
             if rule:
                 self.docket.forget(point, rule)
-        elif decision.act is Act.NULL_ROUTE:
+            return False
+        self.docket.put(case)
+        if decision.act is Act.NULL_ROUTE:
             self.ledger.add(Entry(decision, order or _paper_order(decision), rule, point))
+        return True
 
     def _question(self, verdict: Verdict, case: Case, vm: Vm | None, tap: Tap | None) -> Question:
         since = verdict.at - self.config.clocks.moves
@@ -160,6 +176,7 @@ class Engine:
             replayed=self.around.replayed,
             null_routed=self.ledger.targets(case.id, since),
             standing=tuple(t for entry in self.ledger.of_point(verdict.point) for t in entry.decision.targets),
+            freed=self.ledger.freed(case.id),
             full=self.ledger.is_full(verdict.point),
         )
 
@@ -182,6 +199,7 @@ class Engine:
         for point, rule in self.docket.quiet(at, self.config.clocks.quiet):
             self.docket.keep(point, rule, None)
         for case in self.docket.settled({entry.decision.case for entry in self.ledger}):
+            self.ledger.forget(case.id)
             self.around.closed(case, at)
 
     def _end(self, entry: Entry, at: int) -> str | None:
@@ -196,17 +214,21 @@ class Engine:
             return "quiet: no second reached half of the warn limit since the attempts ended"
         return None
 
-    def release(self, entries: tuple[Entry, ...], at: int, reason: str, by: str = AUTOMATION) -> Decision:
-        """End null routes of one case: a decision with its record and its orders, as any other."""
+    def release(self, entries: tuple[Entry, ...], at: int, reason: str, by: str = AUTOMATION) -> Decision | None:
+        """End null routes of one case: a decision with its record and its orders, as any other. None: not recorded."""
         decision = release(tuple(entry.decision for entry in entries), at, reason, by)
         orders = tuple(replace(entry.order, act=Act.RELEASE) for entry in entries if entry.decision.enforced)
         others = {entry.decision.id for entry in self.ledger.of_case(decision.case)} - set(decision.releases)
         case = self.docket.released(decision, still=bool(others))
-        if self.around.decided(case, None, decision, orders):
-            for entry in entries:
-                self.ledger.end(entry.decision.id)
-                if by == AUTOMATION and entry.point is not None and entry.rule is not None:
-                    self.docket.forget(entry.point, entry.rule)
+        if not self.around.decided(case, None, decision, orders):
+            return None
+        self.docket.put(case)
+        if by != AUTOMATION:
+            self.ledger.free(decision.case, decision.targets)
+        for entry in entries:
+            self.ledger.end(entry.decision.id)
+            if by == AUTOMATION and entry.point is not None and entry.rule is not None:
+                self.docket.forget(entry.point, entry.rule)
         return decision
 
     # ---- outcomes ----------------------------------------------------------------------------

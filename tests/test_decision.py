@@ -12,7 +12,7 @@ from samples import SUBJECT, TAP, VERDICT, VM, T
 from edgeguard import config
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.decision import safeties
-from edgeguard.decision.decide import by_person, decide, release
+from edgeguard.decision.decide import by_person, decide, is_in_doubt, release
 from edgeguard.decision.question import KernelCount, Question, Window
 from edgeguard.model import Act, Band, Decision, Scope, Subject, TapKind, Target
 
@@ -36,6 +36,7 @@ def question(over: dict[str, Any] | None = None, **changes: Any) -> Question:
         replayed=False,
         null_routed=(),
         standing=(),
+        freed=(),
         full=False,
     )
     return replace(well, **changes)
@@ -206,13 +207,17 @@ def test_a_protected_target_is_left_out() -> None:
     ],
 )
 def test_what_is_null_routed_is_not_null_routed_again(standing: tuple[Target, ...], new: list[str]) -> None:
-    """Only targets that no standing null route covers are named; none left: observed."""
-    decision = decide(question(verdict=replace(HARD, targets=TWO), standing=standing))
-    if new:
-        assert [str(t.address) for t in decision.targets] == new
-        assert decision.act is Act.NULL_ROUTE
-    else:
-        assert (decision.scope, decision.act) == (Scope.OBSERVE, Act.NONE)
+    """Only targets that no standing null route covers, and no person has released, are named; none left: observed."""
+    flood = replace(HARD, targets=TWO)
+    for decision in (
+        decide(question(verdict=flood, standing=standing)),
+        decide(question(verdict=flood, freed=standing)),
+    ):
+        if new:
+            assert [str(t.address) for t in decision.targets] == new
+            assert decision.act is Act.NULL_ROUTE
+        else:
+            assert (decision.scope, decision.act) == (Scope.OBSERVE, Act.NONE)
 
 
 MOVING = tuple(target(f"203.0.113.{n}") for n in range(1, 5))
@@ -252,6 +257,17 @@ def test_decisions_are_the_contents() -> None:
     assert decide(question()).id != decide(question({"enforce": []})).id
 
 
+def test_doubt_is_a_measurement_alone() -> None:
+    """A decision is in doubt when nothing but capture health or the independent count stood in its way."""
+    assert is_in_doubt(decide(question(kernel=None)))
+    assert is_in_doubt(decide(question(kernel=None, window=replace(GOOD, stepped=True))))
+    assert not is_in_doubt(decide(question({"enforce": []}, kernel=None)))
+    assert not is_in_doubt(decide(question(vm=None, kernel=None)))
+    assert not is_in_doubt(decide(question()))
+    assert not is_in_doubt(decide(question(full=True)))
+    assert not is_in_doubt(decide(question(verdict=WARN, kernel=None)))
+
+
 # ---- releases ------------------------------------------------------------------------------------
 
 
@@ -286,6 +302,15 @@ def test_a_person_null_routes_without_enforce(scope: Scope, targets: tuple[Targe
     assert (decision.act, decision.scope, decision.enforced) == (Act.NULL_ROUTE, scope, True)
     assert (decision.until, decision.by, decision.reason) == (T + HOUR, "alex", "abuse report 17")
     assert (decision.verdict, decision.targets) == (None, targets)
+
+
+def test_each_tap_of_a_vm_has_its_own_null_route() -> None:
+    """One order of a person for a VM with two taps makes two decisions, not one twice."""
+    one, other = (
+        by_person("EG-1", SUBJECT, tap, Scope.FULL, (), T, T + HOUR, why="w", by="b", config=config.build({}))
+        for tap in (TAP, replace(TAP, ifindex=8))
+    )
+    assert one.id != other.id
 
 
 def test_not_even_a_person_null_routes_a_protected_target() -> None:

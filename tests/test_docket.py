@@ -107,12 +107,16 @@ def test_a_state_only_rises_until_the_release() -> None:
     seen = []
     for scope in (Scope.WARN, Scope.OBSERVE, Scope.NARROW, Scope.WARN, Scope.FULL, Scope.NARROW):
         case = docket.decided(case, decision(scope))
+        docket.put(case)
         seen.append(case.state)
     assert seen == ["warned", "warned", "narrow", "narrow", "full", "full"]
     assert docket.case(verdict(), VM, TAP).state == "full"
     release = replace(RELEASE, case=case.id)
     assert docket.released(release, still=True).state == "full"
-    assert docket.released(release, still=False).state == "released"
+    freed = docket.released(release, still=False)
+    assert freed.state == "released"
+    assert docket.case(verdict(), VM, TAP).state == "full"
+    docket.put(freed)
     assert docket.decided(docket.case(verdict(), VM, TAP), decision(Scope.NARROW)).state == "narrow"
 
 

@@ -78,14 +78,27 @@ def test_outcomes_are_noted_beside_their_null_route() -> None:
 
 
 def test_targets_of_a_case_are_remembered_beyond_their_end() -> None:
-    """A flood that moves is judged by standing null routes of any age and by ended ones decided lately."""
+    """A flood that moves is judged by null routes decided lately, standing or ended."""
     ledger = Ledger()
     ledger.add(ENTRY)
     ledger.add(entry(7))
-    assert ledger.targets(DECISION.case, T + HOUR) == TARGETS[:1]
+    assert ledger.targets(DECISION.case, T) == TARGETS[:1]
+    assert ledger.targets(DECISION.case, T + 1) == ()
     ledger.end(DECISION.id)
     assert ledger.targets(DECISION.case, T - 10 * MINUTE) == TARGETS[:1]
     assert ledger.targets(DECISION.case, T + 1) == ()
+
+
+def test_what_a_person_released_is_remembered_while_the_case_lasts() -> None:
+    """Released targets add up by case, and are forgotten with it."""
+    ledger = Ledger()
+    for one in TARGETS:
+        ledger.free(DECISION.case, (one,))
+    assert ledger.freed(DECISION.case) == TARGETS
+    assert ledger.freed("EG-other") == ()
+    ledger.forget(DECISION.case)
+    ledger.forget(DECISION.case)
+    assert ledger.freed(DECISION.case) == ()
 
 
 def test_full_is_of_one_attachment_point() -> None:

@@ -29,12 +29,19 @@ def decide(question: Question) -> Decision:
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, "the whole VM is null-routed already")
     targets = _new(question)
     if not targets:
-        return _decision(question, Scope.OBSERVE, verdict.targets, answers, "its targets are null-routed already")
+        reason = "its targets are null-routed already, or were released by a person"
+        return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
     if _moves(question, targets):
         minutes = question.config.clocks.moves // 60_000_000_000
         reason = f"the flood moves: {MOVED} targets within {minutes} minutes; all traffic of this VM is null-routed"
         return _decision(question, Scope.FULL, targets, answers, reason)
     return _decision(question, Scope.NARROW, targets, answers, f"{verdict.band} band: its targets are null-routed")
+
+
+def is_in_doubt(decision: Decision) -> bool:
+    """Only a measurement stood in the way of a null route: it may be certain a moment later."""
+    refused = [answer.name for answer in safeties.refusals(decision.safeties)]
+    return decision.scope is Scope.OBSERVE and bool(refused) and set(refused) <= set(safeties.MEASUREMENTS)
 
 
 def _warned(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
@@ -48,13 +55,13 @@ def _warned(question: Question, answers: tuple[SafetyAnswer, ...], refused: tupl
 
 
 def _new(question: Question) -> tuple[Target, ...]:
-    """The verdict's targets that may be null-routed and are not yet."""
-    standing = {target.key() for target in question.standing}
-    wide = {(address, protocol) for address, protocol, port in standing if port is None}
+    """The verdict's targets that may be null-routed, are not yet, and that no person has released."""
+    settled = {target.key() for target in (*question.standing, *question.freed)}
+    wide = {(address, protocol) for address, protocol, port in settled if port is None}
     return tuple(
         target
         for target in question.verdict.targets
-        if target.key() not in standing
+        if target.key() not in settled
         and target.key()[:2] not in wide
         and not safeties.is_protected(target, question.config)
     )
@@ -128,7 +135,7 @@ def by_person(
     answer = safeties.REFUSE if held else safeties.PASS
     told = f"protected: {', '.join(held)}" if held else "no target is protected"
     return Decision(
-        id=identity("d", case, by, scope, at, *(target.key() for target in targets)),
+        id=identity("d", case, tap.ifindex, by, scope, at, *(target.key() for target in targets)),
         case=case,
         verdict=None,
         at=at,

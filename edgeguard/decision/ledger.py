@@ -36,6 +36,7 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._past: list[Entry] = []  # ended lately: a flood that moves is judged by them too
+        self._freed: dict[str, tuple[Target, ...]] = {}  # by case: what a person released
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries.values()))
@@ -78,8 +79,19 @@ class Ledger:
     def targets(self, case: str, since: int) -> tuple[Target, ...]:
         """Every target null-routed for a case since a time, standing or ended."""
         self._past = [entry for entry in self._past if entry.decision.at >= since]
-        lately = (*self, *self._past)
+        lately = (entry for entry in (*self, *self._past) if entry.decision.at >= since)
         return tuple(t for entry in lately if entry.decision.case == case for t in entry.decision.targets)
+
+    def free(self, case: str, targets: tuple[Target, ...]) -> None:
+        """A person released these: automation leaves them alone as long as the case lasts."""
+        self._freed[case] = self.freed(case) + targets
+
+    def freed(self, case: str) -> tuple[Target, ...]:
+        return self._freed.get(case, ())
+
+    def forget(self, case: str) -> None:
+        """A case is closed: its VM's next flood is judged anew."""
+        self._freed.pop(case, None)
 
     def is_full(self, point: int) -> bool:
         return any(entry.decision.scope is Scope.FULL for entry in self.of_point(point))

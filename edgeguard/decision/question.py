@@ -49,4 +49,5 @@ class Question:
     replayed: bool  # in a file's time: nothing is enforced, and no kernel can be asked
     null_routed: tuple[Target, ...]  # of this case within clocks.moves, ended or not
     standing: tuple[Target, ...]  # of this attachment point now
+    freed: tuple[Target, ...]  # of this case, released by a person
     full: bool  # this tap is null-routed as a whole already

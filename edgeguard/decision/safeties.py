@@ -123,6 +123,7 @@ ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
     target_share,
 )
 
+MEASUREMENTS = ("capture health", "independent count")  # what they say may change within a second
 BEFORE_WARNING = ("capture health", "attribution")  # what a mere warning asks, too
 
 

@@ -30,6 +30,7 @@ class Episode:
     over_act: tuple[int, ...] = ()
     band: Band | None = None  # the highest reported
     reported: frozenset[TargetKey] = frozenset()
+    doubted: bool = False  # nothing was done about it because a measurement was in doubt
 
     def after(self, measured: int, at: int, limits: Limits, judging: Judging) -> Episode:
         """The episode after a window of `measured` packets that ended at `at`."""
