@@ -75,7 +75,7 @@ def result(runs: Sequence[Run], host: str) -> dict[str, Any]:
         raise NoResultError("in no run was the flood null-routed")
     headline, routed = described["crossed to routed"], described["flood start to routed"]
     ratios = {"p99/limit": headline["p99"] / LIMIT_MS}
-    ratios |= {f"FastNetMon, {flood} (quoted)": routed["median"] / ms for flood, ms in QUOTED.items()}
+    ratios |= {f"edgeguard/FastNetMon, {flood} (quoted)": routed["median"] / ms for flood, ms in QUOTED.items()}
     return report.document(
         "reaction",
         headline["median"],
