@@ -124,7 +124,7 @@ class Reading:
     longer: dict[str, tuple[tuple[int, int], ...]]  # by rule: (seconds, packets) of the longer windows
     flows: tuple[Flow, ...]  # the largest, largest first
     missing: int  # packets that may be missing from any one flow (Misra-Gries)
-    syn_acks: int  # came back
+    syn_acks: int  # came back from targets of the window's SYNs
     resets: int
     one_way: int  # UDP to targets that answer less than once per `one_way_ratio` packets
     one_way_back: int  # UDP that came back from those

@@ -103,8 +103,10 @@ def test_windows_equal_the_packets_of_the_last_second(packets: list[Packet], lat
             assert got.foreign is not None
             assert got.foreign[rule] == plain.packets(p for p in sent if not belongs(p.src))
         came = plain.window(stream, slot, lambda p, point=point: p.into == point)
-        assert got.syn_acks == plain.packets(p for p in came if p.what == "synack")
-        assert got.resets == plain.packets(p for p in came if p.what == "rst")
+        targets = {flow.address for flow in got.flows if flow.protocol == 6}
+        answers = [p for p in came if p.sender[0] in targets]  # at most: only what came after the target's first
+        assert got.syn_acks <= plain.packets(p for p in answers if p.what == "synack")
+        assert got.resets <= plain.packets(p for p in answers if p.what == "rst")
 
 
 def longer(stream: list[plain.Placed], slot: int) -> tuple[tuple[int, int], ...]:
@@ -136,7 +138,7 @@ def test_targets_are_exact_while_places_suffice(packets: list[Packet], later: in
 
 
 def test_answers_are_counted_at_the_target_that_sent_them() -> None:
-    """SYN-ACKs count at the TCP target, UDP at the UDP target, resets at none; a stranger's at none."""
+    """SYN-ACKs and resets count at the TCP target, UDP at the UDP target; a stranger's at none."""
     out = [Packet(T, "syn", dst="198.51.100.1", out_of=0), Packet(T, "udp", dst="198.51.100.1", out_of=0)]
     back = [
         Packet(T + 1, "synack", src="198.51.100.1", into=0, packets=2),
@@ -144,6 +146,8 @@ def test_answers_are_counted_at_the_target_that_sent_them() -> None:
         Packet(T + 3, "udp", src="198.51.100.1", into=0, packets=8),
         Packet(T + 4, "udp fragment", src="198.51.100.1", into=0, packets=16),
         Packet(T + 5, "udp", src="198.51.100.9", into=0, packets=32),
+        Packet(T + 6, "synack", src="198.51.100.9", into=0, packets=64),
+        Packet(T + 7, "rst", src="198.51.100.9", into=0, packets=128),
     ]
     made = counting()
     feed(made, out + back)

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit, types
 
 from edgeguard.counting import state as s
-from edgeguard.record import FRAGMENT, NOBODY, PROTOCOL_UDP, RECORD, RST, SYN, SYNACK
+from edgeguard.record import FRAGMENT, NOBODY, PROTOCOL_TCP, PROTOCOL_UDP, RECORD, RST, SYN, SYNACK
 
 log = logging.getLogger("edgeguard.counting")
 
@@ -102,7 +102,7 @@ def _turn_row(row, slot):
             row.window[m] -= row.ring[gone, m]
             row.ring[entered, m] = 0
         for p in range(row.places):
-            for m in range(3):
+            for m in range(s.KEPT):
                 row.seen[p, m] -= row.seen_ring[p, gone, m]
                 row.seen_ring[p, entered, m] = 0
     row.floor = 0
@@ -194,7 +194,7 @@ def _take_place(row, hi, lo, what, packets):
     row.credit[p] = row.floor
     row.port[p] = -1
     row.port_credit[p] = 0
-    for m in range(3):
+    for m in range(s.KEPT):
         row.seen[p, m] = 0
         for k in range(s.RING):
             row.seen_ring[p, k, m] = 0
@@ -307,24 +307,22 @@ def _out(row, st, rec):
 
 
 @njit(**_HOT)
-def _back(row, rec, packets, cell):
+def _back(row, rec, packets, cell, kept):
     """An answer: count it at the target that sent it."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
     p, _ = _find_place(row, rec.src_hi, rec.src_lo, what, _slot_of(rec.src_hi, rec.src_lo, what))
     if p >= 0:
-        row.seen[p, s.BACK] += packets
-        row.seen_ring[p, cell, s.BACK] += packets
+        row.seen[p, kept] += packets
+        row.seen_ring[p, cell, kept] += packets
 
 
 @njit(**_HOT)
 def _answer(rec):
-    """The metric an answer into the VM counts for, or -1."""
-    if rec.protocol == PROTOCOL_UDP and rec.family != 0:
-        return s.UDP_IN
-    if rec.kind == SYNACK:
-        return s.SYNACK_IN
+    """What an answer into the VM counts as at its target's place, or -1."""
+    if rec.kind == SYNACK or (rec.protocol == PROTOCOL_UDP and rec.family != 0):
+        return s.BACK
     if rec.kind == RST:
-        return s.RST_IN
+        return s.RESET
     return -1
 
 
@@ -332,16 +330,16 @@ def _answer(rec):
 def _into(row, st, rec):
     """A frame reached the VM of this row."""
     _count_class(row, 1, rec)
-    metric = _answer(rec)
-    if metric < 0:
+    kept = _answer(rec)
+    if kept < 0:
         return
     if row.slot != st.slot:
         _turn_row(row, st.slot)
     cell = st.slot & _CELL
     packets = np.int64(rec.packets)
-    _add(row, cell, metric, packets)
-    if metric != s.RST_IN:
-        _back(row, rec, packets, cell)
+    if rec.protocol == PROTOCOL_UDP:
+        _add(row, cell, s.UDP_IN, packets)
+    _back(row, rec, packets, cell, kept)
 
 
 @njit(**_HOT)
@@ -552,6 +550,18 @@ def window(rows, r, rule, seconds):
     for k in range(last - seconds + 1, last + 1):
         total += row.seconds[k & _SECOND, rule]
     return total
+
+
+@njit(types.UniTuple(types.int64, 2)(_ROWS, types.int64), **_COLD)
+def answers(rows, r):
+    """(SYN-ACKs, resets) that the window's own TCP targets sent back."""
+    row = rows[r]
+    syn_acks = resets = 0
+    for p in range(row.places):
+        if row.key[p, 2] & np.uint64(255) == PROTOCOL_TCP:
+            syn_acks += row.seen[p, s.BACK]
+            resets += row.seen[p, s.RESET]
+    return syn_acks, resets
 
 
 @njit(types.UniTuple(types.int64, 3)(_ROWS, types.int64, types.int64), **_COLD)

@@ -35,11 +35,13 @@ NEVER = np.iinfo(np.int64).max
 
 # metrics of a row, each with a ring and a running window sum; the first two are the rules
 SYN, UDP, SYN_BYTES, UDP_BYTES, SYN_FOREIGN, UDP_FOREIGN, MISSED = range(7)
-SYNACK_IN, RST_IN, UDP_IN = range(7, 10)
-METRICS = 10
+UDP_IN = 7
+METRICS = 8
 
-# what is kept of a place
-OUT, BACK, PORT = range(3)
+# what is kept of a place: packets to it, answers from it (UDP or SYN-ACK), packets to its leading port,
+# resets from it
+OUT, BACK, PORT, RESET = range(4)
+KEPT = 4
 
 ROW = np.dtype(
     [
@@ -62,10 +64,10 @@ ROW = np.dtype(
         ("least", "i8"),  # no credit is below this
         ("next", "i8"),  # place where the search for the least credit begins
         ("credit", "i8", (PLACES,)),
-        ("seen", "i8", (PLACES, 3)),  # window sums of OUT, BACK, PORT
+        ("seen", "i8", (PLACES, KEPT)),  # window sums
         ("port", "i8", (PLACES,)),  # the port that leads (Boyer-Moore); -1: none yet
         ("port_credit", "i8", (PLACES,)),
-        ("seen_ring", "u4", (PLACES, RING, 3)),
+        ("seen_ring", "u4", (PLACES, RING, KEPT)),
     ],
     align=True,
 )

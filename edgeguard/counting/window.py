@@ -180,6 +180,7 @@ class Counting:
         kernels.turn_row(self._rows, point, (at - 1) // state.SLOT)
         row = self._rows[point]
         window = row["window"].tolist()
+        syn_acks, resets = kernels.answers(self._rows, point)
         one_way, _, one_way_back = kernels.one_way(self._rows, point, self._ratio)
         known = int(row["prefixes"]) > 0
         return Reading(
@@ -193,8 +194,8 @@ class Counting:
             longer={rule: self._longer(point, k) for k, rule in enumerate(RULES)},
             flows=_flows(row),
             missing=window[state.MISSED],
-            syn_acks=window[state.SYNACK_IN],
-            resets=window[state.RST_IN],
+            syn_acks=syn_acks,
+            resets=resets,
             one_way=one_way,
             one_way_back=one_way_back,
         )
@@ -231,7 +232,7 @@ def _flows(row: Any) -> tuple[Flow, ...]:
 
 def _flow(row: Any, p: int) -> Flow:
     hi, lo, what = row["key"][p].tolist()
-    packets, back, port_packets = row["seen"][p].tolist()
+    packets, back, port_packets, _ = row["seen"][p].tolist()
     protocol = what & 0xFF
     port = int(row["port"][p])
     return Flow(
