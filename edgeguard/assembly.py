@@ -59,9 +59,9 @@ def run(config: Config) -> None:
             log.warning("notice texts: %s", finding)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: live.stop())
-        log.info("ready: %d taps, inventory of %d VMs", len(taps.current()), len(inventory.vms()))
+        log.info("ready: taps: %d, VMs in the inventory: %d", len(taps.current()), len(inventory.vms()))
         live.run(capture, control, Answers(live, capture).answer)
-    log.info("stopped; null routes that stand keep their ends")
+    log.info("stopped; null routes that stand stay in place, and the next start takes them up")
 
 
 def _host(config: Config) -> str:

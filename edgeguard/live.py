@@ -168,7 +168,7 @@ class Live:
 
     def closed(self, case: Case, at: int) -> None:
         try:
-            self.store.close_case(case.id, at, "quiet")
+            self.store.close_case(case.id, at, "released" if case.state == "released" else "quiet")
         except StoreError as error:
             self._trouble(str(error))
 

@@ -46,7 +46,9 @@ def bits_per_second(bits: float) -> str:
 
 
 def percent(share: float) -> str:
-    """'94 %'; a share below one percent but above nothing says so."""
+    """'94 %'; a share that rounding would make nothing or everything says so."""
     if 0 < share < 0.01:
         return "under 1 %"
+    if 0.99 < share < 1:
+        return "over 99 %"
     return f"{share * 100:.0f} %"
