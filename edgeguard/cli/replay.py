@@ -41,9 +41,10 @@ def replay(file: Path, config_path: Path | None, as_json: bool) -> None:
     run = Replay(file, settings, configured(settings.inventory), printer.tell)
     _run(run)
     printer.summary(summary.summarise(run))
-    for finding in run.capture.findings():
+    empty = not run.capture.totals()["frames"]
+    for finding in run.capture.findings() or (["holds no frames: nothing was captured into it"] if empty else []):
         click.echo(f"edgeguard: {file}: {finding}", err=True)
-    if not run.capture.totals()["frames"]:
+    if empty:
         sys.exit(1)
 
 
