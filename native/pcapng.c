@@ -189,7 +189,8 @@ static int read_simple(struct eg_savefile *f, const struct block *b, struct pack
     return p->captured <= EG_MAX_CAPTURED ? 1 : stop(f, EG_E_CORRUPT);
 }
 
-/* Nanoseconds since 1970; 0 where the stamp is before that or after 2262. */
+/* Nanoseconds since 1970; 0 where the stamp is before that or after 2262, whose last nanosecond that
+ * 64 bits hold is EG_NEVER. */
 static int to_ns(const struct eg_interface *i, uint64_t ticks, int64_t *ns)
 {
     __int128 t;
@@ -200,7 +201,7 @@ static int to_ns(const struct eg_interface *i, uint64_t ticks, int64_t *ns)
     t += (int64_t)((unsigned __int128)(ticks % i->units) * EG_SECOND / i->units);
     t += (__int128)i->offset * EG_SECOND;
     *ns = (int64_t)t;
-    return t >= 0 && t <= INT64_MAX;
+    return t >= 0 && t < EG_NEVER;
 }
 
 /* Stamps of a microsecond or a nanosecond clock without offset need no 128-bit division. */
@@ -211,7 +212,7 @@ static int to_ns_fast(const struct eg_interface *i, uint64_t ticks, int64_t *ns)
     if (i->offset || (i->units != EG_SECOND && i->units != EG_SECOND / 1000))
         return to_ns(i, ticks, ns);
     *ns = (int64_t)(ticks * unit);
-    return ticks <= (uint64_t)INT64_MAX / unit;
+    return ticks <= (uint64_t)(EG_NEVER - 1) / unit;
 }
 
 /* A frame without a usable stamp takes the one before it. */

@@ -61,7 +61,7 @@ def test_any_clock(tmp_path: Path, resolution: int, ticks: int, offset: int) -> 
     units = 1 << (resolution & 0x7F) if resolution & 0x80 else 10**resolution
     expected = ticks * SECOND // units + offset * SECOND
     found = read(tmp_path, section() + interface(resolution=resolution, offset=offset) + enhanced(SYN, ticks))
-    usable = 0 <= expected < 2**63
+    usable = 0 <= expected < 2**63 - 1
     assert found.stamps == [expected if usable else 0]
     assert found.capture.first_ts == (expected if usable else None)
     assert any("usable" in finding for finding in found.findings) != usable

@@ -106,3 +106,15 @@ def test_any_byte_changed(tmp_path: Path, content: bytes, data: st.DataObject) -
     parts = sum(found.totals.get(name, 0) for name in ("ipv4", "ipv6", "non_ip", "malformed", "other_link"))
     assert found.totals.get("frames", 0) == parts == len(found.records)
     assert 0 <= found.capture.done <= len(changed)
+
+
+def test_the_last_nanosecond(tmp_path: Path) -> None:
+    """The stamp that stands for no stamp yet is unusable like those after it, and leaves the clock alone."""
+    first = section() + interface(resolution=9)
+    alone = read(tmp_path, first + enhanced(SYN, 2**63 - 1))
+    assert (alone.stamps, alone.capture.first_ts, alone.capture.last_ts) == ([0], None, None)
+    found = read(tmp_path, first + enhanced(SYN, 7) + enhanced(SYN, 2**63 - 1) + enhanced(SYN, 5))
+    assert found.stamps == [7, 7, 5]
+    assert (found.capture.first_ts, found.capture.last_ts) == (5, 7)
+    latest = read(tmp_path, first + enhanced(SYN, 2**63 - 2))
+    assert latest.stamps == [2**63 - 2] == [latest.capture.last_ts]
