@@ -30,10 +30,16 @@ class Attachments:
                 return NOBODY
             point = self._point[tap.ifindex] = self._free.pop()
         vm = self._inventory.by_tap(tap.name)
-        if self._taps.get(point) != tap or self._vms.get(point) != vm:
-            self._taps[point] = tap
+        before, self._taps[point] = self._taps.get(point), tap
+        if before is None or (before.name, before.mac) != (tap.name, tap.mac):
             self._hang(point, vm, anew=True)
+        elif vm != self._vms.get(point):
+            self._hang(point, vm, anew=not self._stays(point, vm))
         return point
+
+    def _stays(self, point: int, vm: Vm | None) -> bool:
+        before = self._vms.get(point)
+        return vm is not None and before is not None and vm.id == before.id
 
     def _hang(self, point: int, vm: Vm | None, *, anew: bool) -> None:
         self._vms[point] = vm
@@ -53,13 +59,19 @@ class Attachments:
             self._free.append(point)
         return point
 
-    def look_up_again(self) -> None:
-        """The inventory changed: ask it again for every tap. A row that stays its VM's keeps its counts."""
+    def look_up_again(self) -> list[int]:
+        """The inventory changed: ask it again for every tap. The rows that are another VM's now.
+
+        A row that stays its VM's keeps its counts.
+        """
+        others = []
         for point, tap in self._taps.items():
-            vm, before = self._inventory.by_tap(tap.name), self._vms.get(point)
-            if vm != before:
-                same = vm is not None and before is not None and vm.id == before.id
-                self._hang(point, vm, anew=not same)
+            vm = self._inventory.by_tap(tap.name)
+            if vm != self._vms.get(point):
+                stays = self._stays(point, vm)
+                self._hang(point, vm, anew=not stays)
+                others += [] if stays else [point]
+        return others
 
     def tap(self, point: int) -> Tap | None:
         return self._taps.get(point)

@@ -249,11 +249,15 @@ class Engine:
             self.ledger.add(entry)
         self.counting.watch(self._clocked())
 
-    def gone(self, point: int) -> None:
-        """An attachment point disappeared: nothing of it is judged or remembered any more."""
+    def handed_over(self, point: int) -> None:
+        """An attachment point has another subject now: what was judged of it was the former's."""
         self.counting.cool(point)
         for rule in RULES:
             self.docket.keep(point, rule, None)
+
+    def gone(self, point: int) -> None:
+        """An attachment point disappeared: nothing of it is judged or remembered any more."""
+        self.handed_over(point)
         for entry in self.ledger.of_point(point):
             self.ledger.end(entry.decision.id)
 

@@ -105,7 +105,8 @@ class Live:
         said = self.inventory.reload_if_changed()
         if said:
             log.warning("%s", said)
-            self.attachments.look_up_again()
+            for point in self.attachments.look_up_again():
+                self.engine.handed_over(point)
         self._report_unknown()
 
     def _report_unknown(self) -> None:

@@ -61,10 +61,12 @@ class Vitals:
         )
 
     def kernel_count(self, now: int, point: int, tap: Tap) -> KernelCount | None:
-        """Frames out of a tap over the same span; None when its counter cannot be read."""
+        """Frames out of a tap over the same span; None when its counter cannot be read, or our row is younger."""
         counter = link_counters().get(tap.ifindex)
         since = self._young if now - self._young.at >= OLD_ENOUGH else self._old
         if counter is None or tap.ifindex not in since.kernel or tap.ifindex not in since.ours:
             return None
         ours = self._counting.frames(point)[0] - since.ours[tap.ifindex]
+        if ours < 0:  # the row began anew within the span
+            return None
         return KernelCount(ours=ours, kernel=counter.rx_frames - since.kernel[tap.ifindex])

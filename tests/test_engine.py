@@ -558,6 +558,18 @@ def test_a_tap_that_is_gone_takes_everything_with_it() -> None:
     assert len([told for told in world.told if isinstance(told, tuple)]) == 2
 
 
+def test_a_flood_is_judged_anew_when_its_vm_becomes_known() -> None:
+    """A tap that was unknown is only observed; once the inventory names its VM the flood is null-routed."""
+    world = World([None])
+    made = engine(world)
+    feed(made, flood(T, SECOND))
+    world.vms = [vm(0)]
+    made.counting.assign(0, Subject("vm-0", "tap0", None), vm(0).addresses)
+    made.handed_over(0)
+    feed(made, flood(T + SECOND, SECOND))
+    assert [(d.scope, d.subject.vm) for d in world.decisions] == [(Scope.OBSERVE, None), (Scope.NARROW, "vm-0")]
+
+
 def test_what_stood_before_a_restart_has_its_end() -> None:
     """A null route taken up at start is released when it was quiet since the restart, on silent taps too."""
     world = World()

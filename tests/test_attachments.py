@@ -1,0 +1,145 @@
+"""Attachment points: rows given and taken back, VMs looked up and looked up again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles.counting import SECOND, SLOT, Packet, rows
+
+from edgeguard.attachments import Attachments
+from edgeguard.counting.state import POINTS
+from edgeguard.counting.window import Counting
+from edgeguard.inventory import Index
+from edgeguard.model import Tap, TapKind, Vm
+from edgeguard.record import NOBODY
+
+T = 1_767_225_600 * SECOND
+VM = Vm("vm-1", "web1", "Example Ltd", "ops@example.net", ("tap1",), (), (ip_network("192.0.2.10"),))
+OTHER = Vm("vm-2", "web2", "Other Ltd", None, ("tap2", "tap3"))
+
+
+class Changing:
+    """An inventory whose VMs a test replaces."""
+
+    def __init__(self, *vms: Vm) -> None:
+        self.index = Index(vms)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.index, name)
+
+
+@pytest.fixture(scope="module")
+def counting() -> Counting:
+    return Counting(16, one_way_ratio=20, by_source=False)
+
+
+def tap(n: int, **changes: object) -> Tap:
+    return replace(Tap(100 + n, f"tap{n}", f"02:00:00:00:00:{n:02x}", TapKind.ROUTED), **changes)  # type: ignore[arg-type]
+
+
+def seen(counting: Counting, point: int) -> int:
+    """SYNs in the row's window."""
+    return counting.reading(point, T + SLOT).packets["syn"]
+
+
+def test_a_tap_has_a_row_of_its_own(counting: Counting) -> None:
+    """Each tap gets one row, the same whenever it is asked for; it is its VM's by the tap's name."""
+    points = Attachments(counting, Index([VM, OTHER]))
+    given_ = [points.assign(tap(n)) for n in (1, 2, 3, 4)]
+    assert len(set(given_)) == 4
+    assert [points.assign(tap(n)) for n in (1, 2, 3, 4)] == given_
+    assert [points.vm(point) for point in given_] == [VM, OTHER, OTHER, None]
+    assert [points.tap(point) for point in given_] == [tap(n) for n in (1, 2, 3, 4)]
+    assert [points.point_of(tap(n)) for n in (1, 2, 3, 4)] == given_
+    assert points.of_vm("vm-2") == [(given_[1], tap(2)), (given_[2], tap(3))]
+    assert points.unknown() == [tap(4)]
+    assert points.taps() == list(zip(given_, [tap(n) for n in (1, 2, 3, 4)], strict=True))
+    assert counting.subject(given_[0]).vm == "vm-1"
+    assert (counting.subject(given_[3]).vm, counting.subject(given_[3]).tap) == (None, "tap4")
+
+
+def test_a_tap_made_again_is_another(counting: Counting) -> None:
+    """The same ifindex with another MAC is not the tap that was meant; nor is another ifindex."""
+    points = Attachments(counting, Index([VM]))
+    points.assign(tap(1))
+    assert points.point_of(tap(1, mac="02:00:00:00:00:99")) is None
+    assert points.point_of(tap(1, ifindex=7)) is None
+
+
+def test_a_row_taken_back_is_given_again_empty(counting: Counting) -> None:
+    """A tap that is gone leaves its row to the next, who finds nothing of it."""
+    points = Attachments(counting, Index([VM, OTHER]))
+    point = points.assign(tap(1))
+    counting.add(rows([Packet(T, out_of=point, packets=7)]), 0)
+    assert seen(counting, point) == 7
+    assert points.gone(tap(1)) == point
+    assert points.gone(tap(1)) is None
+    assert (points.tap(point), points.vm(point), points.taps()) == (None, None, [])
+    assert points.assign(tap(2)) == point
+    assert seen(counting, point) == 0
+    assert counting.subject(point).vm == "vm-2"
+
+
+def test_a_tap_that_only_hangs_elsewhere_keeps_its_counts(counting: Counting) -> None:
+    """Joining a bridge changes the kind of a tap, not whose it is: its windows go on; a new MAC begins anew."""
+    points = Attachments(counting, Index([VM]))
+    point = points.assign(tap(1))
+    counting.add(rows([Packet(T, out_of=point, packets=7)]), 0)
+    bridged = tap(1, kind=TapKind.BRIDGED, kind_detail="bridged br0")
+    assert points.assign(bridged) == point
+    assert points.tap(point) == bridged
+    assert seen(counting, point) == 7
+    assert points.assign(tap(1, mac="02:00:00:00:00:99")) == point
+    assert seen(counting, point) == 0
+
+
+def test_the_inventory_is_asked_again(counting: Counting) -> None:
+    """After a change a row that stays its VM's keeps its counts and gets the new addresses; one that is another
+    VM's begins anew, and is named."""
+    inventory = Changing(VM)
+    points = Attachments(counting, inventory)  # type: ignore[arg-type]
+    known, unknown = points.assign(tap(1)), points.assign(tap(2))
+    counting.add(rows([Packet(T, out_of=known), Packet(T, out_of=unknown)]), 0)
+    assert points.look_up_again() == []
+    moved = replace(VM, addresses=(ip_network("203.0.113.7"),))
+    inventory.index = Index([moved, OTHER])
+    assert points.look_up_again() == [unknown]
+    assert (points.vm(known), points.vm(unknown)) == (moved, OTHER)
+    assert (seen(counting, known), seen(counting, unknown)) == (1, 0)
+    counting.add(rows([Packet(T, src="203.0.113.7", out_of=known)]), 0)
+    assert counting.reading(known, T + SLOT).foreign == {"syn": 1, "udp": 0}  # the one before the change
+    inventory.index = Index([])
+    assert points.look_up_again() == [known, unknown]
+    assert points.unknown() == [tap(1), tap(2)]
+    assert counting.reading(known, T + SLOT).foreign is None
+
+
+def test_more_taps_than_rows_are_refused_and_said(counting: Counting) -> None:
+    """The 1,025th tap is not counted, and that is known; it gets a row when one is free."""
+    points = Attachments(counting, Index([]))
+    given_ = {points.assign(tap(0, ifindex=n)) for n in range(POINTS)}
+    assert given_ == set(range(POINTS))
+    assert points.assign(tap(0, ifindex=POINTS)) == NOBODY
+    assert points.refused == 1
+    points.gone(tap(0, ifindex=5))
+    assert points.assign(tap(0, ifindex=POINTS)) != NOBODY
+
+
+@settings(max_examples=50, deadline=None)
+@given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 6)), max_size=40))
+def test_no_row_is_ever_shared(counting: Counting, steps: list[tuple[bool, int]]) -> None:
+    """Whatever taps come and go, each that is there has a row, and no two the same."""
+    points, there = Attachments(counting, Index([VM, OTHER])), set()
+    for comes, n in steps:
+        if comes:
+            points.assign(tap(n))
+            there.add(n)
+        else:
+            assert (points.gone(tap(n)) is None) == (n not in there)
+            there.discard(n)
+        assert {t for _, t in points.taps()} == {tap(n) for n in there}
+        assert len({point for point, _ in points.taps()}) == len(there)
