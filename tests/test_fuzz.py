@@ -42,7 +42,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     empty = place / "empty.c"
     empty.write_text("int main(void) { return 0; }\n")
     try:
-        fuzz.build("gcc", [empty], fuzz.SANITIZERS, place / "empty")
+        fuzz.build("gcc", "-O0", [empty], fuzz.SANITIZERS, place / "empty")
         subprocess.run([place / "empty"], check=True, capture_output=True)
     except (fuzz.BuildError, OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"gcc cannot build with AddressSanitizer here: {error}")
@@ -51,7 +51,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def built(name: str, place: Path, native: Path = fuzz.NATIVE) -> Path:
     sources = [native / source for source in fuzz.SOURCES[name]]
-    fuzz.build("gcc", [ONCE, *sources], fuzz.SANITIZERS, place / name, native)
+    fuzz.build("gcc", "-O0", [ONCE, *sources], fuzz.SANITIZERS, place / name)
     return place / name
 
 

@@ -38,7 +38,7 @@ EXECUTIONS = 20_000_000
 LONGEST = 1024  # bytes of an input: every path of both is inside, and longer ones only cost time
 STUCK = 10  # seconds for one input: longer is a finding
 CLANGS = ("clang", *(f"clang-{version}" for version in range(22, 13, -1)))
-FLAGS = ("-std=gnu11", "-g", "-O2", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-parameter")
+FLAGS = ("-std=gnu11", "-g", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-parameter")
 SANITIZERS = "address,undefined"
 
 
@@ -57,10 +57,11 @@ class Run:
     said: str
 
 
-def build(compiler: str, sources: Sequence[Path], sanitizers: str, target: Path, include: Path = NATIVE) -> None:
-    """One program out of C files, every sanitizer's report fatal."""
-    words = [compiler, *FLAGS, f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", f"-I{include}"]
-    told = subprocess.run([*words, *map(str, sources), "-o", str(target)], capture_output=True, text=True, check=False)
+def build(compiler: str, level: str, sources: Sequence[Path], sanitizers: str, target: Path) -> None:
+    """One program out of C files, every sanitizer's report fatal. Harnesses include what stands above them."""
+    words = [compiler, level, *FLAGS, f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
+    words += [f"-I{sources[-1].parent}", *map(str, sources), "-o", str(target)]
+    told = subprocess.run(words, capture_output=True, text=True, check=False)
     if told.returncode:
         raise BuildError(told.stderr.strip())
 
@@ -72,7 +73,7 @@ def clang() -> str | None:
         probe.write_text("int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { return 0; }\n")
         for name in filter(shutil.which, CLANGS):
             try:
-                build(name, [probe], f"fuzzer,{SANITIZERS}", Path(directory) / "probe")
+                build(name, "-O0", [probe], f"fuzzer,{SANITIZERS}", Path(directory) / "probe")
             except BuildError:
                 continue
             return name
@@ -82,13 +83,14 @@ def clang() -> str | None:
 def fuzz(compiler: str, name: str, executions: int, seconds: int) -> Run:
     """Build one harness and run it until either bound, 0 being none, or until a finding."""
     PLACE.mkdir(parents=True, exist_ok=True)
-    program = PLACE / name
-    build(compiler, [NATIVE / source for source in SOURCES[name]], f"fuzzer,{SANITIZERS}", program)
-    with tempfile.TemporaryDirectory(prefix="edgeguard-fuzz-") as found:
-        return _run(program, [found, str(NATIVE / "fuzz" / "corpus" / name)], executions, seconds)
+    with tempfile.TemporaryDirectory(prefix="edgeguard-fuzz-") as directory:
+        program, learned = Path(directory) / name, Path(directory) / "corpus"
+        learned.mkdir()
+        build(compiler, "-O2", [NATIVE / source for source in SOURCES[name]], f"fuzzer,{SANITIZERS}", program)
+        return _run(program, [learned, NATIVE / "fuzz" / "corpus" / name], executions, seconds)
 
 
-def _run(program: Path, corpora: Sequence[str], executions: int, seconds: int) -> Run:
+def _run(program: Path, corpora: Sequence[Path], executions: int, seconds: int) -> Run:
     seed = secrets.randbelow(2**31 - 1) + 1
     options = {
         "seed": seed,
@@ -97,9 +99,9 @@ def _run(program: Path, corpora: Sequence[str], executions: int, seconds: int) -
         "max_len": LONGEST,
         "timeout": STUCK,
         "print_final_stats": 1,
-        "artifact_prefix": f"{program}-finding-",
+        "artifact_prefix": f"{PLACE / program.name}-finding-",
     }
-    words = [str(program), *(f"-{key}={value}" for key, value in options.items()), *corpora]
+    words = [str(program), *(f"-{key}={value}" for key, value in options.items()), *map(str, corpora)]
     start = time.monotonic()
     told = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     said = told.stderr.decode(errors="replace")
