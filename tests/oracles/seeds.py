@@ -74,6 +74,10 @@ def _pcaps() -> dict[str, bytes]:
     }
 
 
+def _of(number: int) -> bytes:
+    return enhanced(SYN, T, number)
+
+
 def _pcapngs() -> dict[str, bytes]:
     first = section() + interface()
     ends = (first[: len(section()) + 20], first + enhanced(SYN, T)[:40])
@@ -86,12 +90,16 @@ def _pcapngs() -> dict[str, bytes]:
         "two_orders": WHOLE_PCAPNG + section(">") + interface(order=">") + enhanced(SYN, T, order=">"),
         "undescribed": section() + enhanced(SYN, T, number=3),
         "interfaces": first + interface(101) + interface(105) + enhanced(DATAGRAM_IP, T, 1) + enhanced(SYN, T, 2),
+        "interfaces_257": section() + block(1, struct.pack("<HHI", 1, 0, 0)) * 257 + _of(255) + _of(256) + _of(257),
         "nanoseconds": section() + interface(resolution=9) + enhanced(SYN, T * 10**9 + 1) + enhanced(SYN, T * 10**9),
         "binary_clock": section() + interface(resolution=0x80 | 20, offset=T) + enhanced(SYN, 77),
         "no_clock": section() + interface(resolution=20) + enhanced(SYN, 1) + simple(SYN),
         "last_nanosecond": section() + interface(resolution=9) + enhanced(SYN, 2**63 - 1) + enhanced(SYN, 5),
         "before_1970": section() + interface(offset=-T) + enhanced(SYN, 5),
         "captured_too_long": first + block(6, struct.pack("<IIIII", 0, 0, T, 500, 500) + SYN[:20]),
+        "section_too_short": WHOLE_PCAPNG + block(0x0A0D0D0A, struct.pack("<III", 0x1A2B3C4D, 1, 0)),
+        "interface_too_short": section() + block(1, bytes(4)),
+        "simple_too_short": first + block(3, b""),
         "option_too_long": section() + block(1, struct.pack("<HHI", 1, 0, 0) + struct.pack("<HH", 9, 400)),
         "section_options": block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 2, -1) + option(3, b"x" * 60)),
         "version_2": section(version=(2, 0)),
