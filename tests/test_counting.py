@@ -399,17 +399,7 @@ def test_crossed_is_the_stamp_of_the_packet_that_reaches_the_limit(packets: list
     made.limits((min(loud, hard), min(loud, hard)), (hard, hard))
     feed(made, packets)
     crossed = reading(made, 0, int(made._state["slot"][0])).crossed
-    assert crossed == {rule: first_crossing(packets, rule, hard) for rule in ("syn", "udp")}
-
-
-def first_crossing(packets: list[Packet], rule: str, level: int) -> int:
-    stream = plain.placed(packets)
-    for n, (slot, packet) in enumerate(stream):
-        if packet.out_of != 0 or packet.rule != rule:
-            continue
-        if plain.packets(plain.window(stream[: n + 1], slot, lambda p: p.out_of == 0 and p.rule == rule)) >= level:
-            return packet.ts
-    return 0
+    assert crossed == {rule: plain.first_crossing(packets, rule, hard) for rule in ("syn", "udp")}
 
 
 @settings(max_examples=100, deadline=None)
@@ -424,10 +414,12 @@ def test_it_stops_at_the_grid_after_a_crossing_and_at_slots_while_hot(packets: l
     for n, packet in enumerate(packets):
         before = packets[n - 1].ts if n else packet.ts
         cell = before // GRID
-        hot = any(first_crossing(own(packets[:n], point), rule, loud) for point in (0, 1) for rule in ("syn", "udp"))
+        hot = any(
+            plain.first_crossing(own(packets[:n], point), rule, loud) for point in (0, 1) for rule in ("syn", "udp")
+        )
         for point in (0, 1):
             for rule in ("syn", "udp"):
-                if at := first_crossing(own(packets[:n], point), rule, hard):
+                if at := plain.first_crossing(own(packets[:n], point), rule, hard):
                     crossed_in[point, rule] = at // GRID
         new_cell = packet.ts // GRID > cell
         if (new_cell and cell in crossed_in.values()) or (hot and packet.ts // SLOT > before // SLOT):
@@ -564,7 +556,7 @@ def test_a_promoted_source_has_its_history(packets: list[Packet], loud: int) -> 
         level = loud // 2
         sent = [p for p in packets if p.src == source]
         busy = [Packet(p.ts, p.what, packets=p.packets, out_of=0) for p in sent]
-        assert (source in rows) == any(first_crossing(busy, rule, level) for rule in ("syn", "udp"))
+        assert (source in rows) == any(plain.first_crossing(busy, rule, level) for rule in ("syn", "udp"))
         if source not in rows:
             continue
         got = reading(made, rows[source], last)

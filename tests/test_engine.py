@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.counting import Packet, rows
+from oracles.counting import Packet, first_crossing, rows
 
 from edgeguard import config
 from edgeguard.cases.case import Case
@@ -282,7 +282,56 @@ def test_batches_change_nothing(drawn: Any, sizes: list[int], by_source: bool) -
         worlds.append(world)
     assert worlds[0].told == worlds[1].told
     assert worlds[0].orders == worlds[1].orders
-    assert len(worlds[0].orders) % 2 == 0 or by_source
+
+
+@settings(max_examples=60, deadline=None)
+@given(pieces)
+def test_nothing_stands_for_ever(drawn: Any) -> None:
+    """Whatever happened, a while after the last packet each order has its release, each case is closed, and nothing
+    is remembered; no order names a target that stood already, and nothing comes on top of full."""
+    packets, world = stream(drawn), World()
+    made = engine(world)
+    made.feed(rows(packets))
+    made.look(max([T, *(p.ts for p in packets)]) + 100 * SECOND)
+    ended = [order.decision for order in world.orders if order.act is Act.RELEASE]
+    assert sorted(ended) == sorted(order.decision for order in world.orders if order.act is Act.NULL_ROUTE)
+    assert (len(made.ledger), made.docket.busy) == (0, False)
+    closed = [told[0] for told in world.told if isinstance(told, tuple)]
+    assert sorted(closed) == sorted({case.id for case in world.cases})
+    standing: dict[str, Order] = {}
+    for order in world.orders:
+        if order.act is Act.RELEASE:
+            del standing[order.decision]
+            continue
+        beside = [other for other in standing.values() if other.tap == order.tap]
+        assert not any(other.scope is Scope.FULL for other in beside)
+        assert not {t.key() for other in beside for t in other.targets} & {t.key() for t in order.targets}
+        assert order.until > T
+        standing[order.decision] = order
+
+
+@settings(max_examples=60, deadline=None)
+@given(pieces)
+def test_hard_is_found_at_its_packet(drawn: Any) -> None:
+    """The first hard SYN verdict of a VM carries the packet that reached the limit and is given at the end of its
+    5 ms; without such a packet there is none."""
+    packets, world = stream(drawn), World()
+    made = engine(world)
+    made.feed(rows(packets))
+    made.look(max([T, *(p.ts for p in packets)]) + SECOND)
+    for point in (0, 1):
+        hard = [v for v in world.verdicts if (v.point, v.rule, v.band) == (point, "syn", Band.HARD)]
+        crossed = first_crossing(packets, "syn", 200, point)
+        assert bool(hard) == bool(crossed)
+        if hard:
+            assert hard[0].crossed == crossed
+            assert hard[0].measured >= 200
+            latest = max(p.ts for p in packets[: index_of(packets, crossed, point) + 1])
+            assert hard[0].at == (latest // (5 * MS) + 1) * 5 * MS
+
+
+def index_of(packets: list[Packet], ts: int, point: int) -> int:
+    return next(n for n, p in enumerate(packets) if p.ts == ts and p.out_of == point and p.rule == "syn")
 
 
 # ---- a flood that goes on, moves, ends ---------------------------------------------------------------

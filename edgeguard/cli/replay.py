@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgeguard.replay import Found, Replay
 
 
-@click.command(epilog=example("edgeguard lab write syn-flood flood.pcap", "edgeguard replay flood.pcap -c flood.toml"))
+@click.command(epilog=example("edgeguard replay flood.pcap -c flood.toml", "edgeguard replay flood.pcap --json"))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "-c",

@@ -134,6 +134,17 @@ def by_port(found: Iterable[Packet]) -> dict[tuple[Address, int, int], int]:
     return sums
 
 
+def first_crossing(found: Sequence[Packet], rule: str, level: int, point: int = 0) -> int:
+    """The stamp of the first packet out of a point with which its window holds `level` packets; 0: none."""
+    stream = placed(found)
+    for n, (slot, packet) in enumerate(stream):
+        if packet.out_of != point or packet.rule != rule:
+            continue
+        if packets(window(stream[: n + 1], slot, lambda p: p.out_of == point and p.rule == rule)) >= level:
+            return packet.ts
+    return 0
+
+
 def widest_second(stamps: Sequence[tuple[int, int]]) -> int:
     """The largest sum of weights in any half-open second; (stamp, weight) by rising stamp."""
     return max((sum(w for ts, w in stamps if first <= ts < first + SECOND) for first, _ in stamps), default=0)
