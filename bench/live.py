@@ -26,6 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file as with -m
 
 from bench.parts import host, report
+from bench.parts.flood import TARGETS as MOST_TARGETS
 from bench.parts.flood import Flooder
 from bench.parts.host import Host, Spent
 from bench.parts.listeners import LISTENERS, Heard, Listener, NotReadyError, missing
@@ -106,11 +107,11 @@ Rounds = dict[str, list[Turn]]
 class Range:
     """Host, sender and cores of one bench: they stay, the listeners come and go."""
 
-    def __init__(self, directory: Path, cores: Sequence[int]) -> None:
+    def __init__(self, directory: Path, cores: Sequence[int], targets: int) -> None:
         self.directory, self.cores = directory, cores
         self.host = Host()
         with self.host.vms.namespace.inside(), host.on_core(cores[0]):
-            self.flooder = Flooder(directory, self.host.senders())
+            self.flooder = Flooder(directory, self.host.senders(), targets)
 
     def listener(self, name: str) -> Listener:
         return LISTENERS[name](self.host, self.directory, self.cores[-1])
@@ -226,6 +227,7 @@ def result(rounds: Rounds, options: argparse.Namespace, sender: str, lacking: Ma
         rounds_in_which_the_sender_was_the_limit=sum(turn.fast.kept_up for turn in rounds[OURS]),
         lost_by_its_own_word=sum(turn.fast.lost or 0 for turn in rounds[OURS]),
         not_delivered_to_the_taps=sum(flood.sent - flood.arrived for flood in floods),
+        flooded_targets=options.targets,
         common_rate=min(COMMON, options.top or COMMON),
         rounds=options.rounds,
         seconds=options.seconds,
@@ -257,7 +259,7 @@ def bench(options: argparse.Namespace, cores: Sequence[int], tell: Callable[[str
     directory = private_directory()
     wanted = options.only.split(",") if options.only else list(LISTENERS)
     lacking = {name: why for name in wanted if (why := missing(name, directory))}
-    stand = Range(directory, cores)
+    stand = Range(directory, cores, options.targets)
     if stand.flooder.why:
         tell(f"frames by an {stand.flooder.name}, out of one VM only: {stand.flooder.why}")
     try:
@@ -286,8 +288,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of all listeners (%(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of one flood (%(default)s)")
     parser.add_argument("--top", type=float, default=0, help="never flood faster than this, packets a second")
+    parser.add_argument("--targets", type=int, default=MOST_TARGETS, help="flooded, a power of two (%(default)s)")
     parser.add_argument("--only", help=f"these listeners, with commas: {','.join(LISTENERS)}")
     options = parser.parse_args()
+    if options.targets not in (1 << bit for bit in range(MOST_TARGETS.bit_length())):
+        parser.error(f"--targets: a power of two up to {MOST_TARGETS:,}")
     wanted = options.only.split(",") if options.only else [OURS]
     if OURS not in wanted or not set(wanted) <= set(LISTENERS):
         parser.error(f"--only: {OURS} and any of {', '.join(set(LISTENERS) - {OURS})}")

@@ -1,6 +1,6 @@
 """The flood of `bench/live.py`: who sends it, how fast, and the frames it is made of.
 
-    python -m bench.parts.flood IFINDEX      the fallback sender, which speaks flooder.c's language
+    python -m bench.parts.flood IFINDEX TARGETS      the fallback sender, which speaks flooder.c's language
 
 Documentation addresses (RFC 5737) and the benchmarking network (RFC 2544) only, and only inside
 namespaces that the bench made.
@@ -21,7 +21,7 @@ from edgeguard.native import Sender
 PARTS = Path(__file__).parent
 ROOT = PARTS.parents[1]
 VMS = ("192.0.2.10", "192.0.2.11")  # also their MACs end in 0x10 and 0x11
-TARGETS = 32768  # addresses from 198.18.0.0 on
+TARGETS = 32768  # at most so many; a power of two
 LONGEST_S = 60.0
 TCP, UDP = 6, 17
 VARIETY = 4096  # different frames of the fallback
@@ -82,15 +82,15 @@ def compiled(name: str, directory: Path) -> Path:
 class Flooder:
     """A process that floods on request. Starts in the caller's namespace and on the caller's core."""
 
-    def __init__(self, directory: Path, ifindexes: tuple[int, int]) -> None:
+    def __init__(self, directory: Path, ifindexes: tuple[int, int], targets: int = TARGETS) -> None:
         self.why = ""  # the kernel's sender is not the one in use because ...
         self.name = PROGRAM
         try:
-            self._start([str(compiled("flooder", directory)), frame().hex(), *map(str, ifindexes), str(TARGETS)])
+            self._start([str(compiled("flooder", directory)), frame().hex(), *map(str, (*ifindexes, targets))])
             self.run(1000, 0.01)  # only now it is known whether live frames are permitted
         except NoFloodError as error:
             self.why, self.name = str(error), SOCKET
-            self._start([sys.executable, "-m", "bench.parts.flood", str(ifindexes[0])])
+            self._start([sys.executable, "-m", "bench.parts.flood", str(ifindexes[0]), str(targets)])
 
     def _start(self, command: list[str]) -> None:
         self._process = subprocess.Popen(
@@ -120,10 +120,10 @@ class Flooder:
         self._process.wait()
 
 
-def _fallback(ifindex: int) -> None:
+def _fallback(ifindex: int, targets: int) -> None:
     chance = random.Random(1)
     frames = [
-        frame(0, chance.randrange(TARGETS), chance.choice((TCP, UDP)), chance.randrange(32768)) for _ in range(VARIETY)
+        frame(0, chance.randrange(targets), chance.choice((TCP, UDP)), chance.randrange(32768)) for _ in range(VARIETY)
     ]
     sender = Sender(ifindex)
     print("ready", flush=True)
@@ -135,6 +135,6 @@ def _fallback(ifindex: int) -> None:
 
 if __name__ == "__main__":
     try:
-        _fallback(int(sys.argv[1]))
+        _fallback(*map(int, sys.argv[1:]))
     except CaptureError as refusal:
         print(f"refused: {refusal}", flush=True)
