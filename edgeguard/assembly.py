@@ -48,7 +48,16 @@ def run(config: Config) -> None:
         taps.require_uplinks()
         counting = Counting(config.counting.sources, one_way_ratio=config.judging.one_way_ratio, recycle_sources=True)
         outbox = Outbox(store.box(), config.mail)
-        live = Live(config, inventory, counting, store, enforcer, outbox, background(config, _host(config)))
+        live = Live(
+            config,
+            inventory,
+            counting,
+            store,
+            enforcer,
+            outbox,
+            background(config, _host(config)),
+            taps.require_uplinks,
+        )
         capture = RingCapture(config.capture, taps, Points(POINTS), live.attachments.assign)
         stack.callback(capture.close)
         live.resume()

@@ -98,12 +98,24 @@ class Judging(Section):
         return self
 
 
+SHORTEST_PROOF = 1_300_000_000  # a second at the uplink, and what comes before it
+LONGEST_LIFETIME = 365 * 24 * 3_600_000_000_000
+
+
 class Clocks(Section):
     quiet: Duration
     lifetime: Duration
     moves: Duration
     verify: Duration
     notice_wait: Duration
+
+    @model_validator(mode="after")
+    def _possible(self) -> Clocks:
+        if self.verify < SHORTEST_PROOF:
+            raise ValueError("verify: a proof takes at least 1300ms: a second at the uplink, and what comes before it")
+        if self.lifetime > LONGEST_LIFETIME:
+            raise ValueError("lifetime: a null route stands for 365d at most; it can be decided anew")
+        return self
 
 
 class CaptureSettings(Section):

@@ -115,6 +115,12 @@ class Docket:
                 del self._cases[key]
                 yield case
 
+    def lost(self, point: int) -> None:
+        """The attachment point of a case is gone, and with it what was null-routed there."""
+        case = self._cases.get(self._of_point.pop(point, ""))
+        if case and case.state in ("narrow", "full"):
+            self.put(replace(case, state="tap gone"))
+
     def put(self, case: Case) -> None:
         """A case stands like this now: its decision is recorded."""
         self._cases[_key(Subject(case.vm, case.tap, case.source))] = case

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from edgeguard.cases.case import Case
-from edgeguard.clock import SLOT
+from edgeguard.clock import HOUR, MINUTE, SLOT
 from edgeguard.config import Config, Judging, Limits
 from edgeguard.counting.window import RULES, Counting
 from edgeguard.decision.decide import AUTOMATION, decide, is_in_doubt, release
@@ -26,6 +26,9 @@ from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Readi
 from edgeguard.record import Records
 
 Judge = Callable[[Reading, Limits, Judging, Episode | None], tuple[Episode | None, Verdict | None]]
+RETRY = MINUTE  # after a null route that the kernel refused; doubles
+LONGEST_RETRY = HOUR
+NEVER = 2**62
 JUDGES: dict[str, Judge] = {syn.NAME: syn.judge, udp.NAME: udp.judge}
 
 
@@ -65,6 +68,7 @@ class Engine:
         self.around = around
         self.ledger = Ledger()
         self.docket = Docket(config.host.name)
+        self._failed: dict[tuple[int, str], tuple[int, int]] = {}  # when to try again, and the pause before that
         self._limits = {"syn": config.limits.syn, "udp": config.limits.udp}
         loud = tuple((self._limits[rule].warn + 1) // 2 for rule in RULES)
         hard = tuple(self._limits[rule].hard for rule in RULES)
@@ -196,8 +200,13 @@ class Engine:
                 ending.setdefault((entry.decision.case, reason), []).append(entry)
         for (_, reason), entries in ending.items():
             self.release(tuple(entries), at, reason)
+        for (point, rule), (due, _) in self._failed.items():
+            if due <= at:
+                self._failed[point, rule] = (NEVER, self._failed[point, rule][1])
+                self.docket.forget(point, rule)
         for point, rule in self.docket.quiet(at, self.config.clocks.quiet):
             self.docket.keep(point, rule, None)
+            self._failed.pop((point, rule), None)
         for case in self.docket.settled({entry.decision.case for entry in self.ledger}):
             self.ledger.forget(case.id)
             self.around.closed(case, at)
@@ -227,21 +236,41 @@ class Engine:
             self.ledger.free(decision.case, decision.targets)
         for entry in entries:
             self.ledger.end(entry.decision.id)
-            if by == AUTOMATION and entry.point is not None and entry.rule is not None:
-                self.docket.forget(entry.point, entry.rule)
+            if by == AUTOMATION and entry.point is not None:
+                for rule in (entry.rule,) if entry.rule else RULES:
+                    self.docket.forget(entry.point, rule)
         return decision
+
+    def end_all(self, point: int, at: int, reason: str) -> None:
+        """Release everything of an attachment point, case by case."""
+        entries = self.ledger.of_point(point)
+        for case in {entry.decision.case for entry in entries}:
+            self.release(tuple(entry for entry in entries if entry.decision.case == case), at, reason)
 
     # ---- outcomes ----------------------------------------------------------------------------
 
     def outcome(self, outcome: Outcome) -> None:
         """What the enforcing child reports; a link that is gone takes its null routes with it."""
         self.ledger.note(outcome)
-        if outcome.happened in (Happened.LINK_GONE, Happened.RELEASED):
+        entry = self.ledger.get(outcome.decision)
+        if entry is None:
+            return
+        if outcome.happened is Happened.RELEASED:  # the child was first: its end is decided all the same
+            self.release((entry,), outcome.at, "its lifetime is over")
+        elif outcome.happened is Happened.LINK_GONE:
             self.ledger.end(outcome.decision)
-        elif outcome.happened is Happened.FAILED:
-            entry = self.ledger.get(outcome.decision)
-            if entry and entry.acknowledged is None:
-                self.ledger.end(outcome.decision)
+        elif outcome.happened is Happened.FAILED and entry.acknowledged is None:
+            self.ledger.end(outcome.decision)
+            self._try_again(entry, outcome.at)
+
+    def _try_again(self, entry: Entry, at: int) -> None:
+        """A null route that the kernel refused is decided anew while the flood goes on, less and less often."""
+        if entry.point is None or entry.rule is None:
+            return
+        key = entry.point, entry.rule
+        _, pause = self._failed.get(key, (0, RETRY // 2))
+        pause = min(2 * pause, LONGEST_RETRY)
+        self._failed[key] = (at + pause, pause)
 
     def resume(self, entries: Iterable[Entry]) -> None:
         """Null routes that stood before a restart."""
@@ -249,15 +278,20 @@ class Engine:
             self.ledger.add(entry)
         self.counting.watch(self._clocked())
 
-    def handed_over(self, point: int) -> None:
-        """An attachment point has another subject now: what was judged of it was the former's."""
+    def handed_over(self, point: int, at: int) -> None:
+        """An attachment point has another subject now: what was judged, and null-routed, was the former's."""
+        self.end_all(point, at, "its tap is another VM's now")
+        self._leave(point)
+
+    def _leave(self, point: int) -> None:
         self.counting.cool(point)
         for rule in RULES:
             self.docket.keep(point, rule, None)
 
     def gone(self, point: int) -> None:
         """An attachment point disappeared: nothing of it is judged or remembered any more."""
-        self.handed_over(point)
+        self._leave(point)
+        self.docket.lost(point)
         for entry in self.ledger.of_point(point):
             self.ledger.end(entry.decision.id)
 

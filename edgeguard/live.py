@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edgeguard import clock, units
 from edgeguard.attachments import Attachments
@@ -21,7 +21,7 @@ from edgeguard.decision.ledger import Entry
 from edgeguard.decision.question import KernelCount, Window
 from edgeguard.enforcement.client import Enforcer
 from edgeguard.engine import Engine
-from edgeguard.errors import EdgeGuardError, EnforcementError, StoreError
+from edgeguard.errors import CaptureError, EdgeGuardError, EnforcementError, StoreError
 from edgeguard.inventory import Inventory
 from edgeguard.model import Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
@@ -48,6 +48,7 @@ class Live:
         enforcer: Enforcer,
         outbox: Outbox,
         background: Background,
+        require_uplinks: Callable[[], None],
     ) -> None:
         self.config = config
         self.inventory = inventory
@@ -65,6 +66,8 @@ class Live:
         self._stopping = False
         self._last_trouble = ""
         self._unreported: set[str] = set()
+        self._require_uplinks = require_uplinks
+        self._uplink_trouble = ""
         self._unrecorded: deque[Outcome] = deque()
 
     # ---- the loop ----------------------------------------------------------------------------
@@ -72,6 +75,7 @@ class Live:
     def run(self, capture: RingCapture, control: ControlServer, answer: Answer) -> None:
         """Until `stop`: packets first, then whatever has happened beside them."""
         self._capture = capture
+        self.vitals.take(clock.now(), self.attachments.taps())
         while not self._stopping:
             records = capture.read(WAIT_S)
             self._follow(capture.changes())
@@ -93,7 +97,15 @@ class Live:
                 point = self.attachments.gone(change.tap)
                 if point is not None:
                     self.engine.gone(point)
+            elif change.what == "changed":
+                self._changed(change.tap)
             log.info("tap %s %s (%s)", change.tap.name, change.what, change.tap.kind_detail or change.tap.kind)
+
+    def _changed(self, tap: Tap) -> None:
+        """A tap that is enforced in another way now: its null routes are decided anew where they hold."""
+        point = self.attachments.point_of(tap)
+        if point is not None and any(entry.order.tap.kind != tap.kind for entry in self.engine.ledger.of_point(point)):
+            self.engine.end_all(point, clock.now(), f"its tap is {tap.kind_detail or tap.kind} now: judged anew")
 
     def _every_second(self) -> None:
         if time.monotonic() < self._next_second:
@@ -106,8 +118,20 @@ class Live:
         if said:
             log.warning("%s", said)
             for point in self.attachments.look_up_again():
-                self.engine.handed_over(point)
+                self.engine.handed_over(point, clock.now())
         self._report_unknown()
+        self._report_uplinks()
+
+    def _report_uplinks(self) -> None:
+        """Without its uplinks nothing can be verified: said when it changes."""
+        try:
+            self._require_uplinks()
+            trouble = ""
+        except CaptureError as error:
+            trouble = str(error)
+        if trouble and trouble != self._uplink_trouble:
+            log.warning("%s", trouble)
+        self._uplink_trouble = trouble
 
     def _report_unknown(self) -> None:
         unknown = {tap.name for tap in self.attachments.unknown()}
@@ -169,7 +193,7 @@ class Live:
 
     def closed(self, case: Case, at: int) -> None:
         try:
-            self.store.close_case(case.id, at, "released" if case.state == "released" else "quiet")
+            self.store.close_case(case.id, at, case.state if case.state in ("released", "tap gone") else "quiet")
         except StoreError as error:
             self._trouble(str(error))
 
@@ -211,8 +235,10 @@ class Live:
         entries = []
         for standing in self.store.standing():
             point = self.attachments.point_of(standing.order.tap)
-            if standing.releasing or point is None:
-                why = "its release was decided" if standing.releasing else "its tap is gone"
+            vm = self.attachments.vm(point) if point is not None else None
+            if standing.releasing or point is None or vm is None or vm.id != standing.order.vm:
+                whose = "its tap is gone" if point is None else "its tap is not this VM's any more"
+                why = "its release was decided" if standing.releasing else whose
                 self._ended(standing.decision, f"ended at start: {why}")
                 continue
             rule = standing.verdict.rule if standing.verdict else None

@@ -202,6 +202,7 @@ class Decision:
     reason: str
     by: str = "automation"
     releases: tuple[str, ...] = ()  # ids of the decisions this one ends
+    silent: bool = False  # recorded, but nobody is written to: what it would do stands already
 
 
 @dataclass(frozen=True, slots=True)

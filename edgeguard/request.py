@@ -15,7 +15,7 @@ from edgeguard.model import PROTOCOL_NAMES, Target
 
 MAX_TARGETS = 64  # of one request
 MAX_TEXT = 1_000  # characters of a reason or a term
-MAX_NS = 2**62
+MAX_NS = 365 * 24 * 3_600_000_000_000
 ANY_PROTOCOL = 0  # of a target: whatever goes to its address
 
 _WITH_PORT = re.compile(r"^(?:\[(.*)\]|([^:]*)):(\d{1,5})$")
@@ -113,8 +113,8 @@ def _checked(ask: Ask) -> Ask:
 
 
 def _checked_add(ask: AddNullRoute) -> AddNullRoute:
-    if type(ask.for_ns) is not int or not 0 < ask.for_ns < MAX_NS:
-        raise DaemonError("for_ns must be a number of nanoseconds above zero")
+    if type(ask.for_ns) is not int or not 0 < ask.for_ns <= MAX_NS:
+        raise DaemonError("the duration must be above zero and at most 365d")
     if not isinstance(ask.targets, (list, tuple)) or len(ask.targets) > MAX_TARGETS:
         raise DaemonError(f"targets must be a list of at most {MAX_TARGETS}")
     for text in ask.targets:

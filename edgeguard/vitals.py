@@ -16,6 +16,7 @@ from edgeguard.model import Health, Tap
 from edgeguard.native import link_counters
 
 OLD_ENOUGH = 200 * MILLISECOND
+BACKLOG = 100 * MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,9 @@ class Vitals:
         self._stepped_at = 0
 
     def take(self, now: int, taps: list[tuple[int, Tap]]) -> None:
-        """The snapshot of this second."""
+        """The snapshot of this second. None while a backlog waits in the ring: our count would not be of its time."""
+        if self.health.lag_ns > BACKLOG:
+            return
         kernel = {index: counter.rx_frames for index, counter in link_counters().items()}
         ours = {tap.ifindex: self._counting.frames(point)[0] for point, tap in taps}
         self._old = self._young

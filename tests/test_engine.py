@@ -614,7 +614,7 @@ def test_a_flood_is_judged_anew_when_its_vm_becomes_known() -> None:
     feed(made, flood(T, SECOND))
     world.vms = [vm(0)]
     made.counting.assign(0, Subject("vm-0", "tap0", None), vm(0).addresses)
-    made.handed_over(0)
+    made.handed_over(0, T + SECOND)
     feed(made, flood(T + SECOND, SECOND))
     assert [(d.scope, d.subject.vm) for d in world.decisions] == [(Scope.OBSERVE, None), (Scope.NARROW, "vm-0")]
 

@@ -46,7 +46,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             told = super().invoke(ctx)
-            sys.stdout.flush()  # here, where a closed pipe or a full disk can still be told
+            _flush(ctx)
             return told
         except EdgeGuardError as error:
             raise Refusal(error) from None
@@ -58,6 +58,17 @@ class Commands(click.Group):
                 raise Refusal(_unforeseen(error)) from None
             _give_up_output()
             ctx.exit(1)
+
+
+def _flush(ctx: click.Context) -> None:
+    """Here a closed pipe or a full disk below the output can still be told."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up_output()
+        if error.errno != errno.EPIPE:
+            raise EdgeGuardError(f"standard output: cannot be written: {error.strerror}; nothing was lost") from None
+        ctx.exit(1)
 
 
 def _load(place: str) -> click.Command | None:

@@ -36,6 +36,9 @@ def _targets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
     return values
 
 
+KERNEL_S = 2.0  # for the acknowledgement
+
+
 @click.group(cls=Commands, epilog=example("edgeguard nullroute list"))
 def nullroute() -> None:
     """List, add and release null routes."""
@@ -85,7 +88,9 @@ def add(
         raise click.UsageError("name --target (one or more) or --full, one of the two")
     from edgeguard.request import AddNullRoute  # noqa: PLC0415 - not for --help
 
-    _act(config_path, AddNullRoute(term, why, for_ns, targets, full), as_json)
+    answer = _act(config_path, AddNullRoute(term, why, for_ns, targets, full), as_json)
+    for decision in answer.get("decisions", ()):
+        _await_kernel(config_path, decision)
 
 
 @nullroute.command(epilog=example("edgeguard nullroute release web1 --why 'owner cleaned it'"))
@@ -103,7 +108,26 @@ def release(term: str, why: str, as_json: bool, config_path: Path) -> None:
     _act(config_path, ReleaseNullRoute(term, why), as_json)
 
 
-def _act(config_path: Path, what: Any, as_json: bool) -> None:
+def _await_kernel(config_path: Path, decision: str) -> None:
+    """Return when the kernel has taken a null route; an error when it refused, or says nothing in time."""
+    import time  # noqa: PLC0415
+
+    from edgeguard.cases.reader import Reader  # noqa: PLC0415
+    from edgeguard.errors import EnforcementError  # noqa: PLC0415
+    from edgeguard.model import Happened  # noqa: PLC0415
+
+    deadline = time.monotonic() + KERNEL_S
+    with Reader(loaded(config_path).paths.database) as reader:
+        while time.monotonic() < deadline:
+            for outcome in reader.outcomes(decision):
+                if outcome.happened is Happened.FAILED:
+                    raise EnforcementError(f"{decision}: not null-routed: {outcome.detail}")
+                return
+            time.sleep(0.05)
+    raise EnforcementError(f"{decision}: ordered, but not acknowledged within {KERNEL_S} s; see 'edgeguard nullroute list'")
+
+
+def _act(config_path: Path, what: Any, as_json: bool) -> dict[str, Any]:
     """Ask the daemon and print its answer: its sentence `text`, or all of it as JSON."""
     from edgeguard import control  # noqa: PLC0415 - not for --help
     from edgeguard.cli import output  # noqa: PLC0415
@@ -113,6 +137,7 @@ def _act(config_path: Path, what: Any, as_json: bool) -> None:
         output.print_json(answer)
     else:
         click.echo(output.told(answer.get("text", "done")))
+    return answer
 
 
 def _fields(one: Any) -> dict[str, Any]:

@@ -6,6 +6,8 @@ flood moves (three targets null-routed within `clocks.moves` of one case). Every
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgeguard.config import Config
 from edgeguard.decision import safeties
 from edgeguard.decision.question import Question
@@ -13,6 +15,7 @@ from edgeguard.model import Act, Band, Decision, SafetyAnswer, Scope, Subject, T
 
 MOVED = 3  # targets
 AUTOMATION = "automation"
+ANY_PROTOCOL = 0  # of a person's target: whatever goes to its address
 
 
 def decide(question: Question) -> Decision:
@@ -22,20 +25,42 @@ def decide(question: Question) -> Decision:
     refused = safeties.refusals(answers)
     if verdict.band is Band.WARN:
         return _warned(question, answers, refused)
+    if done := _done(question):
+        return replace(_decision(question, Scope.OBSERVE, verdict.targets, answers, done), silent=True)
     if refused:
         reason = f"{verdict.band} band, but {refused[0].name} refuses: {refused[0].reason}"
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
-    if question.full:
-        return _decision(question, Scope.OBSERVE, verdict.targets, answers, "the whole VM is null-routed already")
     targets = _new(question)
     if not targets:
-        reason = "its targets are null-routed already, or were released by a person"
+        reason = "its targets are null-routed already, protected, or were released by a person"
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
-    if _moves(question, targets):
+    if _moves(question, targets) and not _lossy(question):
         minutes = question.config.clocks.moves // 60_000_000_000
         reason = f"the flood moves: {MOVED} targets within {minutes} minutes; all traffic of this VM is null-routed"
         return _decision(question, Scope.FULL, targets, answers, reason)
     return _decision(question, Scope.NARROW, targets, answers, f"{verdict.band} band: its targets are null-routed")
+
+
+def _done(question: Question) -> str | None:
+    """What stands already covers the verdict: nothing to do, and nothing to tell anybody."""
+    if question.full:
+        return "the whole VM is null-routed already"
+    targets = question.verdict.targets
+    if targets and all(_covered(target, question.standing) for target in targets):
+        return "its targets are null-routed already"
+    return None
+
+
+def _covered(target: Target, by: tuple[Target, ...]) -> bool:
+    address, protocol, port = target.key()
+    keys = {other.key() for other in by}
+    wider = {(address, protocol, port), (address, protocol, None), (address, ANY_PROTOCOL, None)}
+    return not keys.isdisjoint(wider)
+
+
+def _lossy(question: Question) -> bool:
+    """A window with loss may act narrow only: what it did not see may be another target's."""
+    return question.window is not None and question.window.loss > question.config.capture.loss
 
 
 def is_in_doubt(decision: Decision) -> bool:
@@ -56,14 +81,11 @@ def _warned(question: Question, answers: tuple[SafetyAnswer, ...], refused: tupl
 
 def _new(question: Question) -> tuple[Target, ...]:
     """The verdict's targets that may be null-routed, are not yet, and that no person has released."""
-    settled = {target.key() for target in (*question.standing, *question.freed)}
-    wide = {(address, protocol) for address, protocol, port in settled if port is None}
+    settled = (*question.standing, *question.freed)
     return tuple(
         target
         for target in question.verdict.targets
-        if target.key() not in settled
-        and target.key()[:2] not in wide
-        and not safeties.is_protected(target, question.config)
+        if not _covered(target, settled) and not safeties.is_protected(target, question.config)
     )
 
 

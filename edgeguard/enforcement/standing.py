@@ -33,6 +33,7 @@ from edgeguard.model import Happened, Network, Order, Outcome, Tap
 
 MAX_STANDING = 256
 _HOUR = clock.HOUR
+_GRACE = 500 * clock.MILLISECOND  # the end is the capturing side's to decide; this is the second belt
 
 
 @dataclass(slots=True)
@@ -173,7 +174,7 @@ class Standing:
     def next_tick(self) -> int:
         """When `tick` wants to be called next, monotonic ns."""
         now, boot = time.monotonic_ns(), boottime()
-        ends = [now + entry.ends - boot for entry in self._entries.values()]
+        ends = [now + entry.ends + _GRACE - boot for entry in self._entries.values()]
         looks = [entry.watch.next for entry in self._entries.values() if entry.watch]
         return min([now + _HOUR, *ends, *looks])
 
@@ -181,7 +182,7 @@ class Standing:
         """End what is overdue, and let the proofs look."""
         boot = boottime()
         for decision, entry in list(self._entries.items()):
-            if entry.ends <= boot:
+            if entry.ends + _GRACE <= boot:
                 self._end(decision, Happened.RELEASED, "lifetime over")
             elif entry.watch and entry.watch.next <= now:
                 outcome = entry.watch.tick(now)

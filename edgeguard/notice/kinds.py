@@ -30,6 +30,8 @@ def recipients(decision: Decision, contact: str | None) -> tuple[tuple[Kind, str
 
     The desk gets what has no contact, and beside the customer what a person null-routed by hand.
     """
+    if decision.silent:
+        return ()
     if decision.act is Act.NULL_ROUTE:
         return _null_routed(decision, contact)
     if decision.act is Act.RELEASE:

@@ -128,7 +128,7 @@ def test_tcp_bulk_counts_wire_packets_both_ways() -> None:
     assert int(out["packets"].sum()) == packets
     assert int(out["bytes"].sum()) == after.rx_bytes - before.rx_bytes - packets * ETHERNET
     assert int(into["packets"].sum()) == after.tx_frames - before.tx_frames
-    assert int((out["kind"] == record.SYN).sum()) == int((into["kind"] == record.SYNACK).sum()) == 1
+    assert int((out["kind"] == record.SYN).sum()) >= int((into["kind"] == record.SYNACK).sum()) == 1
     assert int(out["packets"].max()) > 1, "the tap carried super-frames, else this proves nothing"
 
 
