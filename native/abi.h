@@ -91,6 +91,31 @@ struct eg_points {
 
 uint16_t eg_points_find(const struct eg_points *p, uint64_t key);
 
+/* On a mirror port the key is MAC | VLAN << 48 (no tag: VLAN 0); a tagged frame without such a
+ * key is looked up by its MAC alone. Two values have a meaning there: */
+#define EG_POINT_STRANGER 0x8000  /* | index: a MAC that the inventory does not know */
+#define EG_POINT_HOST 0x7ffd      /* a MAC of the host itself: no attachment point */
+
+/* ---- twins: frames that came twice ------------------------------------------------------ */
+
+#define EG_TWINS_EVERY 256      /* one frame of so many is looked at, the same ones each time they come */
+
+struct eg_twin {
+    uint64_t hash;              /* of the frame's first bytes; 0: empty */
+    int64_t ts;                 /* when it last came */
+    uint64_t times;
+};
+
+/* The frames looked at last, by their hash. A frame that comes 2 or 3 times with less than 4 ms
+ * between was copied twice on its way here; one that comes more often is repeated by its sender,
+ * as the packets of a flood may be, and says nothing about the copying. */
+struct eg_twins {
+    uint64_t looked;            /* frames looked at */
+    uint64_t twice;             /* of them, further copies of one that had come just before */
+    uint64_t repeated;          /* of them, repeated by their sender */
+    struct eg_twin seen[1024];
+};
+
 /* ---- savefile: pcap and pcapng in memory ----------------------------------------------- */
 
 #define EG_MAX_INTERFACES 256   /* per pcapng section; frames of later ones are EG_OTHER_LINK */
@@ -120,6 +145,7 @@ struct eg_savefile {
     /* link types of the EG_OTHER_LINK frames, as met; 0xffffffff: an interface never described */
     uint32_t other_links[8];
     uint32_t other_links_used;
+    struct eg_twins *twins;     /* set by the caller: where frames that came twice are counted, or NULL */
 };
 
 /* Read the file header at bytes[0..length). 0 or -EG_E_... */
@@ -156,6 +182,33 @@ int64_t eg_ring_read(struct eg_ring *r, const struct eg_points *points, struct e
                      uint32_t room, struct eg_totals *totals);
 int eg_ring_statistics(struct eg_ring *r);   /* refresh received, lost, freezes */
 void eg_ring_close(struct eg_ring *r);
+
+/* ---- mirror: a ring over ports that carry copies of many machines' frames ----------------- */
+
+#define EG_MIRROR_PORTS 8
+
+struct eg_mirror {
+    uint32_t ports[8];          /* ifindexes */
+    uint32_t used;
+    uint32_t vxlan_port;        /* UDP destination port that carries VXLAN here; 0: none does */
+    uint32_t full;              /* no further stranger gets a point of its own ... */
+    uint32_t overflow;          /* ... but is counted at this one */
+    uint64_t overflowed;        /* frames counted there, running total */
+    uint64_t opened;            /* frames taken out of VXLAN, running total */
+    uint64_t stranger;          /* reading stopped: this key (MAC | VLAN << 48) has no point; 0: none */
+};
+
+/* Only these interfaces (EG_MIRROR_PORTS at most) are captured from now on; `tunnelled`: more of
+ * each frame is copied, for the headers inside. */
+int eg_ring_only(struct eg_ring *r, const uint32_t *ifindexes, uint32_t n, uint32_t tunnelled);
+/* Frames to any MAC are taken in at this interface, as long as the socket is open. */
+int eg_ring_promiscuous(struct eg_ring *r, uint32_t ifindex);
+/* As eg_ring_read(), with out_of and into by MAC and VLAN. A frame from a sender without a point,
+ * to no virtual machine, ends the call before it: give m->stranger a point, and read on. A frame
+ * from a stranger or the host to a virtual machine only goes into it. `twins` may not be NULL. */
+int64_t eg_ring_read_mirror(struct eg_ring *r, struct eg_mirror *m, const struct eg_points *points,
+                            struct eg_twins *twins, struct eg_record *out, uint32_t room,
+                            struct eg_totals *totals);
 
 /* ---- links: the kernel's own counters --------------------------------------------------- */
 

@@ -84,6 +84,16 @@ static inline uint64_t eg_net64(const uint8_t *p) { return __builtin_bswap64(eg_
 static inline uint64_t eg_mac_to(const uint8_t *frame) { return eg_net64(frame) >> 16; }
 static inline uint64_t eg_mac_from(const uint8_t *frame) { return eg_net64(frame + 6) >> 16; }
 
+/* The outermost VLAN id in the frame (802.1Q, 802.1ad), 0 without one. */
+static inline uint32_t eg_vlan_of(const uint8_t *frame, uint32_t captured)
+{
+    uint32_t type = captured >= EG_ETHERNET_HEADER + 4 ? eg_load16(frame + 12) : 0;
+
+    if (__builtin_expect(type != 0x0081 && type != 0xa888, 1))
+        return 0;
+    return eg_net16(frame + 14) & 0xfff;
+}
+
 /* EG_SYN, EG_SYNACK, EG_RST or EG_TCP by the flag bits: a table of eight nibbles over
  * (ACK, RST, SYN), so that mixed traffic costs no mispredicted branch. */
 static inline uint32_t eg_tcp_kind(uint32_t flags)

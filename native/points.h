@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Attachment points by ifindex or MAC: struct eg_points of abi.h, read only. Python writes it.
+ * Attachment points by ifindex, or by MAC and VLAN: struct eg_points of abi.h, read only. Python writes it.
  * Inline because the readers look two keys up for every frame. */
 #ifndef EG_POINTS_H
 #define EG_POINTS_H
@@ -19,6 +19,14 @@ static inline uint16_t eg_points_get(const struct eg_points *p, uint64_t key)
         if (p->keys[i] == key)
             return p->values[i];
     return EG_NOBODY;
+}
+
+/* Value of a MAC in a VLAN (0: no tag): by both, else by the MAC alone. */
+static inline uint16_t eg_points_of(const struct eg_points *p, uint64_t mac, uint64_t vlan)
+{
+    uint16_t value = vlan ? eg_points_get(p, mac | vlan << 48) : EG_NOBODY;
+
+    return value == EG_NOBODY ? eg_points_get(p, mac) : value;
 }
 
 #endif

@@ -25,6 +25,7 @@
  * of plain IP. What may hold more headers (tags, IPv6 extensions) is copied further. */
 #define SNAP 160
 #define SNAP_CHAINED 2048
+#define SNAP_TUNNELLED 320      /* outer IPv6, UDP, VXLAN 70 bytes, and the above with tags */
 #define IPV6_NEXT_AT 20         /* ETH_HLEN + 6 */
 
 struct code {
@@ -144,4 +145,25 @@ int eg_ring_exclude(struct eg_ring *r, const uint32_t *ifindexes, uint32_t n)
     while ((error = attach(r->fd, bounds, count)) == -ENOMEM && count > 0)
         count = count / 4 * 2;
     return error;
+}
+
+/* Without an interface the program lets nothing through. The jumps go behind the tests that are
+ * left and the refusal after them. */
+int eg_ring_only(struct eg_ring *r, const uint32_t *ifindexes, uint32_t n, uint32_t tunnelled)
+{
+    struct code c = {.n = 0};
+    struct sock_fprog program = {0, c.at};
+
+    if (n > EG_MIRROR_PORTS)
+        return -EINVAL;
+    load_field(&c, SKF_AD_IFINDEX);
+    for (uint32_t i = 0; i < n; i++)
+        emit(&c, BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)(n - i), 0, ifindexes[i]);
+    emit(&c, BPF_RET | BPF_K, 0, 0, 0);
+    if (tunnelled)
+        emit(&c, BPF_RET | BPF_K, 0, 0, SNAP_TUNNELLED);
+    else
+        emit_tail(&c);
+    program.len = (unsigned short)c.n;
+    return setsockopt(r->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
 }

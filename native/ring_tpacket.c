@@ -1,41 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One AF_PACKET TPACKET_V3 ring over all interfaces of a network namespace.
- *
- * A block is borrowed from the kernel when its first frame is read and given back when its last
- * one was decoded; records are copies, so nothing of a block outlives eg_ring_read().
- *
- * Each frame in a block (kernel: net/packet/af_packet.c, tpacket_rcv):
- *   tpacket3_hdr | pad to 48 | sockaddr_ll | ... | virtio_net_hdr | frame at tp_mac
- * With PACKET_VNET_HDR the virtio_net_hdr ends where the frame begins. Where the kernel cannot
- * describe a frame's offload it counts a drop but has already taken the slot, which then holds
- * whatever was there before: such a slot lacks TP_STATUS_USER and is passed over.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
-#include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "decode.h"
 #include "points.h"
+#include "ring_block.h"
 
 #define FRAME_BYTES 2048               /* V3 packs frames; the kernel wants a plausible size */
-#define LINK_UNKNOWN 0xffff            /* decodes to EG_OTHER_LINK */
-#define SECOND 1000000000LL
 
 static size_t map_bytes(const struct eg_ring *r) { return (size_t)r->block_bytes * r->blocks; }
-
-static struct tpacket_block_desc *block_now(const struct eg_ring *r)
-{
-    return (struct tpacket_block_desc *)(r->map + (size_t)r->block * r->block_bytes);
-}
 
 static int set_option(int fd, int option, const void *value, socklen_t length)
 {
@@ -133,13 +115,6 @@ struct seen {
     uint16_t out_of, into;
 };
 
-static uint32_t link_type(uint16_t hatype)
-{
-    if (hatype == ARPHRD_ETHER)
-        return EG_LINK_ETHERNET;
-    return hatype == ARPHRD_NONE || hatype == ARPHRD_RAWIP ? EG_LINK_RAW : LINK_UNKNOWN;
-}
-
 static void look_up(struct seen *s, const struct sockaddr_ll *from, const struct eg_points *points)
 {
     uint16_t value = eg_points_get(points, (uint32_t)from->sll_ifindex);
@@ -148,37 +123,9 @@ static void look_up(struct seen *s, const struct sockaddr_ll *from, const struct
 
     s->ifindex = from->sll_ifindex;
     s->pkttype = from->sll_pkttype;
-    s->link_type = link_type(from->sll_hatype);
+    s->link_type = ring_link_type(from->sll_hatype);
     s->out_of = leaving ? point : EG_NOBODY;
     s->into = leaving ? EG_NOBODY : point;
-}
-
-static uint32_t gso_size(const uint8_t *frame)
-{
-    struct virtio_net_hdr offload;
-
-    memcpy(&offload, frame - sizeof offload, sizeof offload);
-    return offload.gso_type == VIRTIO_NET_HDR_GSO_NONE ? 0 : offload.gso_size;
-}
-
-/* Borrow the next block if the kernel has closed it. */
-static int take_block(struct eg_ring *r)
-{
-    struct tpacket_block_desc *block = block_now(r);
-
-    /* acquire: frames are read only after the kernel's word that they are complete */
-    if (!(__atomic_load_n(&block->hdr.bh1.block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
-        return 0;
-    r->left = block->hdr.bh1.num_pkts;
-    r->cursor = (uint8_t *)block + block->hdr.bh1.offset_to_first_pkt;
-    return 1;
-}
-
-static void give_block(struct eg_ring *r)
-{
-    /* release: the kernel may write only after our last read */
-    __atomic_store_n(&block_now(r)->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-    r->block = r->block + 1 == r->blocks ? 0 : r->block + 1;
 }
 
 /* 1 if the frame became a record, 0 if it is of no attachment point or an empty slot. */
@@ -198,8 +145,8 @@ static uint32_t decode(struct eg_ring *r, const struct eg_points *points, struct
         return 0;
     }
     out->vlan = 0;
-    eg_decode_frame(frame, h->tp_snaplen, h->tp_len, s->link_type, gso_size(frame), out, tally, totals);
-    out->ts = h->tp_sec * SECOND + h->tp_nsec;
+    eg_decode_frame(frame, h->tp_snaplen, h->tp_len, s->link_type, ring_gso_size(frame), out, tally, totals);
+    out->ts = h->tp_sec * RING_SECOND + h->tp_nsec;
     out->out_of = s->out_of;
     out->into = s->into;
     if (h->tp_status & TP_STATUS_VLAN_VALID)   /* the outermost tag, taken off by the kernel */
@@ -214,7 +161,7 @@ int64_t eg_ring_read(struct eg_ring *r, const struct eg_points *points, struct e
     struct eg_tally tally = {0};
     uint32_t n = 0;
 
-    if (r->left == 0 && !take_block(r))
+    if (r->left == 0 && !ring_take_block(r))
         return 0;
     while (r->left > 0 && n < room) {
         n += decode(r, points, &s, &out[n], &tally, totals);
@@ -222,7 +169,7 @@ int64_t eg_ring_read(struct eg_ring *r, const struct eg_points *points, struct e
         r->left--;
     }
     if (r->left == 0)
-        give_block(r);
+        ring_give_block(r);
     eg_tally_flush(&tally, totals);
     return n;
 }

@@ -6,6 +6,7 @@
 
 #include "decode.h"
 #include "points.h"
+#include "twins.h"
 
 #define EG_SECOND 1000000000
 #define EG_MAX_CAPTURED 262144      /* libpcap's MAXIMUM_SNAPLEN: no frame is longer */
@@ -85,8 +86,10 @@ static inline void eg_attach(const struct eg_points *points, const uint8_t *fram
     uint16_t from = EG_NOBODY, to = EG_NOBODY;
 
     if (points && captured >= EG_ETHERNET_HEADER) {
-        from = eg_points_get(points, eg_mac_from(frame));
-        to = eg_points_get(points, eg_mac_to(frame));
+        uint32_t vlan = eg_vlan_of(frame, captured);
+
+        from = eg_points_of(points, eg_mac_from(frame), vlan);
+        to = eg_points_of(points, eg_mac_to(frame), vlan);
         from = from == EG_NOBODY ? from : from & ~EG_POINT_REVERSED;
         to = to == EG_NOBODY ? to : to & ~EG_POINT_REVERSED;
     }
@@ -101,6 +104,8 @@ void eg_read_frame(struct eg_reading *g, const uint8_t *frame, uint32_t captured
     int is_ethernet = link_type == EG_LINK_ETHERNET;
 
     r->ts = ts;
+    if (g->file->twins && is_ethernet)
+        eg_twins_pass(g->file->twins, frame, captured, wire, ts);
     eg_attach(is_ethernet ? g->points : NULL, frame, captured, r);
     if (__builtin_expect(is_ethernet && eg_is_plain(frame, captured), 1)) {
         eg_decode_plain(frame, r, &g->tally);
