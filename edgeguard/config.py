@@ -125,6 +125,17 @@ class CaptureSettings(Section):
     loss: Share
     lag: Duration
     exclude: tuple[str, ...]
+    mirror: Annotated[tuple[str, ...], Field(max_length=8)]
+    vxlan: Annotated[bool, Field(strict=True)]
+    vxlan_port: Annotated[int, Field(ge=1, le=65_535, strict=True)]
+    sampling: Annotated[int, Field(ge=1, le=10_000, strict=True)]
+    duplicates: Share
+
+    @model_validator(mode="after")
+    def _of_a_mirror_port(self) -> CaptureSettings:
+        if not self.mirror and (self.vxlan or self.sampling > 1):
+            raise ValueError("vxlan and sampling are of mirror ports: name those in `mirror`")
+        return self
 
 
 class CountingSettings(Section):

@@ -68,6 +68,7 @@ class Vm:
     macs: tuple[str, ...] = ()
     addresses: tuple[Network, ...] = ()  # hosts as /32 and /128; routed prefixes as they are
     place: str | None = None
+    vlan: int | None = None  # that its frames carry on a mirror port; None: whatever they carry
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +310,8 @@ class Health:
     lost: int = 0  # frames the ring had no room for, running total
     lag_ns: int = 0  # age of the youngest record when it was read
     stepped: bool = False  # the wall clock jumped
+    looked: int = 0  # frames of a mirror port looked at for having come twice, running total
+    twice: int = 0  # of them, copies of one that had come just before
 
 
 def identity(prefix: str, *parts: object) -> str:

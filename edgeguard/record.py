@@ -64,3 +64,8 @@ def halves(a: Address) -> tuple[int, int]:
 def mac_number(mac: str) -> int:
     """A MAC address as the 48-bit number that keys attachment points in savefiles."""
     return int(mac.replace(":", "").replace("-", ""), 16)
+
+
+def point_key(mac: str, vlan: int | None) -> int:
+    """The key of an attachment point by MAC and VLAN (native/abi.h); None: by its MAC alone."""
+    return mac_number(mac) | (vlan or 0) << 48

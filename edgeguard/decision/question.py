@@ -28,6 +28,9 @@ class Window:
     received: int
     lag_ns: int
     stepped: bool
+    duplicates: float = 0.0  # share of the frames that came twice
+    sampling: int = 1  # every count was multiplied by this: one frame of so many is captured
+    carried: float | None = None  # of the frames that the taps' kernel counters saw; None: not known
 
     @property
     def loss(self) -> float:

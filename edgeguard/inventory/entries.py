@@ -1,7 +1,7 @@
 """The text of an inventory file as VMs; every finding of the file is reported together.
 
 The format, TOML or JSON: a list `vm` of tables with `id`, and where known `name`, `customer`,
-`contact`, `taps`, `macs`, `addresses`, `place`.
+`contact`, `taps`, `macs`, `addresses`, `place`, `vlan`.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain
 Interface = Annotated[str, AfterValidator(_interface)]
 Mac = Annotated[str, AfterValidator(_mac)]
 Prefix = Annotated[Any, BeforeValidator(_network)]
+Vlan = Annotated[int, Field(ge=1, le=4094, strict=True)]
 Contact = Annotated[str, Field(max_length=254), AfterValidator(_plain), AfterValidator(_contact)]
 
 
@@ -84,6 +85,7 @@ class Entry(BaseModel):
     macs: tuple[Mac, ...] = ()
     addresses: tuple[Prefix, ...] = ()
     place: Text | None = None
+    vlan: Vlan | None = None
 
     def vm(self) -> Vm:
         values = self.model_dump()
@@ -148,7 +150,8 @@ def _claims(entry: Entry) -> Iterator[tuple[str, str]]:
     """Everything that only one VM may say of itself."""
     yield "id", entry.id
     yield from (("tap", tap) for tap in entry.taps)
-    yield from (("MAC", mac) for mac in entry.macs)
+    inside = f" in VLAN {entry.vlan}" if entry.vlan else ""
+    yield from (("MAC", f"{mac}{inside}") for mac in entry.macs)
     yield from (("address", str(prefix)) for prefix in entry.addresses)
 
 

@@ -20,10 +20,12 @@ class Index:
         self._vms = tuple(vms)
         self._ids = {vm.id: vm for vm in self._vms}
         self._taps = {tap: vm for vm in self._vms for tap in vm.taps}
-        self._macs = {mac_number(mac): vm for vm in self._vms for mac in vm.macs}
+        self._macs: dict[int, Vm] = {}  # a MAC that is used in several VLANs: the first
         self._names: dict[str, list[Vm]] = defaultdict(list)
         self._prefixes: dict[tuple[int, int], dict[int, Vm]] = defaultdict(dict)
         for vm in self._vms:
+            for mac in vm.macs:
+                self._macs.setdefault(mac_number(mac), vm)
             self._names[vm.name].append(vm)
             for prefix in vm.addresses:
                 self._prefixes[prefix.version, prefix.prefixlen][int(prefix.network_address)] = vm
