@@ -219,12 +219,23 @@ def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+WRONG_TYPES = {
+    "tuple_type": 'must be a list, like ["one", "two"]',
+    "model_type": "must be a table of keys",
+    "string_type": "must be text in quotes",
+    "missing": "is missing",
+}
+
+
 def _sentence(finding: Any, source: str) -> str:
-    *section, key = [str(part) for part in finding["loc"]] or ["file"]
+    *section, key = [f"item {part + 1}" if isinstance(part, int) else str(part) for part in finding["loc"]] or ["file"]
+    if key.startswith("item ") and section:
+        *section, name = section
+        key = f"{name}, {key}"
     where = f"[{'.'.join(section)}] {key}" if section else key
     if finding["type"] == "extra_forbidden":
         return f"{source}: {where}: unknown key; see docs/configuration.md for the known ones"
-    message = finding["msg"].removeprefix("Value error, ")
+    message = WRONG_TYPES.get(finding["type"], finding["msg"].removeprefix("Value error, "))
     given = finding.get("input")
     told = "" if isinstance(given, (dict, list)) or repr(given) in message else f" (given: {given!r})"
     return f"{source}: {where}: {message}{told}"

@@ -105,7 +105,7 @@ def test_all_findings_come_together_with_file_section_and_key(tmp_path: Path) ->
         config.load(file)
     told = "\n".join(refused.value.findings)
     for part in (
-        "[enforce] 0: 'syn.hrad' is nothing that can be enforced",
+        "enforce, item 1: 'syn.hrad' is nothing that can be enforced",
         "colour: unknown key",
         "[limits.syn] warn:",
         "[limits] udp: warn 9000000, act 50000, hard 250000 must not fall",
@@ -113,7 +113,7 @@ def test_all_findings_come_together_with_file_section_and_key(tmp_path: Path) ->
         "[clocks] quiet: 15 is not a duration",
         "[clocks] lifetime: '4 parsecs' is not a duration",
         "[clocks] verify: '0s' is no time at all",
-        "[protected.targets] 0: '192.0.2.1/24' is not an address or prefix",
+        "[protected] targets, item 1: '192.0.2.1/24' is not an address or prefix",
         "[mail] server: 'mail.example.net' is not host:port",
         "[mail] sevrer: unknown key",
         "[paths] database:",

@@ -142,6 +142,12 @@ def test_narrow_says_what_its_tap_really_drops() -> None:
     assert "everything to 203.0.113.5" in routed and "any port of that address" in routed
     assert "tcp to 203.0.113.5, port 80" in bridged and "other ports of the same address" in bridged
     assert "everything to" not in bridged
+    one = {"address": "203.0.113.5", "version": 4, "protocol": "tcp", "port": None, "share": 1.0}
+    any_port = narrow(tap=TapKind.BRIDGED, dropped_targets=[one])
+    assert "other protocols to the same address" in any_port and "other ports" not in any_port
+    whole = narrow(tap=TapKind.BRIDGED, dropped_targets=[{**one, "protocol": "any"}])
+    assert "everything to 203.0.113.5" in whole and "any port of that address" in whole
+    assert "same address" not in whole and "fragments" not in whole
 
 
 @pytest.mark.parametrize(

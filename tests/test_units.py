@@ -70,7 +70,9 @@ def test_a_rate_is_told_with_a_unit(bits: float, text: str) -> None:
     assert units.bits_per_second(bits) == text
 
 
-@pytest.mark.parametrize(("share", "text"), [(0, "0 %"), (0.004, "under 1 %"), (0.94, "94 %"), (0.9996, "over 99 %"), (1, "100 %")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0 %"), (0.004, "under 1 %"), (0.94, "94 %"), (0.9996, "over 99 %"), (1, "100 %")]
+)
 def test_a_share_above_nothing_never_reads_as_nothing(share: float, text: str) -> None:
     """A small share must not be told as 0 %."""
     assert units.percent(share) == text

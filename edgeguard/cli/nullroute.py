@@ -124,7 +124,7 @@ def _await_kernel(config_path: Path, decision: str) -> None:
                     raise EnforcementError(f"{decision}: not null-routed: {outcome.detail}")
                 return
             time.sleep(0.05)
-    raise EnforcementError(f"{decision}: ordered, but not acknowledged within {KERNEL_S} s; see 'edgeguard nullroute list'")
+    raise EnforcementError(f"{decision}: ordered, not acknowledged in {KERNEL_S} s; see 'edgeguard nullroute list'")
 
 
 def _act(config_path: Path, what: Any, as_json: bool) -> dict[str, Any]:

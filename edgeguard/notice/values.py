@@ -123,7 +123,7 @@ def _target(target: Target) -> dict[str, Any]:
     return {
         "address": str(target.address),
         "version": target.address.version,
-        "protocol": target.protocol_name,
+        "protocol": target.protocol_name if target.protocol else "any",
         "port": target.port,
         "share": target.share,
     }

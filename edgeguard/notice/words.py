@@ -46,6 +46,8 @@ def brief(name: str) -> str:
 def target(value: Mapping[str, Any]) -> str:
     """'203.0.113.5:80 (tcp)', '[2001:db8::1]:53 (udp)', '203.0.113.5 (udp, any port)'."""
     address, port, protocol = value["address"], value["port"], value["protocol"]
+    if protocol == "any":
+        return str(address)
     if port is None:
         return f"{address} ({protocol}, any port)"
     return f"[{address}]:{port} ({protocol})" if value["version"] == 6 else f"{address}:{port} ({protocol})"
@@ -53,6 +55,8 @@ def target(value: Mapping[str, Any]) -> str:
 
 def flow(value: Mapping[str, Any]) -> str:
     """'udp to 203.0.113.5, port 80': what a narrow null route on a bridged tap drops."""
+    if value["protocol"] == "any":
+        return f"everything to {value['address']}"
     where = "any port" if value["port"] is None else f"port {value['port']}"
     return f"{value['protocol']} to {value['address']}, {where}"
 
