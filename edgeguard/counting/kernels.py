@@ -103,7 +103,8 @@ def _turn_row(row, slot):
             row.ring[entered, m] = 0
         for p in range(row.places):
             for m in range(s.KEPT):
-                row.seen[p, m] -= row.seen_ring[p, gone, m]
+                if k - s.WINDOW >= (row.port_born[p] if m == s.PORT else row.born[p]):
+                    row.seen[p, m] -= row.seen_ring[p, gone, m]
                 row.seen_ring[p, entered, m] = 0
     row.floor = 0
     row.least = 0
@@ -194,10 +195,11 @@ def _take_place(row, hi, lo, what, packets):
     row.credit[p] = row.floor
     row.port[p] = -1
     row.port_credit[p] = 0
+    row.born[p] = row.slot
+    row.port_born[p] = row.slot
     for m in range(s.KEPT):
         row.seen[p, m] = 0
-        for k in range(s.RING):
-            row.seen_ring[p, k, m] = 0
+        row.seen_ring[p, row.slot & _CELL, m] = 0
     _, at = _find_place(row, hi, lo, what, _slot_of(hi, lo, what))
     row.index[at] = p + 1
     return p
@@ -215,8 +217,8 @@ def _lead_port(row, p, port, packets, cell):
         row.port[p] = port
         row.port_credit[p] = packets
         row.seen[p, s.PORT] = 0
-        for k in range(s.RING):
-            row.seen_ring[p, k, s.PORT] = 0
+        row.seen_ring[p, cell, s.PORT] = 0
+        row.port_born[p] = row.slot
     row.seen[p, s.PORT] += packets
     row.seen_ring[p, cell, s.PORT] += packets
 

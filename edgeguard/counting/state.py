@@ -64,9 +64,11 @@ ROW = np.dtype(
         ("least", "i8"),  # no credit is below this
         ("next", "i8"),  # place where the search for the least credit begins
         ("credit", "i8", (PLACES,)),
+        ("born", "i8", (PLACES,)),  # slot in which the place was taken: older cells are another's
         ("seen", "i8", (PLACES, KEPT)),  # window sums
         ("port", "i8", (PLACES,)),  # the port that leads (Boyer-Moore); -1: none yet
         ("port_credit", "i8", (PLACES,)),
+        ("port_born", "i8", (PLACES,)),  # slot in which the port took the lead
         ("seen_ring", "u4", (PLACES, RING, KEPT)),
     ],
     align=True,
