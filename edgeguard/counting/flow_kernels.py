@@ -13,8 +13,9 @@ import numpy as np
 from numba import njit, types
 
 from edgeguard.counting import flow_state as f
+from edgeguard.counting.flow_hash import hashed, lanes_of, seeds_of, siphash
 from edgeguard.counting.kernels import _COLD, _HOT
-from edgeguard.counting.state import SLOT
+from edgeguard.counting.state import BEHIND, SLOT, WINDOW
 from edgeguard.record import NOBODY, PROTOCOL_UDP, RECORD, SYN
 
 _RECORDS: Any = types.Array(nb.from_dtype(RECORD), 1, "C", readonly=True)
@@ -24,53 +25,13 @@ _FLOWS = nb.typeof(f.flows(1))
 _INDEX = nb.typeof(f.index(1))
 _FREE = nb.typeof(f.free(1))
 _STATE = nb.typeof(f.state((0, 0)))
+_FOUND = nb.typeof(np.zeros(1, f.FOUND))
 
 _ONE = np.uint64(1)
-_7 = np.uint64(7)
-_3, _6, _9, _32, _52 = (np.uint64(n) for n in (3, 6, 9, 32, 52))
+_32 = np.uint64(32)
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _NET4 = np.uint64(0xFFFF_FF00)
 _NET48 = np.uint64(0xFFFF_FFFF_FFFF_0000)
-_KIND = np.uint64(0x9E37_79B9_7F4A_7C15)  # spreads the kind of a key over the bits an address uses
-
-
-@njit(**_HOT)
-def _rotated(x, n):
-    return (x << np.uint64(n)) | (x >> np.uint64(64 - n))
-
-
-@njit(**_COLD)
-def _siphash(k0, k1, message):
-    """SipHash-2-4 of one 64-bit word (Aumasson and Bernstein, 2012): the secret seeds of a slot."""
-    v0 = k0 ^ np.uint64(0x736F6D6570736575)
-    v1 = k1 ^ np.uint64(0x646F72616E646F6D)
-    v2 = k0 ^ np.uint64(0x6C7967656E657261)
-    v3 = k1 ^ np.uint64(0x7465646279746573)
-    for word in range(3):
-        m = np.uint64(0)
-        rounds = 4
-        if word == 0:
-            m = message
-            rounds = 2
-        elif word == 1:
-            m = np.uint64(8) << np.uint64(56)
-            rounds = 2
-        else:
-            v2 ^= np.uint64(0xFF)
-        v3 ^= m
-        for _ in range(rounds):
-            v0 += v1
-            v1 = _rotated(v1, 13) ^ v0
-            v0 = _rotated(v0, 32)
-            v2 += v3
-            v3 = _rotated(v3, 16) ^ v2
-            v0 += v3
-            v3 = _rotated(v3, 21) ^ v0
-            v2 += v1
-            v1 = _rotated(v1, 17) ^ v2
-            v2 = _rotated(v2, 32)
-        v0 ^= m
-    return v0 ^ v1 ^ v2 ^ v3
 
 
 @njit(types.void(_STATE), **_COLD)
@@ -78,46 +39,51 @@ def open_state(states):
     """Work out the index's multipliers from the key, once."""
     st = states[0]
     for k in range(2):
-        st.home[k] = _siphash(st.key[0], st.key[1], _ALL - np.uint64(k)) | _ONE
-
-
-@njit(types.uint64(types.uint64, types.uint64, types.uint64), **_COLD)
-def siphash(k0, k1, message):
-    """SipHash-2-4 of one 64-bit word, for tests against an independent implementation."""
-    return _siphash(k0, k1, message)
-
-
-@njit(**_HOT)
-def _hash(hi, lo, what, multiplier, multiplier_hi):
-    """Keyed multiply-shift and a fold; both multipliers are secret and odd."""
-    x = (lo ^ (what * _KIND)) * multiplier + hi * multiplier_hi
-    x ^= x >> _32
-    return x * multiplier_hi
-
-
-@njit(**_COLD)
-def _seeds(st, slot):
-    """The multipliers of a slot."""
-    first = _siphash(st.key[0], st.key[1], np.uint64(2 * slot))
-    second = _siphash(st.key[0], st.key[1], np.uint64(2 * slot + 1))
-    return first | _ONE, second | _ONE
+        st.home[k] = siphash(st.key[0], st.key[1], _ALL - np.uint64(k)) | _ONE
 
 
 @njit(**_COLD)
 def _enter_slot(st, slot):
+    """Turn to a slot. What was there before is told by its stamps, so that nothing has to be cleared.
+
+    The threshold in force is what a lane can hold at the cost of a packet: never above `next`.
+    """
+    g = slot % f.GENERATIONS
     st.slot = slot
     st.slot_end = (slot + 1) * SLOT
-    st.generation = slot % f.GENERATIONS
-    st.multiplier, st.multiplier_hi = _seeds(st, slot)
+    st.behind = 0
+    st.generation = g
+    st.cell = slot % f.RING
+    st.seeds[g, 0], st.seeds[g, 1] = seeds_of(st.key[0], st.key[1], slot)
+    st.entered[g] = slot
+    st.doubled[g] = st.next_doubled
     for c in range(f.CLASSES):
-        st.threshold[st.generation, c] = st.next[c]
-        st.cost[st.generation, c] = (f.FULL + st.next[c] - 1) // st.next[c]
+        cost = (f.FULL + st.next[c] - 1) // st.next[c]
+        st.cost[g, c] = cost
+        st.threshold[g, c] = (f.FULL + cost - 1) // cost
+
+
+@njit(**_COLD)
+def _older(st, ts):
+    """A packet older than the running slot counts in it, until the clock is known to be set back.
+
+    Set back when only packets of more than a second ago came for a second of their own time, as in
+    `kernels.count`. Time as it is counted here goes on with the next slot: rings and stamps only grow.
+    """
+    st.late += 1
+    if ts >= st.slot_end - BEHIND:
+        st.behind = 0
+    elif st.behind == 0 or ts < st.behind:
+        st.behind = ts
+    elif ts - st.behind >= WINDOW * SLOT:
+        st.shift += st.slot_end - ts
+        _enter_slot(st, st.slot + 1)
 
 
 @njit(**_HOT)
 def _home(hi, lo, what, st, mask):
     """Where a key stands in the index; the hash must not change with the slot."""
-    return (_hash(hi, lo, what, st.home[0], st.home[1]) >> _32) & mask
+    return (hashed(hi, lo, what, st.home[0], st.home[1]) >> _32) & mask
 
 
 @njit(**_HOT)
@@ -160,7 +126,7 @@ def _admit(flows, index, free, st, at, hi, lo, what):
 def _count_flow(flow, st, syn, udp, packets, point):
     if flow.slot != st.slot:
         _turn_flow(flow, st.slot)
-    cell = st.slot % f.RING
+    cell = st.cell
     flow.ring[cell, f.SYN] += np.uint32(syn)
     flow.ring[cell, f.UDP] += np.uint32(udp)
     flow.ring[cell, f.PACKETS] += np.uint32(packets)
@@ -179,19 +145,6 @@ def _count_flow(flow, st, syn, udp, packets, point):
         flow.top_credit -= np.uint32(1)
 
 
-@njit(**_HOT)
-def _lanes(x):
-    """Four lanes of a line, one in each quarter, and the line."""
-    line = np.int64(x >> _52)
-    return (
-        line,
-        np.int64(x & _7),
-        8 + np.int64((x >> _3) & _7),
-        16 + np.int64((x >> _6) & _7),
-        24 + np.int64((x >> _9) & _7),
-    )
-
-
 @njit(types.int64(_RECORDS, types.int64, types.int64, _CELLS, _STAMPS, _FLOWS, _INDEX, _FREE, _STATE), **_COLD)
 def follow(records, start, stop, cells, stamps, flows, index, free, states):  # noqa: PLR0912, PLR0915
     """Count records[start:stop] by their remote keys; the number of keys counted.
@@ -204,10 +157,13 @@ def follow(records, start, stop, cells, stamps, flows, index, free, states):  # 
     counted = 0
     for i in range(start, stop):
         rec = records[i]
-        if rec.ts >= st.slot_end:
-            _enter_slot(st, rec.ts // SLOT)
-        elif rec.ts < st.slot_end - SLOT:
-            st.late += 1
+        ts = rec.ts + st.shift
+        if ts >= st.slot_end:
+            _enter_slot(st, ts // SLOT)
+        elif ts < st.slot_end - SLOT:
+            _older(st, ts)
+        elif st.behind != 0:
+            st.behind = 0
         if rec.family == 0:
             continue
         four = rec.family == 4
@@ -245,8 +201,8 @@ def follow(records, start, stop, cells, stamps, flows, index, free, states):  # 
                     at = (at + _ONE) & mask
                     n = np.int64(index[at])
                 if n == 0:
-                    x = _hash(hi, lo, what, st.multiplier, st.multiplier_hi)
-                    line, l0, l1, l2, l3 = _lanes(x)
+                    x = hashed(hi, lo, what, st.seeds[g, 0], st.seeds[g, 1])
+                    line, l0, l1, l2, l3 = lanes_of(x)
                     if stamps[level, g, line] != st.slot:
                         stamps[level, g, line] = st.slot
                         for k in range(f.LANES):
@@ -268,37 +224,84 @@ def follow(records, start, stop, cells, stamps, flows, index, free, states):  # 
 
 
 @njit(**_COLD)
+def _level(what):
+    """The half of the filter that counts a kind of key: addresses or prefixes."""
+    kind = np.int64(what) % f.IN
+    return 0 if kind in (f.ADDRESS4, f.ADDRESS6) else 1
+
+
+@njit(**_COLD)
 def _estimate(cells, stamps, st, flow, slot):
     """Upper bound of a key's cost in one slot of the filter's history, FULL at most."""
-    multiplier, multiplier_hi = _seeds(st, slot)
-    line, l0, l1, l2, l3 = _lanes(_hash(flow.hi, flow.lo, flow.what, multiplier, multiplier_hi))
     g = slot % f.GENERATIONS
-    kind = np.int64(flow.what) % f.IN
-    level = 0 if kind in (f.ADDRESS4, f.ADDRESS6) else 1
+    line, l0, l1, l2, l3 = lanes_of(hashed(flow.hi, flow.lo, flow.what, st.seeds[g, 0], st.seeds[g, 1]))
+    level = _level(flow.what)
     if stamps[level, g, line] != slot:
         return 0
     lanes = cells[level, g, line]
     return min(np.int64(lanes[l0]), np.int64(lanes[l1]), np.int64(lanes[l2]), np.int64(lanes[l3]))
 
 
-@njit(types.UniTuple(types.int64, 2)(_CELLS, _STAMPS, _FLOWS, _STATE, types.int64, types.int64, types.int64), **_COLD)
-def bounds(cells, stamps, flows, states, n, c, slots):
-    """(at least, at most) packets of class c of entry n in the last `slots` slots, the running one included.
+@njit(**_COLD)
+def _bounds(cells, stamps, st, flow, c):
+    """(at least, at most) packets of class c of a key in the running slot and the WINDOW slots before it.
 
-    From the slot after its admission on the ring is exact. In the slot of admission and before, what
-    the filter let pass is bounded by its lanes: it never counts too little, and below the admission
-    threshold there.
+    After the slot of its admission the ring is exact. In that slot and before, what the filter let
+    pass is bounded by its lanes, which never count too little, and is below the admission threshold.
     """
-    st, flow = states[0], flows[n]
     low = high = np.int64(0)
-    for slot in range(st.slot - slots + 1, st.slot + 1):
-        if slot <= flow.slot and slot > flow.slot - f.RING and slot >= flow.since:
+    for slot in range(st.slot - WINDOW, st.slot + 1):
+        if flow.since <= slot <= flow.slot and slot > flow.slot - f.RING:
             low += flow.ring[slot % f.RING, c]
             high += flow.ring[slot % f.RING, c]
         if slot <= flow.since:
             g = slot % f.GENERATIONS
             high += min(_estimate(cells, stamps, st, flow, slot) // max(st.cost[g, c], 1), st.threshold[g, c])
     return low, high
+
+
+@njit(types.int64(_CELLS, _STAMPS, _FLOWS, _STATE, types.int64, types.int64, _FOUND), **_COLD)
+def survey(cells, stamps, flows, states, c, at_most, found):
+    """Write every entry whose upper bound of class c reaches `at_most` to `found`; how many there are."""
+    st = states[0]
+    n = 0
+    for entry in range(flows.size):
+        if flows[entry].what == 0:
+            continue
+        low, high = _bounds(cells, stamps, st, flows[entry], c)
+        if high >= at_most:
+            found[n].entry = entry
+            found[n].low = low
+            found[n].high = high
+            n += 1
+    return n
+
+
+@njit(**_COLD)
+def _give_back(cells, stamps, st, flow):
+    """Write what an entry counted in the window to the filter, as if it had never been admitted.
+
+    Each slot is below its threshold, so the lanes can hold it; without this a key that is admitted
+    again would have lost what came before.
+    """
+    level = _level(flow.what)
+    for slot in range(max(st.slot - WINDOW, flow.slot - f.RING + 1, flow.since), flow.slot + 1):
+        g = slot % f.GENERATIONS
+        cost = np.int64(0)
+        for c in range(f.CLASSES):
+            cost = max(cost, flow.ring[slot % f.RING, c] * st.cost[g, c])
+        if cost == 0:
+            continue
+        line, l0, l1, l2, l3 = lanes_of(hashed(flow.hi, flow.lo, flow.what, st.seeds[g, 0], st.seeds[g, 1]))
+        lanes = cells[level, g, line]
+        if stamps[level, g, line] != slot:
+            stamps[level, g, line] = slot
+            for k in range(f.LANES):
+                lanes[k] = 0
+        least = min(np.int64(lanes[l0]), np.int64(lanes[l1]), np.int64(lanes[l2]), np.int64(lanes[l3]))
+        least = min(least + cost, f.FULL)
+        for k in (l0, l1, l2, l3):
+            lanes[k] = max(np.int64(lanes[k]), least)
 
 
 @njit(**_COLD)
@@ -324,8 +327,8 @@ def _unindex(flows, index, st, n):
         hole = at
 
 
-@njit(types.int64(_FLOWS, _INDEX, _FREE, _STATE, types.int64, types.int64), **_COLD)
-def sweep(flows, index, free, states, first, last):
+@njit(types.int64(_CELLS, _STAMPS, _FLOWS, _INDEX, _FREE, _STATE, types.int64, types.int64), **_COLD)
+def sweep(cells, stamps, flows, index, free, states, first, last):
     """Let entries first..last-1 go that were quiet for QUIET whole slots; the number that went.
 
     The obvious rule, "when the window is low", loses sources that pulse: docs/counting.md.
@@ -335,6 +338,7 @@ def sweep(flows, index, free, states, first, last):
     for n in range(first, last):
         flow = flows[n]
         if flow.what != 0 and st.slot - flow.loud > f.QUIET:
+            _give_back(cells, stamps, st, flow)
             _unindex(flows, index, st, n)
             flow.what = np.uint64(0)
             free[n] = st.free

@@ -6,7 +6,6 @@ set, doubled as often as the memory or the filter was too full. docs/counting.md
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -25,7 +24,10 @@ WIDTHS = {
     flow_state.NET6: 64,
     flow_state.PREFIX6: 48,
 }
-MOST_FULL = flow_state.FULL // 4  # mean lane above which the thresholds double
+# mean lane above which the thresholds double: random sources fill it to 0.64 at 40 Mpps; from 0.95
+# on they are admitted in numbers (docs/counting.md)
+MOST_FULL = flow_state.FULL * 3 // 4
+LEAST_FULL = flow_state.FULL * 3 // 10  # below it they come back: less than half, so that it does not swing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +42,34 @@ class Heavy:
 
 
 class FlowMemory:
-    """Remote keys above `limits` (packets in any second, by class). The key is secret; tests fix it."""
+    """Remote keys above `limits` (packets in any second, by class). The key must be secret."""
 
-    def __init__(self, limits: dict[str, int], key: tuple[int, int] | None = None) -> None:
+    def __init__(self, limits: dict[str, int], key: tuple[int, int], entries: int = flow_state.FLOWS) -> None:
         self._limits = np.array([limits[name] for name in CLASSES], np.int64)
         self._cells = flow_state.cells()
         self._stamps = flow_state.stamps()
-        self._flows = flow_state.flows()
-        self._index = flow_state.index()
-        self._free = flow_state.free()
-        self._state = flow_state.state(key or (secrets.randbits(64), secrets.randbits(64)))
+        self._flows = flow_state.flows(entries)
+        self._index = flow_state.index(entries)
+        self._free = flow_state.free(entries)
+        self._state = flow_state.state(key)
         flow_kernels.open_state(self._state)
         self._doubled = 0
         self._swept = -1
+        self._used = 0  # entries when the last slot ended
         self._set_thresholds()
 
     def _set_thresholds(self) -> None:
         """By the pigeonhole principle a key with T in a window has a slot with T / (slots + 1)."""
         limits = self._limits << self._doubled
-        self._state["next"] = np.maximum(1, -(-limits // (WINDOW + 1)))
+        self._state["next"] = np.clip(-(-limits // (WINDOW + 1)), 1, flow_state.FULL)
+        self._state["next_doubled"] = self._doubled
 
     @property
     def effective(self) -> dict[str, int]:
-        """The limits in force from the next slot on."""
-        return {name: int(limit) << self._doubled for name, limit in zip(CLASSES, self._limits, strict=True)}
+        """The limits that hold for every window that ends now: the highest in force in any of its slots."""
+        within = self._state["entered"][0] >= self._state["slot"][0] - WINDOW
+        doubled = max(self._doubled, *self._state["doubled"][0][within].tolist(), 0)
+        return {name: int(limit) << doubled for name, limit in zip(CLASSES, self._limits, strict=True)}
 
     @property
     def used(self) -> int:
@@ -96,13 +102,25 @@ class FlowMemory:
     def _end_slot(self, slot: int) -> None:
         """Once a slot: let quiet entries go, and see whether it is too much."""
         self._swept = slot
-        flow_kernels.sweep(self._flows, self._index, self._free, self._state, 0, len(self._flows))
+        filter_, table = (self._cells, self._stamps), (self._flows, self._index, self._free)
+        flow_kernels.sweep(*filter_, *table, self._state, 0, len(self._flows))
         fullness = self._fullness(slot - 1)
-        if self.used > flow_state.CROWDED or fullness > MOST_FULL:
-            self._doubled += 1
-        elif self._doubled and self.used < flow_state.CROWDED // 2 and fullness < MOST_FULL // 2:
+        full = len(self._flows) * 3 // 4
+        crowded = self.used > full and self.used > self._used  # not again while it empties
+        self._used = self.used
+        if not self._settled(slot - 1):
+            return
+        if crowded or fullness > MOST_FULL:
+            self._doubled += int(self._state["next"].min() < flow_state.FULL)
+        elif self._doubled and self.used < full // 2 and fullness < LEAST_FULL:
             self._doubled -= 1
         self._set_thresholds()
+
+    def _settled(self, slot: int) -> bool:
+        """Whether the thresholds of a slot are those of now: else it tells nothing of them."""
+        generation = slot % flow_state.GENERATIONS
+        entered, doubled = (int(self._state[name][0, generation]) for name in ("entered", "doubled"))
+        return entered != slot or doubled == self._doubled
 
     def _fullness(self, slot: int) -> float:
         """Mean lane of a slot of the history, of the level that is fuller."""
@@ -116,13 +134,11 @@ class FlowMemory:
 
         Eleven slots are looked at: any second that ends now lies within them.
         """
-        c = CLASSES.index(name)
-        found = []
-        for n in np.flatnonzero(self._flows["what"]):
-            low, high = flow_kernels.bounds(self._cells, self._stamps, self._flows, self._state, int(n), c, WINDOW + 1)
-            if high >= at_most:
-                found.append(self._heavy(int(n), low, high))
-        return sorted(found, key=lambda heavy: (-heavy.at_most, str(heavy.network)))
+        found = np.zeros(self.used, flow_state.FOUND)
+        arrays = (self._cells, self._stamps, self._flows, self._state)
+        n = flow_kernels.survey(*arrays, CLASSES.index(name), at_most, found)
+        listed = [self._heavy(*map(int, row)) for row in found[:n].tolist()]
+        return sorted(listed, key=lambda heavy: (-heavy.at_most, str(heavy.network)))
 
     def _heavy(self, n: int, low: int, high: int) -> Heavy:
         flow = self._flows[n]

@@ -25,8 +25,8 @@ FULL = 32_768  # a lane that reached one admission threshold; lanes saturate her
 
 # the flow memory
 FLOWS = 16_384
-CROWDED = FLOWS * 3 // 4  # above this the thresholds double
 RING = 12  # slots: the running one and 11 before it
+NEVER = np.iinfo(np.int64).min
 QUIET = WINDOW + 1  # whole slots below the threshold after which an entry may leave
 
 # classes with a limit of their own
@@ -55,16 +55,21 @@ FLOW = np.dtype(
 
 FLOW_STATE = np.dtype(
     [
-        ("slot", "i8"),
+        ("slot", "i8"),  # of time as it is counted here, which never runs backwards
         ("slot_end", "i8"),
-        ("generation", "i8"),
-        ("multiplier", "u8"),  # of the running slot's hash
-        ("multiplier_hi", "u8"),
+        ("shift", "i8"),  # ns from packet time to it: what clocks were set back by
+        ("behind", "i8"),  # first of a run of packets far behind; 0: none
+        ("generation", "i8"),  # of the running slot
+        ("cell", "i8"),  # of the running slot in every ring
+        ("seeds", "u8", (GENERATIONS, 2)),  # multipliers of the hash in each slot of the history
         ("home", "u8", (2,)),  # multipliers of the index's hash
         ("key", "u8", (2,)),  # secret: every multiplier is SipHash-2-4 of it
         ("free", "i8"),  # head of the list of free entries; -1: none
         ("used", "i8"),
         ("next", "i8", (CLASSES,)),  # admission threshold [packets in one slot] from the next slot on
+        ("next_doubled", "i8"),  # times the limits are doubled from the next slot on
+        ("entered", "i8", (GENERATIONS,)),  # the slot each generation was last entered for
+        ("doubled", "i8", (GENERATIONS,)),  # times the limits were doubled in it
         ("threshold", "i8", (GENERATIONS, CLASSES)),  # in force in each slot of the history
         ("cost", "i8", (GENERATIONS, CLASSES)),  # of one packet there, in parts of FULL
         ("refused", "i8"),  # admissions that found no entry
@@ -73,6 +78,8 @@ FLOW_STATE = np.dtype(
         ("late", "i8"),
     ]
 )
+
+FOUND = np.dtype([("entry", "i8"), ("low", "i8"), ("high", "i8")])  # one answer of a survey
 
 Array = npt.NDArray[Any]
 
@@ -108,4 +115,5 @@ def state(key: tuple[int, int]) -> Array:
     made = np.zeros(1, FLOW_STATE)
     made["key"] = key
     made["slot"] = -1
+    made["entered"] = NEVER
     return made
