@@ -31,6 +31,8 @@ PLANTED = [
     ("two paths that differ", "decode", "decode.h", "memcpy(&r->src_port, &ports, sizeof ports);", "r->dst_port = 0;"),
     ("a record read beyond the file", "savefile", "savefile.c", "end - at - header < captured", "end - at < captured"),
     ("a clock begun anew by every call", "savefile", "savefile.h", "f->previous_ts = s.previous;", ""),
+    ("a twin beyond the frame", "savefile", "twins.h", "captured < EG_TWINS_NEEDED - 20", "captured < 28"),
+    ("a twin counted too often", "savefile", "twins.h", "        t->twice++;", "        t->twice += 9;"),
     ("a block that ends nowhere", "savefile", "pcapng.c", "p->captured > b->length - PACKET_MIN", "0"),
 ]
 

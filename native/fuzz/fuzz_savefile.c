@@ -12,20 +12,22 @@
 #define CUT_STEP 64
 #define SMALLEST_RECORD 16      /* a pcap record header, a simple packet block */
 
-/* The MACs that the seeds use; one point is behind a macvtap. */
+/* The MACs that the seeds use; one point is behind a macvtap, one in a VLAN. */
 #define MAC_ONE 0x020000000001u
 #define MAC_TWO 0x020000000002u
+#define MAC_TWO_TAGGED (MAC_TWO | 7ull << 48)
 
 struct reading {
     struct eg_savefile file;
+    struct eg_twins twins;
     struct eg_totals totals;
     struct eg_record *records;
     uint32_t count;
 };
 
-static uint64_t keys[4];
-static uint16_t values[4];
-static struct eg_points points = { 3, 0, keys, values };
+static uint64_t keys[8];
+static uint16_t values[8];
+static struct eg_points points = { 7, 0, keys, values };
 
 static void put_point(uint64_t key, uint16_t value)
 {
@@ -38,7 +40,7 @@ static void put_point(uint64_t key, uint16_t value)
     values[at] = value;
 }
 
-static int is_point(uint16_t index) { return index == 0 || index == 1 || index == EG_NOBODY; }
+static int is_point(uint16_t index) { return index <= 2 || index == EG_NOBODY; }
 
 /* ---- what must hold of a file that was read ---- */
 
@@ -92,6 +94,12 @@ static void expect_clock(const struct reading *r)
         EXPECT(r->file.stamps_whole_second == whole);
 }
 
+static void expect_twins(const struct reading *r)
+{
+    EXPECT(r->twins.looked <= r->totals.frames);
+    EXPECT(r->twins.twice <= r->twins.looked && r->twins.repeated <= r->twins.looked - r->twins.twice);
+}
+
 static void expect_refusal(int code)
 {
     EXPECT(code <= -EG_E_EMPTY && code >= -EG_E_CUT_HEADER);
@@ -99,6 +107,15 @@ static void expect_refusal(int code)
 }
 
 /* ---- reading ---- */
+
+static int open_with_twins(struct eg_savefile *f, struct eg_twins *twins, const uint8_t *bytes, size_t size)
+{
+    int refused = eg_savefile_open(f, bytes, size);
+
+    memset(twins, 0, sizeof *twins);
+    f->twins = twins;
+    return refused;
+}
 
 /* All at once into room for one record more than can be; a second call finds nothing. */
 static void read_all(struct reading *r, uint32_t room)
@@ -114,14 +131,17 @@ static void expect_same_by_ones(const struct reading *whole, const uint8_t *byte
 {
     struct eg_record *one = exactly(sizeof *one);
     struct eg_totals totals = { 0 };
+    struct eg_twins twins;
     struct eg_savefile f;
     uint32_t n = 0;
 
-    EXPECT(eg_savefile_open(&f, bytes, size) == 0);
+    EXPECT(open_with_twins(&f, &twins, bytes, size) == 0);
     for (; eg_savefile_read(&f, &points, one, 1, &totals) == 1; n++)
         EXPECT(n < whole->count && memcmp(one, whole->records + n, sizeof *one) == 0);
     EXPECT(n == whole->count);
     EXPECT(memcmp(&totals, &whole->totals, sizeof totals) == 0);
+    EXPECT(memcmp(&twins, &whole->twins, sizeof twins) == 0);
+    f.twins = whole->file.twins;
     EXPECT(memcmp(&f, &whole->file, sizeof f) == 0);
     free(one);
 }
@@ -164,10 +184,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t room = size / SMALLEST_RECORD + 1;
     uint8_t *bytes = exact_copy(data, size);
     struct reading whole;
-    int refused = eg_savefile_open(&whole.file, bytes, size);
+    int refused = open_with_twins(&whole.file, &whole.twins, bytes, size);
 
     put_point(MAC_ONE, 0);
     put_point(MAC_TWO, 1 | EG_POINT_REVERSED);
+    put_point(MAC_TWO_TAGGED, 2);
     if (refused) {
         expect_refusal(refused);
         free(bytes);
@@ -177,6 +198,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_all(&whole, room);
     expect_records(&whole);
     expect_clock(&whole);
+    expect_twins(&whole);
     expect_same_by_ones(&whole, bytes, size);
     expect_cuts(&whole, data, size, room);
     free(whole.records);

@@ -13,7 +13,7 @@ import struct
 import sys
 from pathlib import Path
 
-from oracles.frames import CASES, LINK_CASES, SUPER_CASES, raw
+from oracles.frames import CASES, E4, LINK_CASES, SUPER_CASES, E, raw
 from oracles.reading import DATAGRAM, DATAGRAM_IP, SYN, WHOLE_PCAP, WHOLE_PCAPNG, T
 from oracles.savefile import (
     MODIFIED,
@@ -28,6 +28,9 @@ from oracles.savefile import (
     section,
     simple,
 )
+from scapy.layers.inet import UDP
+from scapy.layers.l2 import Dot1Q
+from scapy.packet import Raw
 
 LINK_TYPES = (1, 0, 12, 14, 101, 108, 113, 228, 229, 276, 105)  # the order of fuzz_decode.c
 LONGEST = 300  # bytes of a frame: what is longer repeats itself
@@ -55,6 +58,16 @@ def frames() -> dict[str, bytes]:
     return found
 
 
+def _looked_at() -> bytes:
+    """A datagram that twins.h looks at: one in 256 is, by two words that its headers determine."""
+    for port in range(1, 65536):
+        frame = raw(E4 / UDP(sport=port, dport=53) / Raw(b"twice"))
+        word = int.from_bytes(frame[24:26], "little") ^ int.from_bytes(frame[40:42], "little")
+        if (word * 0x9E37 + 0x79B9) % 65536 < 256:
+            return frame
+    raise AssertionError("no port gives such a frame")
+
+
 def _pcaps() -> dict[str, bytes]:
     turned = struct.pack("<IIII", T, 5, len(SYN) + 9, len(SYN)) + SYN
     return {
@@ -69,6 +82,9 @@ def _pcaps() -> dict[str, bytes]:
         "raw": pcap(link_type=101) + record(DATAGRAM_IP, T, 1) + record(b"", T, 2, wire=60),
         "wireless": pcap(link_type=105) + record(bytes(40), T, 1),
         "clock": pcap() + b"".join(record(SYN, s, f) for s, f in ((T, 5), (T, 5), (T - 1, 0), (T, 1_000_000), (0, 0))),
+        "twins": pcap() + b"".join(record(_looked_at(), T, n) for n in (1, 2, 3, 4, 5, 6000)),
+        "tagged": pcap() + record(raw(E / Dot1Q(vlan=7) / E4.payload / UDP()), T),
+        "short": pcap() + record(SYN[:30], T, wire=54),
         "cut": WHOLE_PCAP[:-1],
         "too_long": pcap() + record(SYN, T) + struct.pack("<IIII", T, 0, 262_145, 262_145),
     }
