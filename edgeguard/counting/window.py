@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeguard.counting import kernels, state
+from edgeguard.counting.flow_memory import FlowMemory
 from edgeguard.model import Flow, Network, Reading, Subject
 from edgeguard.record import Records, address, halves
 
@@ -31,6 +32,7 @@ class Counting:
     """Exact counters and sliding windows. `sources` lines; `by_source`: count sources at all;
     `judge_sources`: give busy sources a row of their own (a savefile without an inventory);
     `recycle_sources`: empty a full table, at most once a second (live, where nobody reads it to the end);
+    `remote`: the flow memory that is fed the same packets (live);
     `one_way_ratio`: fewer than one packet back per this many sent is one-way."""
 
     def __init__(
@@ -41,8 +43,10 @@ class Counting:
         by_source: bool = True,
         judge_sources: bool = False,
         recycle_sources: bool = False,
+        remote: FlowMemory | None = None,
     ) -> None:
         self.by_source = by_source
+        self.remote = remote
         self._ratio = one_way_ratio
         self.judge_sources = judge_sources
         self._recycle = recycle_sources
@@ -99,6 +103,8 @@ class Counting:
         if self._recycle and self.sources == self._lines.size:
             self._forget_sources()
         stop: int = kernels.count(records, start, self.by_source, self._rows, self._index, self._lines, self._state)
+        if self.remote is not None:
+            self.remote.add(records, start, stop)
         return stop
 
     def tick(self, at: int) -> None:
