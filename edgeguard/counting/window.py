@@ -7,14 +7,16 @@ whether the packets come from a ring or from a file.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgeguard.counting import kernels, state
-from edgeguard.counting.flow_memory import FlowMemory
 from edgeguard.model import Flow, Network, Reading, Subject
 from edgeguard.record import Records, address, halves
+
+if TYPE_CHECKING:  # its kernels are compiled only where it is used
+    from edgeguard.counting.flow_memory import FlowMemory
 
 RULES = ("syn", "udp")
 LONGER = (5, 60)  # seconds; shown with a verdict beside the window it was judged by
