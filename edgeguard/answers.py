@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeguard import clock
+from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.decision.decide import by_person
 from edgeguard.decision.ledger import Entry
@@ -109,6 +110,24 @@ class Answers:
             if term in (entry.decision.case, entry.order.tap.name) or (vm and entry.order.vm == vm.id)
         ]
 
+    def _mirror(self) -> dict[str, Any]:
+        """What there is to say of mirror ports; nothing where the taps themselves are captured."""
+        if not isinstance(self._capture, MirrorCapture):
+            return {}
+        live, settings = self._live, self._live.config.capture
+        window = live.vitals.window(clock.now())
+        return {
+            "mirror": {
+                "ports": list(settings.mirror),
+                "macs_unknown": [tap.name for tap in live.attachments.unknown()],
+                "frames_of_further_macs": self._capture.overflowed(),
+                "frames_out_of_vxlan": self._capture.opened(),
+                "duplicates": round(window.duplicates, 4),
+                "sampling": settings.sampling,
+                "sampling_seen": round(settings.sampling / window.carried, 2) if window.carried else None,
+            }
+        }
+
     # ---- status --------------------------------------------------------------------------------
 
     def _status(self) -> dict[str, Any]:
@@ -121,6 +140,9 @@ class Answers:
             "taps": len(live.attachments.taps()),
             "taps_unknown": unknown,
             "taps_refused": live.attachments.refused,
+            "lag_ns": health.lag_ns,
+            "clock_steps": live.vitals.steps,
+            **self._mirror(),
             "null_routes": len(live.engine.ledger),
             "sources": counting.sources,
             "sources_overflow": counting.overflow,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import signal
 import socket
@@ -10,6 +11,7 @@ from contextlib import ExitStack
 
 from edgeguard import native
 from edgeguard.answers import Answers
+from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Taps
 from edgeguard.capture.tpacket import RingCapture
@@ -19,8 +21,9 @@ from edgeguard.control import ControlServer
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
 from edgeguard.enforcement.client import Enforcer
-from edgeguard.inventory import configured
+from edgeguard.inventory import Inventory, configured
 from edgeguard.live import Live
+from edgeguard.mirrored import Mirrored
 from edgeguard.notice import lint
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import background
@@ -43,7 +46,7 @@ def run(config: Config) -> None:
         stack.callback(store.close)
         control = ControlServer(config.paths.socket)
         stack.callback(control.close)
-        taps = Taps(config.capture.exclude, config.uplinks)
+        taps = Taps(config.capture.exclude + config.capture.mirror, config.uplinks)
         stack.callback(taps.close)
         taps.require_uplinks()
         counting = Counting(config.counting.sources, one_way_ratio=config.judging.one_way_ratio, recycle_sources=True)
@@ -56,9 +59,10 @@ def run(config: Config) -> None:
             enforcer,
             outbox,
             background(config, _host(config)),
-            taps.require_uplinks,
+            functools.partial(_required, taps, config),
+            _mirrored(config, counting, inventory, taps),
         )
-        capture = RingCapture(config.capture, taps, Points(POINTS), live.attachments.assign)
+        capture = _capture(config, live, taps)
         stack.callback(capture.close)
         live.resume()
         native.rights_keep()
@@ -71,6 +75,23 @@ def run(config: Config) -> None:
         log.info("ready: taps: %d, VMs in the inventory: %d", len(taps.current()), len(inventory.vms()))
         live.run(capture, control, Answers(live, capture).answer)
     log.info("stopped; null routes that stand stay in place, and the next start takes them up")
+
+
+def _required(taps: Taps, config: Config) -> None:
+    """CaptureError unless the uplinks and the mirror ports are there and up."""
+    taps.require_uplinks()
+    taps.require_mirrors(config.capture.mirror)
+
+
+def _mirrored(config: Config, counting: Counting, inventory: Inventory, taps: Taps) -> Mirrored | None:
+    return Mirrored(counting, inventory, taps.current().values()) if config.capture.mirror else None
+
+
+def _capture(config: Config, live: Live, taps: Taps) -> RingCapture:
+    """At the mirror ports where any are named, else at every tap."""
+    if isinstance(live.attachments, Mirrored):
+        return MirrorCapture(config.capture, taps, live.attachments)
+    return RingCapture(config.capture, taps, Points(POINTS), live.attachments.assign)
 
 
 def _host(config: Config) -> str:

@@ -12,6 +12,8 @@ from edgeguard.record import NOBODY
 class Attachments:
     """Rows by tap. A row is given to a tap when it appears and taken back when it is gone."""
 
+    noun = "tap"
+
     def __init__(self, counting: Counting, inventory: Inventory) -> None:
         self._counting = counting
         self._inventory = inventory

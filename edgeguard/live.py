@@ -23,6 +23,7 @@ from edgeguard.enforcement.client import Enforcer
 from edgeguard.engine import Engine
 from edgeguard.errors import CaptureError, EdgeGuardError, EnforcementError, StoreError
 from edgeguard.inventory import Inventory
+from edgeguard.mirrored import Mirrored
 from edgeguard.model import Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import Background, compose
@@ -49,6 +50,7 @@ class Live:
         outbox: Outbox,
         background: Background,
         require_uplinks: Callable[[], None],
+        mirrored: Mirrored | None = None,
     ) -> None:
         self.config = config
         self.inventory = inventory
@@ -56,8 +58,8 @@ class Live:
         self.store = store
         self.enforcer = enforcer
         self.outbox = outbox
-        self.attachments = Attachments(counting, inventory)
-        self.vitals = Vitals(counting)
+        self.attachments: Attachments | Mirrored = mirrored or Attachments(counting, inventory)
+        self.vitals = Vitals(counting, mirrored=mirrored is not None, sampling=config.capture.sampling)
         self.engine = Engine(config, counting, self)
         self._background = background
         self._decisions: dict[str, Decision] = {}  # standing ones, for the text of their release
@@ -136,7 +138,7 @@ class Live:
     def _report_unknown(self) -> None:
         unknown = {tap.name for tap in self.attachments.unknown()}
         for name in sorted(unknown - self._unreported):
-            log.warning("tap %s has no inventory entry: it is counted and never acted upon", name)
+            log.warning("%s %s has no inventory entry: it is counted and never acted upon", self.attachments.noun, name)
         self._unreported = unknown
 
     # ---- what the engine asks ------------------------------------------------------------------

@@ -69,6 +69,17 @@ def _rows(out: Records) -> Any:
     return ffi.cast("struct eg_record *", out.ctypes.data)
 
 
+class Twins:
+    """Frames that came twice (struct eg_twins): one reader's, one frame of EG_TWINS_EVERY is looked at."""
+
+    def __init__(self) -> None:
+        self.c: Any = ffi.new("struct eg_twins *")
+
+    def totals(self) -> tuple[int, int]:
+        """Running totals: frames looked at that no sender repeats by itself, and the copies among them."""
+        return int(self.c.looked - self.c.repeated), int(self.c.twice)
+
+
 # ---- decode and savefile ----------------------------------------------------------------------
 
 
@@ -117,6 +128,10 @@ class Savefile:
             return 0
         table = ffi.NULL if points is None else points.c
         return int(lib.eg_savefile_read(self.c, table, _rows(out), len(out), totals.c))
+
+    def watch(self, twins: Twins) -> None:
+        """Count Ethernet frames that came twice from now on."""
+        self._twins, self.c.twins = twins, twins.c
 
     def at(self) -> int:
         """Offset of the next record."""
@@ -182,6 +197,19 @@ class Ring:
         """Decode what is ready of one block into `out`; how many rows, 0 when nothing is ready."""
         return int(lib.eg_ring_read(self.c, points.c, _rows(out), len(out), totals.c))
 
+    def only(self, ifindexes: Sequence[int], tunnelled: bool) -> None:
+        """Capture these interfaces alone, to whatever MAC their frames go; `tunnelled`: more of each frame."""
+        code = lib.eg_ring_only(self.c, ffi.new("uint32_t[]", list(ifindexes)), len(ifindexes), int(tunnelled))
+        for ifindex in ifindexes:
+            code = min(code, lib.eg_ring_promiscuous(self.c, ifindex))
+        if code < 0:
+            raise CaptureError(f"ring: {len(ifindexes)} mirror ports cannot be listened to: {message(code)}")
+
+    def read_mirror(self, mirror: Mirror, points: PointTable, twins: Twins, out: Records, totals: Totals) -> int:
+        """As read(), by MAC and VLAN; ends early where mirror.stranger() needs a point."""
+        rows = _rows(out), len(out)
+        return int(lib.eg_ring_read_mirror(self.c, mirror.c, points.c, twins.c, *rows, totals.c))
+
     def statistics(self) -> tuple[int, int, int]:
         """Running totals: frames handed over, frames lost, times the ring was full."""
         code = lib.eg_ring_statistics(self.c)
@@ -195,6 +223,31 @@ class Ring:
 
     def close(self) -> None:
         lib.eg_ring_close(self.c)
+
+
+class Mirror:
+    """What a ring over mirror ports is told of them, and what it found (struct eg_mirror)."""
+
+    def __init__(self, vxlan_port: int, overflow: int) -> None:
+        """`vxlan_port` 0: they carry no VXLAN. `overflow`: the point of senders that get none of their own."""
+        self.c: Any = ffi.new("struct eg_mirror *", {"vxlan_port": vxlan_port, "overflow": overflow})
+
+    def listen(self, ports: Sequence[int]) -> None:
+        """The ifindexes of the ports from now on."""
+        self.c.used = len(ports)
+        self.c.ports[0 : len(ports)] = list(ports)
+
+    def stranger(self) -> int:
+        """The key (MAC | VLAN << 48) of the sender that reading stopped at; 0: it did not."""
+        return int(self.c.stranger)
+
+    def fill(self) -> None:
+        """No sender gets a point of its own any more."""
+        self.c.full = 1
+
+    def totals(self) -> tuple[int, int]:
+        """Running totals: frames taken out of VXLAN, frames counted at the overflow point."""
+        return int(self.c.opened), int(self.c.overflowed)
 
 
 # ---- links ------------------------------------------------------------------------------------

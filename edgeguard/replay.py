@@ -20,7 +20,7 @@ from edgeguard.errors import ConfigError
 from edgeguard.inventory import Inventory
 from edgeguard.model import Decision, Notice, Order, Subject, Tap, Verdict, Vm
 from edgeguard.notice.values import background, compose
-from edgeguard.record import mac_number
+from edgeguard.record import point_key
 
 SOURCES = 1 << 20  # lines for the sources of a savefile: 256 MiB, of which only what is used is touched
 BATCH = 8192  # records: 512 KiB, so that a batch is still in the L2 cache when it is counted
@@ -42,6 +42,7 @@ class Replay:
         if len(self._vms) > POINTS:
             raise ConfigError([f"[inventory]: {len(self._vms)} VMs with a MAC; one replay can tell {POINTS} apart"])
         self._tell = tell
+        self._duplicates = config.capture.duplicates
         self._background = background(config, config.host.name or HOST)
         self._ended: dict[str, Decision] = {}
         self.capture = SavefileCapture(path, self._points() if self._vms else None, room=BATCH)
@@ -52,10 +53,10 @@ class Replay:
             self.counting.assign(point, Subject(vm.id, tap, None), vm.addresses)
 
     def _points(self) -> Points:
-        macs = [(mac, point) for point, vm in enumerate(self._vms) for mac in vm.macs]
+        macs = [(point_key(mac, vm.vlan), point) for point, vm in enumerate(self._vms) for mac in vm.macs]
         points = Points(len(macs))
-        for mac, point in macs:
-            points.put(mac_number(mac), point)
+        for key, point in macs:
+            points.put(key, point)
         return points
 
     def run(self, progress: Callable[[float], None] | None = None) -> None:
@@ -76,7 +77,11 @@ class Replay:
         return None
 
     def window(self) -> Window | None:
-        return None
+        """None: nothing is in doubt. Frames that came twice are, in a file as on a mirror port."""
+        share = self.capture.duplicates()
+        if share <= self._duplicates:
+            return None
+        return Window(0, self.capture.totals()["frames"], 0, False, duplicates=share)
 
     def kernel_count(self, point: int) -> KernelCount | None:
         return None

@@ -85,14 +85,14 @@ static int is_point(uint16_t value) { return value != EG_NOBODY && value != EG_P
 static int attach(struct eg_mirror *m, const struct eg_points *points, const struct view *v,
                   struct eg_record *r)
 {
-    uint64_t sender = eg_mac_from(v->frame);
+    uint64_t sender = eg_mac_from(v->frame), key = sender | (uint64_t)v->vlan << 48;
     uint16_t from = eg_points_of(points, sender, v->vlan);
     uint16_t to = eg_points_of(points, eg_mac_to(v->frame), v->vlan);
 
     if (!is_vm(from) && is_vm(to))
         from = EG_NOBODY;           /* from outside */
-    else if (from == EG_NOBODY && !m->full) {
-        m->stranger = sender | (uint64_t)v->vlan << 48;
+    else if (from == EG_NOBODY && !m->full && key) {    /* key 0 is none */
+        m->stranger = key;
         return -1;
     } else if (from == EG_NOBODY) {
         from = m->overflow;

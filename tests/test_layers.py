@@ -25,7 +25,7 @@ LEVELS: list[set[str]] = [
     STAGES,
     {"metrics", "request", "control"},
     {"docket"},
-    {"engine", "attachments", "vitals", "check"},
+    {"engine", "attachments", "mirrored", "vitals", "check"},
     {"replay", "live", "answers"},
     {"assembly", "summary", "jsonl"},
     {"cli", "lab"},

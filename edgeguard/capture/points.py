@@ -1,4 +1,4 @@
-"""Attachment points as the readers look them up: ifindex (live) or MAC (savefile) -> index.
+"""Attachment points as the readers look them up: ifindex (taps) or MAC and VLAN (mirror port, savefile) -> index.
 
 The arrays are those of struct eg_points (native/abi.h): open addressing, linear probing, at most
 half full, key 0 = empty. Written here, only read in C, between two calls and never during one.
@@ -11,7 +11,8 @@ import numpy as np
 from edgeguard.native import PointTable
 from edgeguard.record import NOBODY
 
-REVERSED = 0x8000  # EG_POINT_REVERSED: received = into the VM
+REVERSED = 0x8000  # EG_POINT_REVERSED: received = into the VM; on a mirror port EG_POINT_STRANGER
+HOST = 0x7FFD  # EG_POINT_HOST, on a mirror port: a MAC of the host itself
 MAX_INDEX = 0x7FFE  # 0x7fff with REVERSED would read as NOBODY
 
 _MULTIPLIER = 0x9E37_79B9_7F4A_7C15

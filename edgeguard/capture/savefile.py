@@ -16,8 +16,11 @@ from edgeguard.capture.mapped import WANTED, mapped
 from edgeguard.capture.points import Points
 from edgeguard.errors import SavefileError
 from edgeguard.model import Health
-from edgeguard.native import Savefile, Stamps, Totals
+from edgeguard.native import Savefile, Stamps, Totals, Twins
 from edgeguard.record import RECORD, Records
+
+MANY = 0.05  # a larger share of frames that came twice is told
+FEW_LOOKED = 50  # of one frame in 256
 
 # LINKTYPE_ numbers of tcpdump.org/linktypes.html that are met and not decoded
 _LINK_NAMES = {
@@ -50,11 +53,12 @@ class SavefileCapture:
         self.path = path
         self._points = points
         self._rows: Records = np.zeros(room, RECORD)
-        self._totals = Totals()
+        self._totals, self._twins = Totals(), Twins()
         self._mapped = mapped(path)
         self.size = len(self._mapped.bytes)  # bytes, unpacked
         try:
             self._file = Savefile(self._mapped.bytes)
+            self._file.watch(self._twins)
         except SavefileError as error:
             self._mapped.bytes.close()
             raise SavefileError(f"{path}: cannot be read as a savefile: {error}; {WANTED}") from None
@@ -71,7 +75,8 @@ class SavefileCapture:
 
     def health(self) -> Health:
         """Nothing is ever lost from a file; what is cut off it never held."""
-        return Health(received=self._totals.by_name()["frames"])
+        looked, twice = self._twins.totals()
+        return Health(received=self._totals.by_name()["frames"], looked=looked, twice=twice)
 
     def close(self) -> None:
         """The last view becomes stale, not dangling: rows are the capture's own memory."""
@@ -116,7 +121,19 @@ class SavefileCapture:
         totals = self._totals.by_name()
         frames = totals["frames"]
         said = self._ending(frames) + self._links(totals["other_link"], frames)
-        return said + _clock(self._file.stamps(), frames)
+        return said + self._copies() + _clock(self._file.stamps(), frames)
+
+    def _copies(self) -> list[str]:
+        share = self.duplicates()
+        if share <= MANY:
+            return []
+        told = f"{100 * share:.0f} % of the frames came twice within milliseconds"
+        return [f"{told}, as where a tap and its bridge are both mirrored: counts are too high"]
+
+    def duplicates(self) -> float:
+        """Share of the frames so far that are copies of one just before; 0 where too few were looked at to say."""
+        looked, twice = self._twins.totals()
+        return twice / looked if looked >= FEW_LOOKED else 0.0
 
     def _ending(self, frames: int) -> list[str]:
         said = [f"{self._mapped.damage}; what came before was read"] if self._mapped.damage else []

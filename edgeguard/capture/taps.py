@@ -56,15 +56,30 @@ class Taps:
         before, self._taps = self._taps, self._classified()
         return _differences(before, self._taps)
 
+    def named(self, names: tuple[str, ...]) -> list[int]:
+        """Ifindexes of the links of these names that there are."""
+        return [link.index for link in self._links.by_index.values() if link.name in names]
+
+    def macs(self) -> set[str]:
+        """The MAC addresses of this host's own links."""
+        return {link.mac for link in self._links.by_index.values() if len(link.mac) == 17}
+
     def require_uplinks(self) -> None:
         """CaptureError unless each uplink exists and is up: without one nothing can be verified."""
+        self._require("uplink", "`uplinks`", self.uplinks)
+
+    def require_mirrors(self, names: tuple[str, ...]) -> None:
+        """CaptureError unless each mirror port exists and is up: without one nothing is counted."""
+        self._require("mirror port", "`mirror` in [capture]", names)
+
+    def _require(self, what: str, key: str, names: tuple[str, ...]) -> None:
         by_name = {link.name: link for link in self._links.by_index.values()}
-        for name in self.uplinks:
+        for name in names:
             link = by_name.get(name)
             if link is None:
-                raise CaptureError(f"uplink {name}: there is no such interface; correct `uplinks` (see 'ip link')")
+                raise CaptureError(f"{what} {name}: there is no such interface; correct {key} (see 'ip link')")
             if not link.up:
-                raise CaptureError(f"uplink {name}: the interface is down; run 'ip link set {name} up'")
+                raise CaptureError(f"{what} {name}: the interface is down; run 'ip link set {name} up'")
 
     def fileno(self) -> int:
         """Readable when a link may have changed."""

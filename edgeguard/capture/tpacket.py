@@ -42,7 +42,7 @@ class RingCapture:
         self._poll.register(taps.fileno(), select.POLLIN)
         for tap in taps.current().values():
             self._apply(Change("appeared", tap))
-        self._ring.exclude(taps.excluded())
+        self._narrow()
 
     def read(self, timeout_s: float) -> Records:
         """The next records, at most one block; empty when nothing came in time. Valid until the next call."""
@@ -80,10 +80,18 @@ class RingCapture:
         self._ring.close()
 
     def _decode(self) -> int:
-        n = self._ring.read(self._points.table, self._rows, self._totals)
+        n = self._fill()
         if n:
             self._lag = max(0, now() - int(self._rows["ts"][n - 1]))
         return n
+
+    def _fill(self) -> int:
+        """Decode into the rows what is ready; how many."""
+        return self._ring.read(self._points.table, self._rows, self._totals)
+
+    def _narrow(self) -> None:
+        """Tell the ring which interfaces it may leave out."""
+        self._ring.exclude(self._taps.excluded())
 
     def _follow(self) -> None:
         """Take in link changes; costs one system call when there are none."""
@@ -91,7 +99,7 @@ class RingCapture:
             self._apply(change)
         if self._generation != self._taps.generation:
             self._generation = self._taps.generation
-            self._ring.exclude(self._taps.excluded())
+            self._narrow()
 
     def _apply(self, change: Change) -> None:
         tap = change.tap

@@ -5,15 +5,17 @@ Order matters for reading only: all are asked and all answers are stored with th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from edgeguard import units
 from edgeguard.config import Config
-from edgeguard.decision.question import Question
+from edgeguard.decision.question import Question, Window
 from edgeguard.model import Band, SafetyAnswer, Tap, TapKind, Target, Vm
 
 PASS, REFUSE, UNKNOWN = "pass", "refuse", "unknown"
 CONFIRMED = 0.8  # the kernel must have seen this share of our frames
+CARRIED = 2 / 3  # a mirror port must carry this share of what the kernel saw, once multiplied
 
 
 def enforce(question: Question) -> SafetyAnswer:
@@ -58,16 +60,57 @@ def capture_health(question: Question) -> SafetyAnswer:
     window, name = question.window, "capture health"
     if window is None:
         return SafetyAnswer(name, PASS, "a savefile is read without loss")
-    if window.stepped:
-        return SafetyAnswer(name, REFUSE, "the clock of this host jumped within the window")
-    if window.lag_ns > question.config.capture.lag:
-        return SafetyAnswer(name, REFUSE, f"the window is {units.duration_text(window.lag_ns)} old")
+    if doubt := _doubt_of_time(question, window) or _doubt_of_mirror(question, window):
+        return SafetyAnswer(name, REFUSE, doubt)
     if window.loss <= question.config.capture.loss:
         return SafetyAnswer(name, PASS, f"lost {window.lost} of {window.received + window.lost} frames in a second")
     lossy = f"lost {units.percent(window.loss)} of the frames in a second, so the true rate is higher"
     if question.verdict.band is Band.HARD:
         return SafetyAnswer(name, PASS, f"{lossy}; hard goes on where the kernel's counter confirms")
     return SafetyAnswer(name, REFUSE, f"{lossy}, but what came back is unknown")
+
+
+def _doubt_of_time(question: Question, window: Window) -> str | None:
+    if window.stepped:
+        return "the clock of this host jumped within the window"
+    if window.lag_ns > question.config.capture.lag:
+        return f"the window is {units.duration_text(window.lag_ns)} old"
+    return None
+
+
+def _doubt_of_mirror(question: Question, window: Window) -> str | None:
+    """Why the copies that a mirror port (or a savefile of one) carries cannot be counted as they are."""
+    if window.duplicates > question.config.capture.duplicates and not _each_once(question):
+        return f"{units.percent(window.duplicates)} of the frames came twice, so the true rate is lower"
+    if window.carried and _not_as_declared(window):
+        seen = f"{window.sampling / window.carried:.1f}".removesuffix(".0")
+        declared = f"declared is one of {window.sampling}"
+        return f"the mirror port carries one frame of {seen}, by the taps' kernel counters; {declared}"
+    certain = _certain(question.verdict.measured, window.sampling)
+    if window.sampling > 1 and certain < question.verdict.limit:
+        told = f"{units.count(certain)} packets are certain, below the limit"
+        return f"one frame of {window.sampling} is captured: {told}"
+    return None
+
+
+def _each_once(question: Question) -> bool:
+    """The tap's kernel counter saw every frame that we counted: a sender that sends each twice hides nothing."""
+    count = question.kernel
+    return count is not None and count.kernel >= (1 - question.config.capture.duplicates) * count.ours
+
+
+def _not_as_declared(window: Window) -> bool:
+    """More without sampling is no contradiction: a switch mirrors in segments what a tap counts as one frame."""
+    carried = window.carried or 1.0
+    return carried < CARRIED or (window.sampling > 1 and carried > 1 / CARRIED)
+
+
+def _certain(measured: int, sampling: int) -> int:
+    """What a count of sampled packets, multiplied by the factor, is at least: three standard deviations below.
+
+    A count n of one packet in N has a standard deviation of sqrt(n) at most (binomial), in packets N sqrt(n).
+    """
+    return measured if sampling == 1 else max(0, int(measured - 3 * math.sqrt(measured * sampling)))
 
 
 def independent_count(question: Question) -> SafetyAnswer:
