@@ -10,6 +10,7 @@ GATEWAY6 = "2001:db8:100::1"
 
 UPLINK = "uplink0"
 BRIDGE = "br0"
+MIRROR = "mirror0"
 
 HOST_MAC = "00:00:5e:00:53:02"
 HOST_IN_BRIDGE = "198.51.100.2"  # the bridged host's own address

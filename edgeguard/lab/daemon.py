@@ -31,12 +31,12 @@ def _environment(directory: Path) -> dict[str, str]:
 class Daemon:
     """The daemon's process and its files, all in `directory`."""
 
-    def __init__(self, directory: Path, namespace: Namespace) -> None:
+    def __init__(self, directory: Path, namespace: Namespace, mirror: bool = False) -> None:
         self.database = directory / "edgeguard.sqlite"
         self._socket = directory / "edgeguard.sock"
         self._output = directory / "output"
         config = directory / "edgeguard.toml"
-        config.write_text(settings.live(directory), encoding="utf-8")
+        config.write_text(settings.live(directory, mirror), encoding="utf-8")
         (directory / "inventory.toml").write_text(settings.inventory(), encoding="utf-8")
         command = [sys.executable, "-m", "edgeguard", "run", "-c", str(config)]
         with namespace.inside(), self._output.open("wb") as output:

@@ -207,7 +207,7 @@ def run(scenario: Scenario, kind: str, story: Story) -> Result:
     story.say(f"Scenario {scenario.name} on a {kind} host: {scenario.sentence}.", "bold")
     story.say("The lab's own configuration: " + "; ".join(settings.OWN) + ".")
     story.say("The daemon starts (the first time it compiles its counting kernels, some seconds) ...", "dim")
-    with Stage(kind, tick=story.patience) as stage:
+    with Stage(kind, tick=story.patience, mirrored=scenario.mirror) as stage:
         measured = Run(scenario, stage, story).play()
     found = result.judge(measured)
     telling.end(story, found, measured)

@@ -59,6 +59,7 @@ class Scenario:
     sentence: str
     flood: Flood | None
     expected: Finding
+    mirror: bool = False  # the daemon sees copies of the taps on one port, not the taps
 
     @property
     def moves(self) -> bool:
@@ -101,6 +102,13 @@ _ALL = (
         "the VM floods with segmentation-offload super-frames of 64 packets",
         Flood("udp", plan.TARGETS[:1], super_frames=True),
         _narrow("udp"),
+    ),
+    Scenario(
+        "mirror",
+        "the taps are copied to one mirror port, and the VM floods with its neighbour's address",
+        Flood("syn", plan.TARGETS[:1], forged=True),
+        _narrow("syn"),
+        mirror=True,
     ),
     Scenario(
         "benign-mix",

@@ -69,9 +69,11 @@ def inventory() -> str:
     return _vms("vm").lstrip()
 
 
-def live(directory: Path) -> str:
+def live(directory: Path, mirror: bool = False) -> str:
     """The configuration file of the live daemon, whose files are all in `directory`."""
     tables = _judging()
+    if mirror:
+        tables["capture"] = {"mirror": [plan.MIRROR]}
     tables[""]["uplinks"] = [plan.UPLINK]
     tables["mail"] |= {"server": f"{plan.MAIL}:{plan.MAIL_PORT}", "tls": "none"}
     tables["inventory"] = {"file": str(directory / "inventory.toml")}

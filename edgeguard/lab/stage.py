@@ -16,7 +16,7 @@ from edgeguard.check.finding import Grade
 from edgeguard.check.rights import back_ends
 from edgeguard.errors import EdgeGuardError, RightsError
 from edgeguard.lab import addresses as plan
-from edgeguard.lab import exchange, observer, wan
+from edgeguard.lab import exchange, mirror, observer, wan
 from edgeguard.lab.daemon import Daemon
 from edgeguard.lab.exchange import Exchange, Question
 from edgeguard.lab.namespace import private_directory
@@ -61,27 +61,30 @@ def settle(topology: Topology) -> None:
 class Stage:
     """Hosts, WAN services, observer, daemon and the two VMs at their ordinary work."""
 
-    def __init__(self, kind: str, tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, kind: str, tick: Callable[[], None] = lambda: None, mirrored: bool = False) -> None:
+        """`mirrored`: the daemon reads a mirror port that carries copies of the taps."""
         self._undo = contextlib.ExitStack()
         self._tick = tick
         try:
-            self._set_up(kind)
+            self._set_up(kind, mirrored)
         except BaseException:
             self.close()
             raise
 
-    def _set_up(self, kind: str) -> None:
+    def _set_up(self, kind: str, mirrored: bool) -> None:
         self.directory = private_directory()
         os.environ["TMPDIR"] = tempfile.tempdir = str(self.directory)
         needed()
         self.topology = _topology(kind)
         self._undo.callback(self.topology.close)
+        if mirrored:
+            mirror.make(self.topology.hypervisor)
         self._wan = self._worker(self.topology.wan, wan.serve)
         self._await(self._wan, "the WAN host's services")
         settle(self.topology)
         self._observer = self._worker(self.topology.hypervisor, observer.observe, plan.UPLINK)
         self._await(self._observer, "the observer on the uplink")
-        self.daemon = Daemon(self.directory, self.topology.hypervisor.namespace)
+        self.daemon = Daemon(self.directory, self.topology.hypervisor.namespace, mirrored)
         self._undo.callback(self.daemon.end)
         self.daemon.await_ready(self._tick)
         self._vm = self._worker(self.topology.vm, exchange.work, exchange.SERVICE)
