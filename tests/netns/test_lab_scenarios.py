@@ -41,7 +41,12 @@ KEYS = {
     "got": dict,
 }
 NULL_IN_BENIGN = {"flood_started_ns", "crossed_ns", "routed_ns", "verified_ns", "notice_ns", "mail", "released"}
-USUAL = {("syn-flood", "routed"), ("moving-flood", "bridged"), ("forged-source", "routed-bridge"), ("mirror", "bridged")}
+USUAL = {
+    ("syn-flood", "routed"),
+    ("moving-flood", "bridged"),
+    ("forged-source", "routed-bridge"),
+    ("mirror", "bridged"),
+}
 ALL = [(name, kind) for name in SCENARIOS for kind in KINDS]
 PACKAGE = Path(__file__).resolve().parents[2]
 
