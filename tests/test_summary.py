@@ -65,7 +65,7 @@ packets = st.lists(
     st.tuples(
         st.sampled_from((0, MS, SLOT - 1, SLOT, 950 * MS, 3 * SECOND)),
         st.sampled_from(("syn", "udp")),
-        st.sampled_from(["192.0.2.1", "192.0.2.9", "198.51.100.1", "2001:db8::1", "2001:db8:1::1"]),
+        st.sampled_from(["192.0.2.1", "192.0.2.9", "198.51.100.1", "2001:db8::9", "2001:db8:1::1"]),
         st.integers(1, 30),
     ),
     max_size=25,
@@ -154,3 +154,9 @@ def test_sources_beyond_the_table_are_said(summarised: Summarise) -> None:
     assert (total["tcp_syn"], total["udp"]) == (11, 2)
     assert total["sources_overflow"] == {"syn": 3, "udp": 2}
     assert len(total["sources"]) == 8
+
+
+def test_equal_ipv6_peaks_name_the_lowest_address(summarised: Summarise) -> None:
+    """The upper half of an IPv6 address weighs more than the lower."""
+    sent = [Packet(T, "syn", src, "2001:db8:9::1") for src in ("2001:db8:1::1", "2001:db8::9", "2001:db8::a")]
+    assert [line["source"] for line in summarised(sent)["sources"]] == ["2001:db8::9", "2001:db8::a", "2001:db8:1::1"]
