@@ -72,6 +72,11 @@ class FlowMemory:
         return {name: int(limit) << doubled for name, limit in zip(CLASSES, self._limits, strict=True)}
 
     @property
+    def capacity(self) -> int:
+        """Entries there are."""
+        return len(self._flows)
+
+    @property
     def used(self) -> int:
         return int(self._state["used"][0])
 
@@ -102,8 +107,7 @@ class FlowMemory:
     def _end_slot(self, slot: int) -> None:
         """Once a slot: let quiet entries go, and see whether it is too much."""
         self._swept = slot
-        filter_, table = (self._cells, self._stamps), (self._flows, self._index, self._free)
-        flow_kernels.sweep(*filter_, *table, self._state, 0, len(self._flows))
+        self._sweep()
         fullness = self._fullness(slot - 1)
         full = len(self._flows) * 3 // 4
         crowded = self.used > full and self.used > self._used  # not again while it empties
@@ -115,6 +119,11 @@ class FlowMemory:
         elif self._doubled and self.used < full // 2 and fullness < LEAST_FULL:
             self._doubled -= 1
         self._set_thresholds()
+
+    def _sweep(self) -> None:
+        """Let go what was quiet for long enough."""
+        filter_, table = (self._cells, self._stamps), (self._flows, self._index, self._free)
+        flow_kernels.sweep(*filter_, *table, self._state, 0, len(self._flows))
 
     def _settled(self, slot: int) -> bool:
         """Whether the thresholds of a slot are those of now: else it tells nothing of them."""
