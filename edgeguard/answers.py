@@ -20,6 +20,9 @@ from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, target
 NOT_RECORDED = "the decision could not be recorded; the daemon's log says why"
 
 
+TOP = 5  # of the flow memory, shown
+
+
 class Answers:
     """Answers requests; an error is the answer to the person who asked."""
 
@@ -128,6 +131,30 @@ class Answers:
             }
         }
 
+    def _remote(self) -> dict[str, Any]:
+        """The flow memory: limits in force, how full it is, and who is largest."""
+        memory = self._live.counting.remote
+        if memory is None:
+            return {}
+        limits = memory.effective
+        return {
+            "effective": limits,
+            "entries": memory.used,
+            "capacity": memory.capacity,
+            "admitted": memory.admitted,
+            "refused": memory.refused,
+            "top": [
+                {
+                    "network": str(heavy.network),
+                    "direction": "out" if heavy.out else "in",
+                    "at_least": heavy.at_least,
+                    "at_most": heavy.at_most,
+                    "tap": tap.name if (tap := self._live.attachments.tap(heavy.point)) else None,
+                }
+                for heavy in memory.heavy("packets", limits["packets"])[:TOP]
+            ],
+        }
+
     # ---- status --------------------------------------------------------------------------------
 
     def _status(self) -> dict[str, Any]:
@@ -144,9 +171,7 @@ class Answers:
             "clock_steps": live.vitals.steps,
             **self._mirror(),
             "null_routes": len(live.engine.ledger),
-            "sources": counting.sources,
-            "sources_overflow": counting.overflow,
-            "sources_forgotten": counting.forgotten,
+            "remote": self._remote(),
             "late": counting.late,
             "totals": self._capture.totals(),
             "mails_sent": live.outbox.sent,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import secrets
 import signal
 import socket
 import sys
@@ -16,8 +17,9 @@ from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Taps
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases.store import Store
-from edgeguard.config import Config
+from edgeguard.config import Config, CountingSettings
 from edgeguard.control import ControlServer
+from edgeguard.counting.flow_memory import FlowMemory
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
 from edgeguard.enforcement.client import Enforcer
@@ -49,7 +51,9 @@ def run(config: Config) -> None:
         taps = Taps(config.capture.exclude + config.capture.mirror, config.uplinks)
         stack.callback(taps.close)
         taps.require_uplinks()
-        counting = Counting(config.counting.sources, one_way_ratio=config.judging.one_way_ratio, recycle_sources=True)
+        counting = Counting(
+            0, one_way_ratio=config.judging.one_way_ratio, by_source=False, remote=_remote(config.counting)
+        )
         outbox = Outbox(store.box(), config.mail)
         live = Live(
             config,
@@ -92,6 +96,12 @@ def _capture(config: Config, live: Live, taps: Taps) -> RingCapture:
     if isinstance(live.attachments, Mirrored):
         return MirrorCapture(config.capture, taps, live.attachments)
     return RingCapture(config.capture, taps, Points(POINTS), live.attachments.assign)
+
+
+def _remote(settings: CountingSettings) -> FlowMemory:
+    """The flow memory, with a key that nobody who sends packets can know."""
+    limits = {"syn": settings.remote_syn, "udp": settings.remote_udp, "packets": settings.remote_packets}
+    return FlowMemory(limits, (secrets.randbits(64), secrets.randbits(64)))
 
 
 def _host(config: Config) -> str:

@@ -139,7 +139,11 @@ class CaptureSettings(Section):
 
 
 class CountingSettings(Section):
-    sources: Annotated[int, Field(ge=1024, le=4_194_304)]
+    """Limits of the flow memory, packets in any one second."""
+
+    remote_syn: Annotated[int, Field(ge=100, le=1_000_000)]
+    remote_udp: Annotated[int, Field(ge=100, le=1_000_000)]
+    remote_packets: Annotated[int, Field(ge=100, le=1_000_000)]
 
 
 class Protected(Section):

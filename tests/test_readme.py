@@ -144,7 +144,6 @@ def test_detection_names_the_shipped_numbers(defaults: Config) -> None:
         f"at least {safeties.CONFIRMED} of the frames",
         f"there are {state.PLACES} places",
         f"more than {state.PREFIXES} prefixes",
-        f"in {defaults.counting.sources:,} places",
         f"up to {SOURCES:,} of them",
         f"The {state.JUDGED_SOURCES:,} that first send",
         f"More than {state.POINTS:,} taps",

@@ -16,6 +16,7 @@ PLACES = {
     "nullroute": "edgeguard.cli.nullroute:nullroute",
     "replay": "edgeguard.cli.replay:replay",
     "run": "edgeguard.cli.run:run",
+    "status": "edgeguard.cli.status:status",
 }
 
 

@@ -119,7 +119,7 @@ STATE = np.dtype(
 Array = npt.NDArray[Any]
 
 
-def rows(n: int = POINTS + JUDGED_SOURCES) -> Array:
+def rows(n: int) -> Array:
     """Zeroed ROWs that are never hot; the kernel gives pages only when they are touched."""
     made = np.zeros(n, ROW)
     made["arm"] = made["loud"] = NEVER

@@ -34,7 +34,7 @@ class Counting:
     """Exact counters and sliding windows. `sources` lines; `by_source`: count sources at all;
     `judge_sources`: give busy sources a row of their own (a savefile without an inventory);
     `recycle_sources`: empty a full table, at most once a second (live, where nobody reads it to the end);
-    `remote`: the flow memory that is fed the same packets (live);
+    `remote`: the flow memory that is fed the same packets (live); `points`: rows for attachment points;
     `one_way_ratio`: fewer than one packet back per this many sent is one-way."""
 
     def __init__(
@@ -46,6 +46,7 @@ class Counting:
         judge_sources: bool = False,
         recycle_sources: bool = False,
         remote: FlowMemory | None = None,
+        points: int = state.POINTS,
     ) -> None:
         self.by_source = by_source
         self.remote = remote
@@ -54,7 +55,7 @@ class Counting:
         self._recycle = recycle_sources
         self._recycled = 0  # slot
         self.forgotten = 0
-        self._rows = state.rows()
+        self._rows = state.rows(state.POINTS + state.JUDGED_SOURCES if judge_sources else points)
         self._index = state.index(sources)
         self._lines = state.lines(sources)
         self._state = state.state()

@@ -1,0 +1,43 @@
+"""`edgeguard status`: how the running daemon is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeguard.cli.options import config_option, example, json_option, loaded
+
+
+@click.command(epilog=example("edgeguard status", "edgeguard status --json"))
+@json_option
+@config_option
+def status(as_json: bool, config_path: Path) -> None:
+    """Frames and loss, taps, null routes, the flow memory's limits in force and how full it is."""
+    from edgeguard import control  # noqa: PLC0415 - not for --help
+    from edgeguard.cli import output  # noqa: PLC0415
+    from edgeguard.request import Status  # noqa: PLC0415
+
+    answer = control.ask(loaded(config_path).paths.socket, Status())
+    if as_json:
+        output.print_json(answer)
+        return
+    click.echo(output.told(answer["text"]))
+    for line in _remote(answer["remote"]):
+        click.echo(output.told(line))
+
+
+def _remote(remote: dict[str, Any]) -> list[str]:
+    limits = ", ".join(f"{name} {limit:,}" for name, limit in remote["effective"].items())
+    lines = [
+        f"flow memory: {remote['entries']:,} of {remote['capacity']:,} entries, {remote['refused']:,} refused; "
+        f"limits in force, packets in any second: {limits}"
+    ]
+    for one in remote["top"]:
+        way = "to" if one["direction"] == "out" else "from"
+        tap = f", mostly at {one['tap']}" if one["tap"] else ""
+        lines.append(
+            f"  {way} {one['network']}: {one['at_least']:,} to {one['at_most']:,} packets in the last second{tap}"
+        )
+    return lines
