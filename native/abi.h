@@ -103,12 +103,13 @@ uint16_t eg_points_find(const struct eg_points *p, uint64_t key);
 struct eg_twin {
     uint64_t hash;              /* of the frame's first bytes; 0: empty */
     int64_t ts;                 /* when it last came */
-    uint64_t times;
+    uint32_t times;             /* within a second each */
+    uint32_t close;             /* of them, within 4 ms of the one before */
 };
 
-/* The frames looked at last, by their hash. A frame that comes 2 or 3 times with less than 4 ms
- * between was copied twice on its way here; one that comes more often is repeated by its sender,
- * as the packets of a flood may be, and says nothing about the copying. */
+/* The frames looked at last, by their hash. A frame that comes again within 4 ms was copied twice
+ * on its way here; but one that comes 4 times, within a second each, is repeated by its sender, as
+ * the packets of a flood may be, and says nothing about the copying. */
 struct eg_twins {
     uint64_t looked;            /* frames looked at */
     uint64_t twice;             /* of them, further copies of one that had come just before */

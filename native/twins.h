@@ -9,10 +9,11 @@
 #include "decode.h"
 
 #define EG_TWINS_NEEDED 62      /* bytes: up to the last word that is read */
-#define EG_TWINS_SLOTS 1024              /* of eg_twins.seen */
-#define EG_TWINS_APART 4000000           /* ns: copies come within microseconds, through two queues within a few ms */
-#define EG_TWINS_HASHED 128              /* bytes: all headers, and what tells packets of one flow apart */
-#define EG_TWINS_OFTEN 4                 /* tap, bridge and uplink make three copies at most */
+#define EG_TWINS_SLOTS 1024     /* of eg_twins.seen */
+#define EG_TWINS_APART 4000000  /* ns: copies come within microseconds, through two queues within a few ms */
+#define EG_TWINS_KEPT 1000000000u   /* ns: a frame not met for so long is a new one */
+#define EG_TWINS_HASHED 128     /* bytes: all headers, and what tells packets of one flow apart */
+#define EG_TWINS_OFTEN 4        /* tap, bridge and uplink make three copies at most */
 
 static inline uint64_t eg_twins_mix(uint64_t hash, uint64_t word)
 {
@@ -33,16 +34,20 @@ static inline uint64_t eg_twins_hash(const uint8_t *frame, uint32_t captured, ui
     return hash ? hash : 1;
 }
 
-/* The same frame again: at first a twin; at the fourth time all were the sender's own. */
-static inline void eg_twins_again(struct eg_twins *t, uint64_t times)
+/* The same frame again: at first perhaps a twin; at the fourth time all were the sender's own. */
+static inline void eg_twins_again(struct eg_twins *t, struct eg_twin *slot, uint32_t is_close)
 {
-    if (times < EG_TWINS_OFTEN)
-        t->twice++;
-    else if (times == EG_TWINS_OFTEN) {
-        t->twice -= EG_TWINS_OFTEN - 2;
+    slot->times++;
+    if (slot->times < EG_TWINS_OFTEN) {
+        slot->close += is_close;
+        t->twice += is_close;
+    } else if (slot->times == EG_TWINS_OFTEN) {
+        t->twice -= slot->close;
         t->repeated += EG_TWINS_OFTEN;
-    } else
+    } else {
+        slot->times = EG_TWINS_OFTEN + 1;
         t->repeated++;
+    }
 }
 
 /* Look at one frame: remember it, or count it. */
@@ -55,8 +60,8 @@ void eg_twins_look(struct eg_twins *t, const uint8_t *frame, uint32_t captured, 
     uint64_t apart = ts > slot->ts ? (uint64_t)ts - (uint64_t)slot->ts : (uint64_t)slot->ts - (uint64_t)ts;
 
     t->looked++;
-    if (slot->hash == hash && apart < EG_TWINS_APART)
-        eg_twins_again(t, ++slot->times);
+    if (slot->hash == hash && apart < EG_TWINS_KEPT)
+        eg_twins_again(t, slot, apart < EG_TWINS_APART);
     else
         *slot = (struct eg_twin){ .hash = hash, .times = 1 };
     slot->ts = ts;
