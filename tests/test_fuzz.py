@@ -32,7 +32,7 @@ PLANTED = [
     ("a record read beyond the file", "savefile", "savefile.c", "end - at - header < captured", "end - at < captured"),
     ("a clock begun anew by every call", "savefile", "savefile.h", "f->previous_ts = s.previous;", ""),
     ("a twin beyond the frame", "savefile", "twins.h", "captured < EG_TWINS_NEEDED - 20", "captured < 28"),
-    ("a twin counted too often", "savefile", "twins.h", "        t->twice++;", "        t->twice += 9;"),
+    ("a twin counted too often", "savefile", "twins.h", "        t->twice += is_close;", "        t->twice += 9;"),
     ("a block that ends nowhere", "savefile", "pcapng.c", "p->captured > b->length - PACKET_MIN", "0"),
 ]
 
