@@ -58,6 +58,11 @@ CASES = [
 FLOORS = {"zipf_mpps": 35.0, "random_mpps": 30.0, "zipf/memory_walk": 0.12, "random/memory_walk": 0.09}
 CEILINGS = {"sources_growth": 1.3, "vms_growth": 1.3, "memory_mib": 48.0}
 PARTS = ("both", "decode", "count")
+TITLES = {
+    "rows": "edgeguard: rows alone, no flow memory",
+    "memory_walk": "limit: one header line (to decode and count)",
+    "datasketches": "DataSketches' count-min, from Python",
+}
 Nanoseconds = dict[str, list[float]]  # a packet, round by round
 
 
@@ -235,7 +240,10 @@ def result(hall: Hall, packets: int, rounds: int) -> dict[str, Any]:
         "Mpps",
         ratios(found),
         spread=base,
-        mpps={str(case): {name: mpps(values) for name, values in one.items()} for case, one in found.items()},
+        mpps=_named(found, "both"),
+        decode_mpps=_named(found, "decode"),
+        count_mpps=_named(found, "count"),
+        rivals_mpps={f"{keys}/{name}": value for keys, base in BASES.items() for name, value in _beside(found[base])},
         cycles_computed={  # ns x MHz of /proc/cpuinfo: no counter of the CPU was read
             str(case): {part: report.neat(statistics.median(one[part]) * mhz / 1000) for part in PARTS}
             for case, one in found.items()
@@ -253,6 +261,15 @@ def result(hall: Hall, packets: int, rounds: int) -> dict[str, Any]:
         rounds=rounds,
         samples=SAMPLES,
     )
+
+
+def _named(found: Mapping[Traffic, Nanoseconds], part: str) -> dict[str, dict[str, float]]:
+    return {str(case): mpps(one[part]) for case, one in found.items()}
+
+
+def _beside(one: Nanoseconds) -> Iterator[tuple[str, dict[str, float]]]:
+    """What was measured beside the product itself."""
+    return ((name, mpps(values)) for name, values in one.items() if name not in PARTS)
 
 
 def _flows(remote: FlowMemory) -> dict[str, int]:
@@ -275,13 +292,9 @@ def show(found: Mapping[str, Any]) -> None:
         report.table(("million packets a second", "min", "median", "max", "decode", "count", "cycles"), _cases(found))
     )
     print("decode (C) and count (numba) alone: medians; cycles a packet of both: ns x MHz of /proc/cpuinfo, computed\n")
-    for keys, base in BASES.items():
-        print(
-            report.table(
-                (f"counting alone, {keys}", "min", "median", "max", "edgeguard is"), _rivals(found, keys, base)
-            )
-        )
-        print()
+    for keys in BASES:
+        head = (f"counting alone, {keys}", "min", "median", "max", "edgeguard is")
+        print(report.table(head, _rivals(found, keys)), end="\n\n")
     for name in (name for name, value in found["ratios"].items() if value is None):
         print(f"datasketches is not installed here: there is no {name}")
     for name, value in found["figures"].items():
@@ -290,19 +303,18 @@ def show(found: Mapping[str, Any]) -> None:
 
 
 def _cases(found: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
-    for case, one in found["mpps"].items():
-        parts = (one[part]["median"] for part in ("decode", "count"))
-        yield case, *_spread(one["both"]), *parts, found["cycles_computed"][case]["both"]
+    for case, both in found["mpps"].items():
+        parts = (found[name][case]["median"] for name in ("decode_mpps", "count_mpps"))
+        yield case, *_spread(both), *parts, found["cycles_computed"][case]["both"]
 
 
-def _rivals(found: Mapping[str, Any], keys: str, base: Traffic) -> Iterator[tuple[object, ...]]:
-    titles = {"count": "edgeguard: count", "rows": "edgeguard: rows alone, no flow memory"}
-    for name, spread in found["mpps"][str(base)].items():
-        if name in ("both", "decode"):
-            continue
-        factor = found["ratios"].get(f"{keys}/{name}")
-        title = "limit: one header line (to decode and count)" if name == "memory_walk" else titles.get(name, name)
-        yield title, *_spread(spread), f"{factor:,.4g} x" if factor else ""
+def _rivals(found: Mapping[str, Any], keys: str) -> Iterator[tuple[object, ...]]:
+    yield "edgeguard: count", *_spread(found["count_mpps"][str(BASES[keys])]), ""
+    for name, spread in found["rivals_mpps"].items():
+        kind, _, rival = name.partition("/")
+        if kind == keys:
+            factor = found["ratios"].get(name)
+            yield TITLES.get(rival, rival), *_spread(spread), f"{factor:,.4g} x" if factor else ""
 
 
 def _spread(spread: Mapping[str, float]) -> tuple[float, float, float]:
