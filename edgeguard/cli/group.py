@@ -54,10 +54,11 @@ class Commands(click.Group):
             click.echo(err=True)
             ctx.exit(INTERRUPTED)
         except OSError as error:
-            if error.errno != errno.EPIPE:
-                raise Refusal(_unforeseen(error)) from None
-            _give_up_output()
-            ctx.exit(1)
+            try:
+                _flush(ctx)  # is it the output that broke?
+            except EdgeGuardError as told:
+                raise Refusal(told) from None
+            raise Refusal(_unforeseen(error)) from None
 
 
 def _flush(ctx: click.Context) -> None:
