@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
@@ -54,10 +55,11 @@ class Commands(click.Group):
             click.echo(err=True)
             ctx.exit(INTERRUPTED)
         except OSError as error:
-            try:
-                _flush(ctx)  # is it the output that broke?
-            except EdgeGuardError as told:
-                raise Refusal(told) from None
+            if error.errno == errno.EPIPE:
+                _give_up_output()
+                ctx.exit(1)
+            with contextlib.suppress(EdgeGuardError):
+                _flush(ctx)  # where it is the output that broke, the interpreter must not try again at its end
             raise Refusal(_unforeseen(error)) from None
 
 
