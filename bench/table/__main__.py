@@ -64,9 +64,14 @@ def tables(result: Result) -> Iterator[str]:
     for key, value in rest.items():
         if isinstance(value, dict) and value:
             yield spreads(key, value) if isinstance(next(iter(value.values())), dict) else numbers(key, value)
-    plain = {key: value for key, value in rest.items() if not isinstance(value, dict)}
+    plain = {key: value for key, value in rest.items() if not isinstance(value, dict) and not _nested(value)}
     if plain:
         yield numbers("also", plain)
+
+
+def _nested(value: Any) -> bool:
+    """Tables within a result stay in its file: a page shows what fits a line."""
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
 def spreads(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
