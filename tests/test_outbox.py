@@ -305,7 +305,7 @@ def test_a_mail_that_makes_the_server_hang_up_holds_no_other(store: Store, runni
     with serving(sink) as port:
         running(store, settings(port, retry="1h"))
         until(lambda: bool(sink.mails), "the other mail")
-        until(lambda: letter(store).attempts == 1, "the first is postponed")
+        until(lambda: letter(store).attempts >= 1, "the first is postponed")  # and tried again when the other left
     assert sink.envelopes == [("abuse@example.net", ["noc@example.net"])]
 
 
