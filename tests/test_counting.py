@@ -526,17 +526,6 @@ def test_what_finds_no_line_is_said(drawn: list[tuple[int, str, int]]) -> None:
         assert made.overflow[rule] == plain.packets(p for p in mine if p.src not in first)
 
 
-def test_a_full_live_table_starts_anew_and_says_so() -> None:
-    """Live, a full table is emptied while packets come, so that later sources are counted; how many is said."""
-    made = counting(sources=8, recycle_sources=True)
-    for second in range(4):
-        feed(made, [Packet(T + second * SECOND + n, src=f"192.0.2.{second * 10 + n}") for n in range(9)])
-    assert made.forgotten >= 16
-    assert made.sources <= 8
-    feed(made, [Packet(T + 9 * SECOND, src="192.0.2.99", packets=3)])
-    assert columns(made)["192.0.2.99"]["syn"] == 3
-
-
 def judged(made: Counting) -> dict[str, int]:
     """The rows of judged sources by address."""
     lines = made._lines[: made.sources]

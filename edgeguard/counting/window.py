@@ -33,7 +33,6 @@ def _sized(network: Network) -> tuple[int, int, int, int, int]:
 class Counting:
     """Exact counters and sliding windows. `sources` lines; `by_source`: count sources at all;
     `judge_sources`: give busy sources a row of their own (a savefile without an inventory);
-    `recycle_sources`: empty a full table, at most once a second (live, where nobody reads it to the end);
     `remote`: the flow memory that is fed the same packets (live); `points`: rows for attachment points;
     `one_way_ratio`: fewer than one packet back per this many sent is one-way."""
 
@@ -44,7 +43,6 @@ class Counting:
         one_way_ratio: int,
         by_source: bool = True,
         judge_sources: bool = False,
-        recycle_sources: bool = False,
         remote: FlowMemory | None = None,
         points: int = state.POINTS,
     ) -> None:
@@ -52,9 +50,6 @@ class Counting:
         self.remote = remote
         self._ratio = one_way_ratio
         self.judge_sources = judge_sources
-        self._recycle = recycle_sources
-        self._recycled = 0  # slot
-        self.forgotten = 0
         self._rows = state.rows(state.POINTS + state.JUDGED_SOURCES if judge_sources else points)
         self._index = state.index(sources)
         self._lines = state.lines(sources)
@@ -103,8 +98,6 @@ class Counting:
 
     def add(self, records: Records, start: int) -> int:
         """Count records[start:]; the index before which the caller should look, or their number."""
-        if self._recycle and self.sources == self._lines.size:
-            self._forget_sources()
         stop: int = kernels.count(records, start, self.by_source, self._rows, self._index, self._lines, self._state)
         if self.remote is not None:
             self.remote.add(records, start, stop)
@@ -113,17 +106,6 @@ class Counting:
     def tick(self, at: int) -> None:
         """Packet time goes on to `at`; a crossing that was looked at is forgotten."""
         kernels.tick(self._state, at)
-
-    def _forget_sources(self) -> None:
-        """The live table is full: start it anew rather than let it be full for good; say how many."""
-        slot = int(self._state["slot"][0])
-        if abs(slot - self._recycled) < state.WINDOW:
-            return
-        self._recycled = slot
-        self.forgotten += self.sources
-        self._index[:] = 0
-        self._lines[:] = np.zeros(1, state.LINE)
-        self._state["sources"] = 0
 
     # ---- looking -----------------------------------------------------------------------------
 
