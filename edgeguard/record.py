@@ -1,6 +1,6 @@
 """The record: one decoded frame as a fixed-size row, and the words for its fields.
 
-`RECORD` is the numpy view of `struct eg_record` in native/abi.h; `native.py` refuses to load when
+`RECORD` is the numpy view of `struct eg_record` in native/abi.h; `native/` refuses to load when
 the two differ in size. A batch of records is a one-dimensional array of this type.
 """
 

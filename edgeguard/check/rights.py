@@ -53,7 +53,7 @@ def back_ends() -> Iterator[Finding]:
 
 
 def _extension() -> Finding:
-    """native.py refuses to load in words; here the words are a finding."""
+    """native refuses to load in words; here the words are a finding."""
     try:
         importlib.import_module("edgeguard.native")  # not above: without it the other checks go on
     except SystemExit as refused:
