@@ -175,13 +175,13 @@ class Host:
             pass
         return outcome
 
-    def wait(self, decision: str, *happened: Happened, seconds: float = 8.0) -> Outcome:
+    def wait(self, decision: str, *happened: Happened, seconds: float = 60.0) -> Outcome:
         """The next outcome of a decision, which must be one of these."""
         outcome = self.next(decision, seconds)
         assert outcome.happened in happened, outcome
         return outcome
 
-    def next(self, decision: str, seconds: float = 8.0) -> Outcome:
+    def next(self, decision: str, seconds: float = 60.0) -> Outcome:
         assert self.enforcer
         self._pending = getattr(self, "_pending", [])
         end = time.monotonic() + seconds
@@ -259,6 +259,14 @@ class Host:
 
 def target(address: str, protocol: int = 17, port: int | None = None) -> Target:
     return Target(ip_address(address), protocol, port)
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Waits for what another process or thread does; the bound is for machines that are slow."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
 
 
 def _raw(name: str, protocol: int = 0) -> socket.socket:
