@@ -112,6 +112,16 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """About how many different addresses a rule's packets had, in a window. Estimates (docs/counting.md):
+    operators are shown them, customers never."""
+
+    targets: int  # of the rule's own packets
+    sources_out: int  # of SYN and UDP out of the VM, its own left out; all where its addresses are unknown
+    sources_in: int  # of SYN and UDP into it
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One subject's counts in the window (the last second) that ends at `at`. [packets] unless said."""
 
@@ -129,6 +139,7 @@ class Reading:
     resets: int
     one_way: int  # UDP to targets that answer less than once per `one_way_ratio` packets
     one_way_back: int  # UDP that came back from those
+    spread: dict[str, Spread] | None = None  # by rule; None: not counted for this subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +176,7 @@ class Verdict:
     foreign: int | None  # packets of the window whose source is not the VM's; None: addresses unknown
     sustain: str  # in words: 'at once' or '5 of the last 60 seconds'
     longer: tuple[tuple[int, int], ...] = ()  # (seconds, packets of the class, answered or not) until `at`
+    spread: Spread | None = None  # of the window; None: not counted for this subject
 
 
 @dataclass(frozen=True, slots=True)
