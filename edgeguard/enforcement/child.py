@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         channel.send(wire.encode(wire.Ready(f"the enforcing child cannot start: {error}")))
         return 1
     channel.send(wire.encode(wire.Ready("")))
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.closing(child), contextlib.suppress(KeyboardInterrupt):
         child.run()
     return 0
 
@@ -77,7 +77,8 @@ class Child:
         _give_up_rights()
         self._channel = channel
         self._events = LinkEvents()
-        self._standing = Standing(place, IPRoute(), Netfilter(), self._say)
+        self._ip = IPRoute()
+        self._standing = Standing(place, self._ip, Netfilter(), self._say)
         self._unsaid: deque[bytes] = deque(maxlen=_UNSAID)
         self._open = True
 
@@ -95,6 +96,10 @@ class Child:
             if self._events.fileno() in ready:
                 self._standing.links_changed(self._events.read())
             self._standing.tick(time.monotonic_ns())
+
+    def close(self) -> None:
+        """Let go of pyroute2's event loop, which at the interpreter's end would complain in a traceback."""
+        self._ip.close()
 
     def _wait_ms(self) -> int:
         rest = self._standing.next_tick() - time.monotonic_ns()
