@@ -21,6 +21,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 OK = "250 OK"
+PATIENCE_S = 120  # a bound for machines that are slow; what is waited for comes at once elsewhere
 
 
 class Sink:
@@ -69,18 +70,20 @@ class Sink:
 
 
 class _Ephemeral(Controller):
-    """aiosmtpd asks its own server for a sign of life; with port 0 it must first be asked which port that is."""
+    """With port 0 it must be asked which port that is; aiosmtpd gives itself a second for a sign of life, we more."""
 
     def _trigger_server(self) -> None:
         assert self.server is not None
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        with socket.create_connection((self.hostname, self.port), PATIENCE_S) as probe:
+            if self.ssl_context is None:  # under TLS the connection itself wakes it
+                probe.recv(1024)
 
 
 @contextlib.contextmanager
 def serving(sink: Sink, port: int = 0, **options: Any) -> Iterator[int]:
     """The sink behind a port of the loopback. options: aiosmtpd's."""
-    controller = _Ephemeral(sink, hostname="127.0.0.1", port=port, **options)
+    controller = _Ephemeral(sink, hostname="127.0.0.1", port=port, ready_timeout=PATIENCE_S, **options)
     controller.start()
     try:
         yield controller.port
@@ -110,13 +113,13 @@ def raw(script: Callable[[socket.socket], None]) -> Iterator[int]:
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(5)
+        thread.join(PATIENCE_S)
 
 
 def hanging(connection: socket.socket) -> None:
     """Accepts, says nothing, waits for the client to give up."""
     with contextlib.suppress(OSError):
-        connection.settimeout(20)
+        connection.settimeout(10 * PATIENCE_S)
         connection.recv(1)
 
 
@@ -132,10 +135,13 @@ def closing_at_data(connection: socket.socket) -> None:
             connection.sendall(b"250 ok\r\n")
 
 
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """A port of the loopback that nobody listens on and the kernel gives nobody else; `serving` may take it."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # asyncio's servers set it too
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def certificate(folder: Path) -> ssl.SSLContext:
@@ -149,7 +155,7 @@ def certificate(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 15) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
     """Waits for what another thread does."""
     end = time.monotonic() + seconds
     while not condition():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mailserver import Sink, certificate, closing_at_data, free_port, hanging, raw, serving, until
+from mailserver import Sink, certificate, closed_port, closing_at_data, hanging, raw, serving, until
 from samples import CASE, DECISION, ORDER, RELEASE, RELEASE_ORDER, VERDICT, VM, another, happened, notices
 
 from edgeguard import clock
@@ -36,7 +38,7 @@ def settings(port: int | str, **changes: Any) -> Settings:
         "reply_to": "abuse+{case}@example.net",
         "desk": "desk@example.net",
         "tls": "none",
-        "timeout": "5s",
+        "timeout": "5m",
         "retry": "50ms",
     }
     return build({"mail": {**values, **changes}}).mail
@@ -61,6 +63,21 @@ def running() -> Iterator[Callable[..., Outbox]]:
     yield start
     for outbox in started:
         outbox.stop()
+
+
+class Clock:
+    """A clock that stands still until it is set, and counts how often it was asked."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.asked = at, 0
+
+    def __call__(self) -> int:
+        self.asked += 1
+        return self.at
+
+    def until_asked(self, times: int) -> None:
+        enough = self.asked + times
+        until(lambda: self.asked >= enough, "the clock was asked")
 
 
 def narrowed(store: Store, number: int | None = None, proved: bool = True) -> str:
@@ -99,12 +116,13 @@ def test_without_proof_the_mail_says_so(store: Store, running: Any) -> None:
     """When no proof came within the wait, the mail leaves and says that it is not verified yet."""
     sink = Sink()
     with serving(sink) as port:
-        outbox = running(store, settings(port))
-        decision = replace(DECISION, at=clock.now() - 4 * SECOND - SECOND // 2)
-        store.record(CASE, VERDICT, decision, notices(decision), ORDER)
+        now = Clock(DECISION.at + 5 * SECOND - 1)
+        outbox = running(store, settings(port), now=now)
+        store.record(CASE, VERDICT, DECISION, notices(DECISION), ORDER)
         outbox.wake()
-        time.sleep(0.1)
+        now.until_asked(5)  # at each look at least once
         assert not sink.mails  # not before the five seconds are over
+        now.at += SECOND
         until(lambda: bool(sink.mails), "the notice leaves without proof")
     assert "not yet when this mail was written" in sink.mails[0].get_content()
 
@@ -114,7 +132,7 @@ def test_the_proof_wakes_it(store: Store, running: Any) -> None:
     sink = Sink()
     with serving(sink) as port:
         outbox = running(store, settings(port))
-        decision = replace(DECISION, at=clock.now() + 30 * SECOND)
+        decision = replace(DECISION, at=clock.now() + HOUR)
         store.record(CASE, VERDICT, decision, notices(decision), ORDER)
         store.outcome(happened(Happened.VERIFIED, clock.now()))
         outbox.wake()
@@ -165,17 +183,17 @@ def test_without_a_server_the_rows_stay(store: Store, running: Any) -> None:
 
 def test_a_server_that_refuses_connections(store: Store, running: Any) -> None:
     """Nobody listens: the row stays with one clear reason; when the server is there, it leaves, once."""
-    port = free_port()
     narrowed(store)
-    outbox = running(store, settings(port))
-    until(lambda: letter(store).attempts >= 2, "two attempts")
-    row = letter(store)
-    assert row.state == "ready" and row.last_error is not None
-    assert row.last_error == f"mail server 127.0.0.1:{port} cannot be reached: Connection refused"
-    assert outbox.last_error == row.last_error
     sink = Sink()
-    with serving(sink, port=port):
-        until(lambda: letter(store).state == "sent", "the notice leaves at last")
+    with closed_port() as port:
+        outbox = running(store, settings(port))
+        until(lambda: letter(store).attempts >= 2, "two attempts")
+        row = letter(store)
+        assert row.state == "ready" and row.last_error is not None
+        assert row.last_error == f"mail server 127.0.0.1:{port} cannot be reached: Connection refused"
+        assert outbox.last_error == row.last_error
+        with serving(sink, port=port):
+            until(lambda: letter(store).state == "sent", "the notice leaves at last")
     assert len(sink.mails) == 1 and outbox.last_error is None
 
 
@@ -185,13 +203,13 @@ def test_when_the_server_is_back_nobody_waits_on(store: Store, running: Any) -> 
     narrowed(store, 2)
     box = store.box()
     sink = Sink()
-    port = free_port()
-    outbox = running(store, settings(port))
-    until(lambda: all(x.attempts for x in store.letters()), "both were tried")
-    box.postponed([(notices(another(2)[2])[0].id, clock.now() + HOUR)], "as if after many attempts")
-    with serving(sink, port=port):
-        until(lambda: len(sink.mails) == 2, "both leave")
-        until(lambda: outbox.sent == 2, "both are marked")
+    with closed_port() as port:
+        outbox = running(store, settings(port))
+        until(lambda: all(x.attempts for x in store.letters()), "both were tried")
+        box.postponed([(notices(another(2)[2])[0].id, clock.now() + HOUR)], "as if after many attempts")
+        with serving(sink, port=port):
+            until(lambda: len(sink.mails) == 2, "both leave")
+            until(lambda: outbox.sent == 2, "both are marked")
 
 
 @pytest.mark.parametrize(
@@ -370,7 +388,7 @@ def test_killed_between_the_servers_yes_and_our_mark(tmp_path: Path, running: An
         "box = store.box()\n"
         "box.sent = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "Outbox(box, t.settings(sys.argv[3])).start()\n"
-        "time.sleep(20)\n"
+        "time.sleep(600)\n"
     )
     here = Path(__file__).parent
     with serving(sink) as port:
@@ -459,13 +477,18 @@ def test_a_nasty_name_still_gets_its_notice(store: Store, running: Any, name: st
 def test_stop_is_prompt(store: Store) -> None:
     """An outbox that waits for a hanging server stops all the same, and the mail stays due."""
     narrowed(store)
-    with raw(hanging) as port:
-        outbox = Outbox(store.box(), settings(port, timeout="60s"))
+    reached = threading.Event()
+
+    def hangs(connection: socket.socket) -> None:
+        reached.set()
+        hanging(connection)
+
+    with raw(hangs) as port:
+        outbox = Outbox(store.box(), settings(port, timeout="1h"))
         outbox.start()
-        until(lambda: outbox._connection is not None, "it hangs")
-        time.sleep(0.1)
+        until(reached.is_set, "it hangs")
         outbox.stop()
-        assert not outbox._thread.is_alive()
+        until(lambda: not outbox._thread.is_alive(), "it has ended, long before the hour is over")
     assert (letter(store).state, letter(store).attempts) == ("ready", 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import decode as oracle
 from oracles.reading import DATAGRAM, DATAGRAM_IP, SECOND, SYN, T, read
@@ -55,7 +55,7 @@ def test_resolutions(tmp_path: Path, resolution: int | None, ticks: int, expecte
 
 
 @given(st.integers(0, 19) | st.integers(0x80, 0xBF), st.integers(0, 2**64 - 1), st.integers(-(2**40), 2**40))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None)
 def test_any_clock(tmp_path: Path, resolution: int, ticks: int, offset: int) -> None:
     """Any stamp is exact, or it is said to be unusable where nanoseconds since 1970 cannot hold it."""
     units = 1 << (resolution & 0x7F) if resolution & 0x80 else 10**resolution
@@ -106,7 +106,7 @@ FRAMES = st.sampled_from([SYN, DATAGRAM, SYN[:40], DATAGRAM[:20], b"", bytes(60)
     st.lists(st.tuples(FRAMES, st.sampled_from(ORDERS), st.sampled_from([1, 101, 113, 7])), max_size=20),
     st.integers(1, 9),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None)
 def test_any_pcapng(tmp_path: Path, written: list[tuple[bytes, str, int]], room: int) -> None:
     """However sections follow each other and reads are cut, the totals are the oracle's."""
     content = section()

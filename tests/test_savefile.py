@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.reading import DATAGRAM, DATAGRAM_IP, SECOND, SYN, WHOLE_PCAP, WHOLE_PCAPNG, Read, T, read
 from oracles.savefile import MICRO, MODIFIED, NANO, enhanced, interface, pcap, record, section
@@ -131,7 +131,7 @@ def test_broken_clocks(tmp_path: Path, stamps: list[tuple[int, int]], said: list
 
 
 @given(st.lists(st.integers(T, T + 3), min_size=1, max_size=30), st.integers(1, 5))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None)
 def test_first_and_last_stamp(tmp_path: Path, seconds: list[int], room: int) -> None:
     """Smallest and largest stamp in whatever order, over any number of reads."""
     found = read(tmp_path, pcap() + b"".join(record(SYN, s, 1) for s in seconds), room=room)

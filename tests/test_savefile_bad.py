@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.reading import SYN, WHOLE_PCAP, WHOLE_PCAPNG, T, read
 from oracles.savefile import block, enhanced, interface, option, pcap, record, section
@@ -92,7 +92,7 @@ def test_corrupt(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("content", [WHOLE_PCAP, WHOLE_PCAPNG], ids=["pcap", "pcapng"])
 @given(data=st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None)
 def test_any_byte_changed(tmp_path: Path, content: bytes, data: st.DataObject) -> None:
     """A file with changed bytes is read or refused; totals always add up and stay consistent."""
     changed = bytearray(content)

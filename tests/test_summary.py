@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import counting as plain
 from oracles.counting import SECOND, Packet, savefile
@@ -72,7 +72,7 @@ packets = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None)
 @given(packets)
 def test_peaks_and_sources_are_those_of_the_packets(summarised: Summarise, drawn: Any) -> None:
     """Peaks, totals and order equal what counting the packets by hand gives, ties by family and address."""

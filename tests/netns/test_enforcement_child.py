@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from enforcement_host import TARGET4, Host, target, until
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeguard.enforcement import wire
@@ -49,7 +49,7 @@ def test_its_rights_and_files(host: Host) -> None:
     assert not [name for name in files if name.startswith("net:")]  # the test's own namespaces
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_no_bytes_end_it(host: Host, raw: bytes) -> None:
     """Whatever arrives is refused in one outcome, and the child lives."""

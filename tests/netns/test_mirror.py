@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from capturing import Live, send, settings, syn, udp, udp6
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from namespaces import Namespace
@@ -264,7 +264,6 @@ FRAMES = [vxlan(between(ONE, GATEWAY, syn()), outer6, vlans=vlans) for outer6 in
     max_examples=25,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     st.lists(
