@@ -18,6 +18,7 @@
 #define IPV6_HEADER 40
 #define UDP_HEADER 8
 #define VXLAN_HEADER 8
+#define VXLAN_NEEDED (UDP_HEADER + VXLAN_HEADER + EG_ETHERNET_HEADER)
 #define VXLAN_VALID 0x08        /* the I flag (RFC 7348, 5): there is a network identifier */
 #define TYPE_IPV4 0x0800
 #define TYPE_IPV6 0x86dd
@@ -39,19 +40,28 @@ struct view {
 
 static int has(const struct view *v, uint32_t end) { return v->captured >= end; }
 
-/* Where the payload of a whole IP packet of UDP begins, 0 where there is none. */
-static uint32_t udp_payload(const struct view *v, uint32_t type, uint32_t at)
+/* Whether a length on the wire allows `needed` bytes; one of 0 says nothing (offload, jumbograms). */
+static int allows(uint32_t length, uint32_t needed) { return length == 0 || length >= needed; }
+
+/* Where the UDP header of a whole IP packet begins, 0 where there is none, or where the packet's own
+ * length leaves no room for VXLAN behind it: the bytes there are a trailer then. */
+static uint32_t udp_header(const struct view *v, uint32_t type, uint32_t at)
 {
     const uint8_t *ip = v->frame + at;
+    uint32_t header, length;
 
     if (type == TYPE_IPV4 && has(v, at + EG_IPV4_HEADER) && ip[0] >> 4 == 4 && (ip[0] & 0xf) >= 5 &&
-        ip[9] == EG_PROTO_UDP && (eg_net16(ip + 6) & 0x3fff) == 0)
-        at += (ip[0] & 0xf) * 4;
-    else if (type == TYPE_IPV6 && has(v, at + IPV6_HEADER) && ip[0] >> 4 == 6 && ip[6] == EG_PROTO_UDP)
-        at += IPV6_HEADER;
-    else
+        ip[9] == EG_PROTO_UDP && (eg_net16(ip + 6) & 0x3fff) == 0) {
+        header = (ip[0] & 0xf) * 4;
+        length = eg_net16(ip + 2);
+    } else if (type == TYPE_IPV6 && has(v, at + IPV6_HEADER) && ip[0] >> 4 == 6 && ip[6] == EG_PROTO_UDP) {
+        header = IPV6_HEADER;
+        length = eg_net16(ip + 4);
+        length += length ? IPV6_HEADER : 0;
+    } else {
         return 0;
-    return has(v, at + UDP_HEADER) ? at + UDP_HEADER : 0;
+    }
+    return allows(length, header + VXLAN_NEEDED) && has(v, at + header + VXLAN_NEEDED) ? at + header : 0;
 }
 
 /* Step into VXLAN to `port` (RFC 7348); 1 if this was such a frame. */
@@ -66,11 +76,11 @@ static int open_vxlan(struct view *v, uint32_t port)
         if (++tags > EG_MAX_TAGS || !has(v, at + 2))
             return 0;
     }
-    udp = udp_payload(v, type, at + 2);
-    if (!udp || eg_net16(v->frame + udp - UDP_HEADER + 2) != port ||
-        !has(v, udp + VXLAN_HEADER + EG_ETHERNET_HEADER) || !(v->frame[udp] & VXLAN_VALID))
+    udp = udp_header(v, type, at + 2);
+    if (!udp || eg_net16(v->frame + udp + 2) != port || !allows(eg_net16(v->frame + udp + 4), VXLAN_NEEDED) ||
+        !(v->frame[udp + UDP_HEADER] & VXLAN_VALID))
         return 0;
-    at = udp + VXLAN_HEADER;
+    at = udp + UDP_HEADER + VXLAN_HEADER;
     v->frame += at;
     v->captured -= at;
     v->wire = v->wire > at ? v->wire - at : 0;

@@ -33,6 +33,12 @@ PLANTED = [
     ("a clock begun anew by every call", "savefile", "savefile.h", "f->previous_ts = s.previous;", ""),
     ("a twin beyond the frame", "savefile", "twins.h", "captured < EG_TWINS_NEEDED - 20", "captured < 28"),
     ("a twin counted too often", "savefile", "twins.h", "        t->twice += is_close;", "        t->twice += 9;"),
+    ("beyond a mirrored frame", "mirror", "ring_mirror.c", "v->captured >= end;", "v->captured + 2 >= end;"),
+    ("a tag forgotten", "mirror", "points.h", "vlan ? eg_points_get(p, mac | vlan << 48)", "0 ? 0"),
+    ("VXLAN in a trailer", "mirror", "ring_mirror.c", "length == 0 || length >= needed", "length + 1"),
+    ("VXLAN that a VM sends", "mirror", "ring_mirror.c", "m->vxlan_port && !is_vm(", "m->vxlan_port && (1 || "),
+    ("a stranger's frame to a VM counted twice", "mirror", "ring_mirror.c", "!is_vm(from) && is_vm(to)", "0"),
+    ("the last tag kept", "mirror", "ring_mirror.c", "out->vlan = (uint16_t)v.vlan;", ""),
     ("a block that ends nowhere", "savefile", "pcapng.c", "p->captured > b->length - PACKET_MIN", "0"),
 ]
 

@@ -1,10 +1,10 @@
-"""Does any input break the decoder or the savefile reader?
+"""Does any input break the decoder, the savefile reader or the mirror port's reader?
 
     python -m bench.long.fuzz [--executions N] [--seconds S] [--json]
 
 Builds the harnesses in native/fuzz with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer and
 runs one after the other, from the corpus in the tree. The value is the executions of the harness that
-had fewer, by libFuzzer's own count. A finding ends a harness: what libFuzzer said is printed, the input
+had fewest, by libFuzzer's own count. A finding ends a harness: what libFuzzer said is printed, the input
 is kept in build/fuzz, the exit code is 1. Findings are sought at random, so `seed` says which run it was.
 Without a clang that has libFuzzer nothing is run, one line says so, and the exit code is 0.
 """
@@ -33,9 +33,10 @@ PLACE = report.ROOT / "build" / "fuzz"
 SOURCES = {
     "decode": ("fuzz/fuzz_decode.c", "decode.c"),
     "savefile": ("fuzz/fuzz_savefile.c", "decode.c", "savefile.c", "pcapng.c", "points.c", "error.c"),
+    "mirror": ("fuzz/fuzz_mirror.c", "decode.c", "ring_mirror.c"),
 }
 EXECUTIONS = 20_000_000
-LONGEST = 1024  # bytes of an input: every path of both is inside, and longer ones only cost time
+LONGEST = 1024  # bytes of an input: every path of all is inside, and longer ones only cost time
 STUCK = 10  # seconds for one input: longer is a finding
 CLANGS = ("clang", *(f"clang-{version}" for version in range(22, 13, -1)))
 FLAGS = ("-std=gnu11", "-g", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-parameter")

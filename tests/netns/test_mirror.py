@@ -16,6 +16,7 @@ from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from namespaces import Namespace
+from oracles.mirror import ONE, TWO, between, changed, inside, number, vxlan
 
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.taps import Taps
@@ -27,37 +28,11 @@ from edgeguard.model import Tap, Vm
 from edgeguard.record import NOBODY, Records
 
 PORT = "mirror0"
-ONE, TWO, GATEWAY, UNKNOWN = "02:00:00:00:01:01", "02:00:00:00:01:02", "02:00:00:00:00:fe", "02:00:00:00:02:01"
-VXLAN = 4789
+GATEWAY, UNKNOWN = "02:00:00:00:00:fe", "02:00:00:00:02:01"
 
 
 def vm(n: int, *macs: str, vlan: int | None = None, taps: tuple[str, ...] = ()) -> Vm:
     return Vm(f"vm-{n}", f"web{n}", f"customer {n}", None, taps, macs, (), vlan=vlan)
-
-
-def number(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
-
-
-def between(source: str, target: str, packet: bytes, vlans: tuple[int, ...] = ()) -> bytes:
-    """The packet of an Ethernet frame, between two MACs, with tags."""
-    tags = b"".join(struct.pack("!HH", 0x8100, vlan) for vlan in vlans)
-    return number(target) + number(source) + tags + packet[12:]
-
-
-def vxlan(inner: bytes, outer6: bool = False, port: int = VXLAN, flags: int = 8, vlans: tuple[int, ...] = ()) -> bytes:
-    """A frame inside VXLAN, between two hosts that nobody knows."""
-    payload = struct.pack("!B3xI", flags, 77 << 8) + inner
-    header = struct.pack("!HHHH", 50000, port, 8 + len(payload), 0)
-    if outer6:
-        ip = struct.pack("!IHBB", 6 << 28, len(header) + len(payload), 17, 64) + bytes(15) + b"\1" + bytes(15) + b"\2"
-        kind = b"\x86\xdd"
-    else:
-        length = 20 + len(header) + len(payload)
-        ip = struct.pack("!BBHHHBBHII", 0x45, 0, length, 1, 0x4000, 64, 17, 0, 0xC6336401, 0xC6336402)
-        kind = b"\x08\x00"
-    tags = b"".join(struct.pack("!HH", 0x8100, vlan) for vlan in vlans)
-    return number("02:00:00:00:00:0b") + number("02:00:00:00:00:0a") + tags + kind + ip + header + payload
 
 
 @dataclass
@@ -230,31 +205,32 @@ def test_vxlan_is_never_guessed() -> None:
         assert mirror.ways(mirror.copies([own, vxlan(inner, port=8472)])) == {("vm-1", "-"): 1, ("vm-2", "-"): 1}
 
 
-def _inner(frame: bytes) -> bytes:
-    """The oracle: what VXLAN at VXLAN's port carries in a frame, or the frame itself (RFC 7348)."""
-    at, tags = 12, 0
-    while frame[at : at + 2] in (b"\x81\x00", b"\x88\xa8") and tags < 8:
-        at, tags = at + 4, tags + 1
-    kind, ip = frame[at : at + 2], frame[at + 2 :]
-    if kind == b"\x08\x00" and len(ip) >= 20 and ip[0] >> 4 == 4 and ip[0] & 15 >= 5 and ip[9] == 17:
-        if struct.unpack("!H", ip[6:8])[0] & 0x3FFF:
-            return frame
-        rest = ip[(ip[0] & 15) * 4 :]
-    elif kind == b"\x86\xdd" and len(ip) >= 40 and ip[0] >> 4 == 6 and ip[6] == 17:
-        rest = ip[40:]
-    else:
-        return frame
-    if len(rest) < 8 + 8 + 14 or rest[2:4] != struct.pack("!H", VXLAN) or not rest[8] & 8:
-        return frame
-    return rest[16:]
-
-
 @pytest.fixture(scope="module")
 def tunnelled() -> Iterator[Port]:
     with port(vm(1, ONE), vxlan=True) as mirror:
         for n in range(STRANGERS):  # whoever comes now shares one row
             mirror.copies([between(f"02:00:00:02:00:{n:02x}", GATEWAY, udp())])
         yield mirror
+
+
+LIES = [
+    (16, b"\0\x31"),  # IP: 49 bytes, one too few for an Ethernet header inside
+    (16, b"\0\x14"),  # IP: a header alone
+    (38, b"\0\x1d"),  # UDP: 29 bytes
+    (38, b"\0\x08"),  # UDP: a header alone
+    (38, b"\0\x07"),
+]
+
+
+@pytest.mark.parametrize(("at", "length"), LIES)
+def test_what_its_lengths_leave_out_is_no_vxlan(at: int, length: bytes) -> None:
+    """Bytes behind the end that IP or UDP gives itself are a trailer: an inner frame there moves nobody's counters."""
+    inner = between(ONE, GATEWAY, syn())
+    with port(vm(1, ONE), vxlan=True) as mirror:
+        assert mirror.ways(mirror.copies([changed(vxlan(inner), at, length)] * 3)) == {("02:00:00:00:00:0a", "-"): 3}
+        assert mirror.capture.opened() == 0
+        unsaid = [changed(vxlan(inner), 16, b"\0\0"), changed(vxlan(inner), 38, b"\0\0")]  # offload, jumbograms
+        assert mirror.ways(mirror.copies(unsaid)) == {("vm-1", "-"): 2}
 
 
 FRAMES = [vxlan(between(ONE, GATEWAY, syn()), outer6, vlans=vlans) for outer6 in (False, True) for vlans in ((), (5,))]
@@ -280,8 +256,8 @@ def test_any_bytes_get_the_sender_that_they_carry(tunnelled: Port, made: list[tu
         if at >= 12:  # the outer MACs stay: whose it is must come from inside
             changed[at : at + 1] = bytes([value])[: len(changed[at : at + 1])]
         frames.append(bytes(changed))
-    expected = Counter("vm-1" if _inner(frame)[6:12] == number(ONE) else "further" for frame in frames)
-    into = [_inner(frame)[:6] == number(ONE) for frame in frames]
+    expected = Counter("vm-1" if inside(frame)[6:12] == number(ONE) else "further" for frame in frames)
+    into = [inside(frame)[:6] == number(ONE) for frame in frames]
     ways = tunnelled.ways(tunnelled.copies(frames))
     assert not any(into)
     assert Counter({who: n for (who, _), n in ways.items()}) == expected

@@ -1,6 +1,6 @@
 """What the fuzzers start from: frames of the decoder's table, and small files of every kind, all made here.
 
-Run as a program it writes them all into two folders, from which `-merge=1` of a fuzzer picks the ones
+Run as a program it writes them all into a folder each, from which `-merge=1` of a fuzzer picks the ones
 worth keeping in native/fuzz/corpus:
 
     PYTHONPATH=tests python -m oracles.seeds FOLDER
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from oracles.frames import CASES, E4, LINK_CASES, SUPER_CASES, E, raw
+from oracles.mirror import rings
 from oracles.reading import DATAGRAM, DATAGRAM_IP, SYN, WHOLE_PCAP, WHOLE_PCAPNG, T
 from oracles.savefile import (
     MODIFIED,
@@ -130,7 +131,7 @@ def files() -> dict[str, bytes]:
     return found | {f"pcapng_{key}": value for key, value in _pcapngs().items()}
 
 
-SEEDS = {"decode": frames, "savefile": files}
+SEEDS = {"decode": frames, "savefile": files, "mirror": rings}
 
 
 def main(folder: Path) -> None:
