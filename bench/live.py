@@ -9,6 +9,12 @@ Each round starts each of them anew, in an order that turns: one flood as fast a
 one at a rate that all should bear, and a search for the highest rate at which everything that arrived
 was counted by the end. What arrived is the kernel's count of the taps. Headline: EdgeGuard's highest.
 Frames are 60 bytes, half SYN and half UDP, to 32,768 targets from random ports: many distinct keys.
+
+Times are of the whole process with its threads and children, of the fastest flood alone: start and
+compiling are over by then. Their sum is the scheduler's; how much of it is user time is sampled on the
+process's own running time, not read from /proc: see parts/usertime.py. FastNetMon runs with its
+connection tracking off and no bans, as its manual advises for big networks; with the tracking on, as
+its package ships it, it is listed beside, and its ratio too. EdgeGuard enforces nothing and judges all.
 """
 
 from __future__ import annotations
@@ -44,6 +50,7 @@ TITLES = {
     "edgeguard": "edgeguard run",
     "bare_ring": "bare ring, walked",
     "fastnetmon": "FastNetMon, af_packet",
+    "fastnetmon_tracking": "FastNetMon, connection tracking on",
     "tcpdump": "tcpdump -i any -w /dev/null",
     "nobody": "nobody listens",
 }
@@ -55,6 +62,7 @@ RATIOS = {  # name: of what, ours and the rival
     "user_ns/bare_ring": ("user_ns", "bare_ring"),
     "user_ns/tcpdump": ("user_ns", "tcpdump"),
     "process_ns/fastnetmon": ("process_ns", "fastnetmon"),
+    "user_ns/fastnetmon_tracking": ("user_ns", "fastnetmon_tracking"),
 }
 TARGETS = {"af_packet/bare_ring at least": 0.95, "user_ns/fastnetmon at most": 0.45}
 
@@ -109,6 +117,7 @@ class Range:
 
     def __init__(self, directory: Path, cores: Sequence[int], targets: int) -> None:
         self.directory, self.cores = directory, cores
+        self.by = ""  # how user and system time were told apart
         self.host = Host()
         with self.host.vms.namespace.inside(), host.on_core(cores[0]):
             self.flooder = Flooder(directory, self.host.senders(), targets)
@@ -118,12 +127,15 @@ class Range:
 
     def flood(self, listener: Listener, rate: float, seconds: float) -> Flood:
         """Send, then wait until the listener has counted all or counts no more."""
-        arrived, heard, before = self.host.arrived(), listener.heard(), host.spent(listener.pid)
+        arrived, heard, meter = self.host.arrived(), listener.heard(), host.Meter(listener.pid, self.cores[-1])
+        before = meter.read()
         sent = self.flooder.run(rate, seconds)
-        ended, softirq = time.monotonic(), host.spent(None).softirq
+        ended, softirq = time.monotonic(), host.softirq()
         arrived = self.host.arrived() - arrived
         found, took = self._settled(listener, heard, arrived, ended)
-        used = replace(host.spent(listener.pid), softirq=softirq) - before
+        used = replace(meter.read(), softirq=softirq) - before
+        self.by = meter.by
+        meter.close()
         kept_up = found.counted >= arrived and took <= PATIENCE_S + listener.holds_s
         return Flood(sent.frames, arrived, found.counted, found.lost, kept_up, sent.seconds, used)
 
@@ -205,8 +217,10 @@ def _spreads(rounds: Rounds, of: str) -> dict[str, dict[str, float]]:
     return {TITLES[name]: report.spread([turn.figures()[of] for turn in turns]) for name, turns in rounds.items()}
 
 
-def result(rounds: Rounds, options: argparse.Namespace, sender: str, lacking: Mapping[str, str]) -> dict[str, Any]:
-    """The contract's object. `lacking`: listener and why it is not there."""
+def result(
+    rounds: Rounds, options: argparse.Namespace, sender: str, by: str, lacking: Mapping[str, str]
+) -> dict[str, Any]:
+    """The contract's object. `by`: how user time was told; `lacking`: listener and why it is not there."""
     spread = report.spread([turn.highest / 1e6 for turn in rounds[OURS]])
     floods = [flood for turns in rounds.values() for turn in turns for flood in (turn.fast, turn.common)]
     return report.document(
@@ -232,6 +246,7 @@ def result(rounds: Rounds, options: argparse.Namespace, sender: str, lacking: Ma
         rounds=options.rounds,
         seconds=options.seconds,
         sender=sender,
+        user_time_by=by,
         **{f"without {name}": why for name, why in lacking.items()},
     )
 
@@ -249,6 +264,7 @@ def show(found: Mapping[str, Any]) -> None:
             print()
     print(report.table(("ratio, ours to theirs", "median"), found["ratios"].items()))
     print("; ".join(f"{name} {value}" for name, value in TARGETS.items()))
+    print(f"user time by {found['user_time_by']}")
     print(f"sender: {found['sender']}; frames that it sent and no tap received: {found['not_delivered_to_the_taps']}")
     for name, why in found.items():
         if name.startswith("without "):
@@ -267,7 +283,7 @@ def bench(options: argparse.Namespace, cores: Sequence[int], tell: Callable[[str
     finally:
         stand.close()
     sender = f"{stand.flooder.name} ({stand.flooder.why})" if stand.flooder.why else stand.flooder.name
-    return result(rounds, options, sender, lacking)
+    return result(rounds, options, sender, stand.by, lacking)
 
 
 def _inside(options: argparse.Namespace, cores: Sequence[int]) -> int:

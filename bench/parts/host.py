@@ -9,9 +9,10 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.parts import usertime
 from bench.parts.flood import mac
 from edgeguard.lab.topology import Node
 from edgeguard.native import link_counters
@@ -84,15 +85,44 @@ class Spent:
         return Spent(self.user - before.user, self.system - before.system, self.softirq - before.softirq)
 
 
-def spent(pid: int | None) -> Spent:
-    """Up to now. Ticks; the kernel scales user and system of a process to what its scheduler measured."""
-    words = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=8)
-    user, system = _process(pid) if pid is not None else (0, 0)
-    return Spent(user * TICK_NS, system * TICK_NS, int(words[7]) * TICK_NS)
+class Meter:
+    """The time of a process on one core, and of its children. No pid: of interrupts alone.
+
+    `by`: how user and system were told apart.
+    """
+
+    def __init__(self, pid: int | None, core: int) -> None:
+        self._pid = pid
+        self._user: usertime.UserTime | None = None
+        self.by = "samples of the running time"
+        try:
+            self._user = usertime.UserTime(pid, core) if pid is not None else None
+        except usertime.NoSamplesError as error:
+            self.by = f"ticks of the clock, which may be all wrong ({error})"
+
+    def read(self) -> Spent:
+        """Up to now."""
+        if self._pid is None:
+            return Spent(0, 0, softirq())
+        if self._user is None:
+            return replace(_by_ticks(self._pid), softirq=softirq())
+        user = self._user.read()
+        return Spent(user, usertime.running(self._pid) - user, softirq())
+
+    def close(self) -> None:
+        if self._user is not None:
+            self._user.close()
 
 
-def _process(pid: int) -> tuple[int, int]:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    all_ = [(int(fields[11]), int(fields[12])), *(_process(int(child)) for child in children)]
-    return sum(user for user, _ in all_), sum(system for _, system in all_)
+def softirq() -> int:
+    """ns in interrupts' packets on all cores, by ticks."""
+    return int(Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=8)[7]) * TICK_NS
+
+
+def _by_ticks(pid: int) -> Spent:
+    """The sum is what the scheduler measured; see usertime about its parts."""
+    user = system = 0
+    for process in usertime.family(pid):
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        user, system = user + int(fields[11]), system + int(fields[12])
+    return Spent(user * TICK_NS, system * TICK_NS, 0)

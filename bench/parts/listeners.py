@@ -4,6 +4,7 @@ nobody       the kernel's own work with the frames, without any capture
 edgeguard    the daemon, `edgeguard run`: capture, count, judge, decide; it enforces nothing
 bare_ring    walker.c, a ring of the same size whose frames are only walked
 fastnetmon   Debian's, by AF_PACKET, with its bans and its connection tracking off
+fastnetmon_tracking   the same with its connection tracking on, as the package ships it
 tcpdump      -i any -w /dev/null
 """
 
@@ -170,13 +171,14 @@ class FastNetMon(Listener):
     """The Debian package's program. Its rings are 256 MiB for each tap and core, four times ours."""
 
     holds_s = 0.2
+    tracking = "off"  # "very CPU intensive and not recommended in big networks", says its configuration
 
     def __init__(self, host: Host, directory: Path, core: int) -> None:
         super().__init__(host, directory, core)
         networks = directory / "networks"
         networks.write_text("192.0.2.0/24\n", encoding="ascii")
         config = directory / "fastnetmon.conf"
-        config.write_text(_fastnetmon(directory, networks), encoding="ascii")
+        config.write_text(_fastnetmon(directory, networks, self.tracking), encoding="ascii")
         command = [_program("fastnetmon"), "--configuration_file", str(config), "--disable_pid_logic"]
         self._start([*command, "--log_file", str(directory / "fastnetmon.log")])
         self._await(self.heard)
@@ -192,7 +194,11 @@ class FastNetMon(Listener):
         return Heard(int(read[1]), None) if read else None
 
 
-def _fastnetmon(directory: Path, networks: Path) -> str:
+class FastNetMonTracking(FastNetMon):
+    tracking = "on"
+
+
+def _fastnetmon(directory: Path, networks: Path, tracking: str) -> str:
     """In the order that matters to nobody: what is observed, where its files are, and what is left out."""
     settings = {
         "mirror_afpacket": "on",
@@ -203,7 +209,7 @@ def _fastnetmon(directory: Path, networks: Path) -> str:
         "process_incoming_traffic": "on",
         "process_outgoing_traffic": "on",
         "average_calculation_time": "5",
-        "enable_connection_tracking": "off",  # it would be far slower
+        "enable_connection_tracking": tracking,
         "enable_ban": "off",
         "enable_ban_ipv6": "off",
         "disable_usage_report": "on",
@@ -252,6 +258,7 @@ LISTENERS: dict[str, type[Listener]] = {
     "edgeguard": EdgeGuard,
     "bare_ring": BareRing,
     "fastnetmon": FastNetMon,
+    "fastnetmon_tracking": FastNetMonTracking,
     "tcpdump": Tcpdump,
 }
 
@@ -263,6 +270,6 @@ def missing(name: str, directory: Path) -> str | None:
             compiled("walker", directory)
         except NoFloodError as error:
             return str(error)
-    elif name in ("fastnetmon", "tcpdump") and not Path(_program(name)).exists():
-        return f"{name} is not installed here"
+    elif (program := name.removesuffix("_tracking")) in ("fastnetmon", "tcpdump"):
+        return None if Path(_program(program)).exists() else f"{program} is not installed here"
     return None
