@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from oracles import counting as plain
 from oracles.counting import SECOND, SLOT, Packet
 
-from edgeguard.counting import state, window
+from edgeguard.counting import readings, state
 from edgeguard.counting.window import Counting
 from edgeguard.model import Reading, Subject
 from edgeguard.record import NOBODY
@@ -187,7 +187,7 @@ def test_batches_do_not_matter(packets: list[Packet], sizes: list[int]) -> None:
         told += feed(parts, packets[cut : cut + size])
         cut += size
     assert told == stops
-    for name in ("_index", "_lines", "_state"):
+    for name in ("_index", "_lines", "_state", "_tables"):
         assert getattr(whole, name).tobytes() == getattr(parts, name).tobytes()
     for used in (slice(0, 3), slice(state.POINTS, state.POINTS + 8)):
         assert whole._rows[used].tobytes() == parts._rows[used].tobytes()
@@ -275,11 +275,16 @@ def crowd(seed: int, n: int, targets: int, heavy: float, gap: int) -> Iterator[P
         yield Packet(now, what, src, dst, draw.choice((53, 80, 443)), draw.choice((1, 1, 3, 45)), out_of=0)
 
 
-def check_places(row: Any) -> None:
+def table(made: Counting, point: int) -> Any:
+    """The places of a row."""
+    return made._tables[int(made._rows["table"][point])]
+
+
+def check_places(table: Any) -> None:
     """Every place is found by its key, and the index names nothing else."""
-    named = [int(n) - 1 for n in row["index"] if n]
-    assert sorted(named) == list(range(int(row["places"])))
-    keys = [tuple(key) for key in row["key"][: int(row["places"])].tolist()]
+    named = [int(n) - 1 for n in table["index"] if n]
+    assert sorted(named) == list(range(int(table["places"])))
+    keys = [tuple(key) for key in table["key"][: int(table["places"])].tolist()]
     assert len(set(keys)) == len(keys)
 
 
@@ -311,14 +316,14 @@ def test_no_target_is_off_by_more_than_what_is_said(seed: int, targets: int, hea
     packets = list(crowd(seed, 1_500, targets, heavy, gap_us * 1_000))
     stream = plain.placed(packets)
     made = counting(own=())
-    with mock.patch.object(window, "SHOWN", state.PLACES):
+    with mock.patch.object(readings, "SHOWN", state.PLACES):
         for cut in range(0, len(packets), 300):
             feed(made, packets[cut : cut + 300])
             so_far = stream[: cut + 300]
             sent = plain.window(so_far, so_far[-1][0], lambda p: p.out_of == 0)
             got = reading(made, 0, so_far[-1][0])
             check_bounds(got, plain.by_target(sent), plain.by_port(sent), room=targets == 20)
-            check_places(made._rows[0])
+            check_places(table(made, 0))
 
 
 def test_the_index_survives_thousands_of_evictions() -> None:
@@ -331,7 +336,7 @@ def test_the_index_survives_thousands_of_evictions() -> None:
         packets.append(Packet(T + n * 10_000, dst=dst, out_of=0))
     made = counting(own=(), by_source=False)
     feed(made, packets)
-    check_places(made._rows[0])
+    check_places(table(made, 0))
     got = reading(made, 0, packets[-1].ts // SLOT)
     flow = got.flows[0]
     assert flow.address == ip_address("198.51.100.1")
@@ -351,6 +356,46 @@ def test_the_port_that_leads_is_named() -> None:
     flow = reading(made, 0, T // SLOT).flows[0]
     assert flow.packets == 100
     assert flow.port_packets <= 50
+
+
+# ---- fewer tables than rows ----------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams(), st.integers(0, 2), st.integers(0, 12))
+def test_without_a_table_only_targets_are_not_known(packets: list[Packet], tables: int, later: int) -> None:
+    """With fewer tables than rows every window stays exact, and every target is off by no more than what is said."""
+    few, all_ = counting(tables=tables), counting()
+    feed(few, packets)
+    feed(all_, packets)
+    stream = plain.placed(packets)
+    slot = (max((at for at, _ in stream), default=T // SLOT)) + later
+    for point in range(3):
+        got, whole = reading(few, point, slot), reading(all_, point, slot)
+        assert (got.packets, got.bytes, got.foreign, got.longer) == (
+            whole.packets,
+            whole.bytes,
+            whole.foreign,
+            whole.longer,
+        )
+        sent = plain.window(stream, slot, lambda p, point=point: p.out_of == point and p.rule is not None)
+        check_bounds(got, plain.by_target(sent), plain.by_port(sent), room=False)
+    assert few.untabled <= sum(p.packets for p in packets if p.out_of != NOBODY and p.rule)
+    assert all_.untabled == 0
+
+
+def test_a_quiet_row_gives_its_table_away() -> None:
+    """A row that finds no table gets that of a row whose window is empty, and not that of a row in use."""
+    made = counting(tables=1)
+    feed(made, [Packet(T, out_of=0), Packet(T + 1, out_of=1, packets=5)])
+    assert (made.untabled, reading(made, 0, T // SLOT).missing, reading(made, 1, T // SLOT).missing) == (5, 0, 5)
+    feed(made, [Packet(T + 1_100 * MS, out_of=1, packets=7)])
+    got = reading(made, 1, T // SLOT + 11)
+    assert ([flow.packets for flow in got.flows], got.missing, made.untabled) == ([7], 0, 5)
+    assert reading(made, 0, T // SLOT + 11).flows == ()
+    made.assign(1, Subject("vm-9", "tap9", None), ())
+    feed(made, [Packet(T + 1_100 * MS, out_of=2)])
+    assert [flow.packets for flow in reading(made, 2, T // SLOT + 11).flows] == [1]
 
 
 # ---- one-way UDP ---------------------------------------------------------------------------------

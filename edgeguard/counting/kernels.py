@@ -22,6 +22,8 @@ log = logging.getLogger("edgeguard.counting")
 
 _RECORDS = types.Array(nb.from_dtype(RECORD), 1, "C", readonly=True)
 _ROWS = nb.typeof(s.rows(1))
+_TABLES = nb.typeof(s.tables(1))
+_MERGED = nb.typeof(s.merged())
 _INDEX = nb.typeof(s.index(8))
 _LINES = nb.typeof(s.lines(1))
 _STATE = nb.typeof(s.state())
@@ -56,18 +58,23 @@ def _hash(hi, lo):
 
 
 @njit(**_COLD)
-def _clear_row(row):
+def _clear_table(table):
+    table.places = 0
+    table.floor = 0
+    table.least = 0
+    for k in range(s.INDEX):
+        table.index[k] = 0
+
+
+@njit(**_COLD)
+def _clear_row(row, table):
     """Nothing of the window is left: a gap longer than the ring."""
     for k in range(s.RING):
         for m in range(s.METRICS):
             row.ring[k, m] = 0
     for m in range(s.METRICS):
         row.window[m] = 0
-    row.places = 0
-    row.floor = 0
-    row.least = 0
-    for k in range(s.INDEX):
-        row.index[k] = 0
+    _clear_table(table)
 
 
 @njit(**_COLD)
@@ -83,7 +90,7 @@ def _close_second(row, slot):
 
 
 @njit(**_COLD)
-def _turn_row(row, slot):
+def _turn_row(row, table, slot):
     """Move a row's rings to `slot`: subtract what leaves the window, clear what is entered."""
     _close_second(row, slot)
     old = row.slot
@@ -93,7 +100,7 @@ def _turn_row(row, slot):
             row.seconds[k, 0] = 0
             row.seconds[k, 1] = 0
     if slot < old or slot - old >= s.RING:
-        _clear_row(row)
+        _clear_row(row, table)
         return
     for k in range(old + 1, slot + 1):
         gone = (k - s.WINDOW) & _CELL
@@ -101,16 +108,16 @@ def _turn_row(row, slot):
         for m in range(s.METRICS):
             row.window[m] -= row.ring[gone, m]
             row.ring[entered, m] = 0
-        for p in range(row.places):
+        for p in range(table.places):
             for m in range(s.KEPT):
-                if k - s.WINDOW >= (row.port_born[p] if m == s.PORT else row.born[p]):
-                    row.seen[p, m] -= row.seen_ring[p, gone, m]
-                row.seen_ring[p, entered, m] = 0
-    row.floor = 0
-    row.least = 0
-    for p in range(row.places):
-        row.credit[p] = row.seen[p, s.OUT]
-        row.port_credit[p] = min(row.port_credit[p], row.seen[p, s.PORT])
+                if k - s.WINDOW >= (table.port_born[p] if m == s.PORT else table.born[p]):
+                    table.seen[p, m] -= table.seen_ring[p, gone, m]
+                table.seen_ring[p, entered, m] = 0
+    table.floor = 0
+    table.least = 0
+    for p in range(table.places):
+        table.credit[p] = table.seen[p, s.OUT]
+        table.port_credit[p] = min(table.port_credit[p], table.seen[p, s.PORT])
 
 
 @njit(**_HOT)
@@ -119,124 +126,124 @@ def _slot_of(hi, lo, what):
 
 
 @njit(**_HOT)
-def _find_place(row, hi, lo, what, at):
+def _find_place(table, hi, lo, what, at):
     """(place or -1, index slot where the search ended)."""
-    while row.index[at] != 0:
-        p = np.int64(row.index[at]) - 1
-        if row.key[p, 1] == lo and row.key[p, 0] == hi and row.key[p, 2] == what:
+    while table.index[at] != 0:
+        p = np.int64(table.index[at]) - 1
+        if table.key[p, 1] == lo and table.key[p, 0] == hi and table.key[p, 2] == what:
             return p, at
         at = (at + 1) & (s.INDEX - 1)
     return -1, at
 
 
 @njit(**_COLD)
-def _unindex(row, p):
+def _unindex(table, p):
     """Take a place out of the index; what stands behind it moves up (Knuth 6.4, algorithm R)."""
-    hole = _slot_of(row.key[p, 0], row.key[p, 1], row.key[p, 2])
-    while row.index[hole] != p + 1:
+    hole = _slot_of(table.key[p, 0], table.key[p, 1], table.key[p, 2])
+    while table.index[hole] != p + 1:
         hole = (hole + 1) & (s.INDEX - 1)
     at = hole
     while True:
-        row.index[hole] = 0
+        table.index[hole] = 0
         while True:
             at = (at + 1) & (s.INDEX - 1)
-            if row.index[at] == 0:
+            if table.index[at] == 0:
                 return
-            q = np.int64(row.index[at]) - 1
-            home = _slot_of(row.key[q, 0], row.key[q, 1], row.key[q, 2])
+            q = np.int64(table.index[at]) - 1
+            home = _slot_of(table.key[q, 0], table.key[q, 1], table.key[q, 2])
             if (at - home) & (s.INDEX - 1) >= (at - hole) & (s.INDEX - 1):
                 break
-        row.index[hole] = row.index[at]
+        table.index[hole] = table.index[at]
         hole = at
 
 
 @njit(**_COLD)
-def _misra_gries(row, packets):
+def _misra_gries(table, packets):
     """No place is free: take from every credit. The place that is free now, or -1; and the loss.
 
     Misra and Gries (1982), weighted; taking from all is raising one floor. The sum of losses bounds
     what any target's count may lack.
     """
-    if row.floor + packets <= row.least:
-        row.floor += packets
+    if table.floor + packets <= table.least:
+        table.floor += packets
         return -1, packets
-    at = row.next
-    least = row.credit[at]
+    at = table.next
+    least = table.credit[at]
     for k in range(1, s.PLACES):
-        if least == row.floor:  # nothing can be below
+        if least == table.floor:  # nothing can be below
             break
-        p = (row.next + k) & (s.PLACES - 1)
-        if row.credit[p] < least:
-            least = row.credit[p]
+        p = (table.next + k) & (s.PLACES - 1)
+        if table.credit[p] < least:
+            least = table.credit[p]
             at = p
-    row.next = (at + 1) & (s.PLACES - 1)
-    row.least = least
-    take = min(row.least - row.floor, packets)
-    row.floor += take
+    table.next = (at + 1) & (s.PLACES - 1)
+    table.least = least
+    take = min(table.least - table.floor, packets)
+    table.floor += take
     return (at if packets > take else -1), take
 
 
 @njit(**_COLD)
-def _take_place(row, hi, lo, what, packets):
+def _take_place(row, table, hi, lo, what, packets):
     """A place for a new target, or -1 when every other one has a better right to stay."""
-    if row.places < s.PLACES:
-        p = row.places
-        row.places += 1
+    if table.places < s.PLACES:
+        p = table.places
+        table.places += 1
     else:
-        p, lost = _misra_gries(row, packets)
+        p, lost = _misra_gries(table, packets)
         row.window[s.MISSED] += lost
         row.ring[row.slot & _CELL, s.MISSED] += lost
         if p < 0:
             return p
-        _unindex(row, p)
-    row.key[p, 0] = hi
-    row.key[p, 1] = lo
-    row.key[p, 2] = what
-    row.credit[p] = row.floor
-    row.port[p] = -1
-    row.port_credit[p] = 0
-    row.born[p] = row.slot
-    row.port_born[p] = row.slot
+        _unindex(table, p)
+    table.key[p, 0] = hi
+    table.key[p, 1] = lo
+    table.key[p, 2] = what
+    table.credit[p] = table.floor
+    table.port[p] = -1
+    table.port_credit[p] = 0
+    table.born[p] = row.slot
+    table.port_born[p] = row.slot
     for m in range(s.KEPT):
-        row.seen[p, m] = 0
-        row.seen_ring[p, row.slot & _CELL, m] = 0
-    _, at = _find_place(row, hi, lo, what, _slot_of(hi, lo, what))
-    row.index[at] = p + 1
+        table.seen[p, m] = 0
+        table.seen_ring[p, row.slot & _CELL, m] = 0
+    _, at = _find_place(table, hi, lo, what, _slot_of(hi, lo, what))
+    table.index[at] = p + 1
     return p
 
 
 @njit(**_HOT)
-def _lead_port(row, p, port, packets, cell):
+def _lead_port(row, table, p, port, packets, cell):
     """Boyer-Moore majority: keep the port that leads, counted exactly since it took the lead."""
-    if row.port[p] == port:
-        row.port_credit[p] += packets
-    elif row.port_credit[p] >= packets:
-        row.port_credit[p] -= packets
+    if table.port[p] == port:
+        table.port_credit[p] += packets
+    elif table.port_credit[p] >= packets:
+        table.port_credit[p] -= packets
         return
     else:
-        row.port[p] = port
-        row.port_credit[p] = packets
-        row.seen[p, s.PORT] = 0
-        row.seen_ring[p, cell, s.PORT] = 0
-        row.port_born[p] = row.slot
-    row.seen[p, s.PORT] += packets
-    row.seen_ring[p, cell, s.PORT] += packets
+        table.port[p] = port
+        table.port_credit[p] = packets
+        table.seen[p, s.PORT] = 0
+        table.seen_ring[p, cell, s.PORT] = 0
+        table.port_born[p] = row.slot
+    table.seen[p, s.PORT] += packets
+    table.seen_ring[p, cell, s.PORT] += packets
 
 
 @njit(**_HOT)
-def _target(row, rec, packets, cell):
+def _target(row, table, rec, packets, cell):
     """Count a packet of a rule at its (target, protocol)."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
-    p, _ = _find_place(row, rec.dst_hi, rec.dst_lo, what, _slot_of(rec.dst_hi, rec.dst_lo, what))
+    p, _ = _find_place(table, rec.dst_hi, rec.dst_lo, what, _slot_of(rec.dst_hi, rec.dst_lo, what))
     if p < 0:
-        p = _take_place(row, rec.dst_hi, rec.dst_lo, what, packets)
+        p = _take_place(row, table, rec.dst_hi, rec.dst_lo, what, packets)
         if p < 0:
             return
-    row.credit[p] += packets
-    row.seen[p, s.OUT] += packets
-    row.seen_ring[p, cell, s.OUT] += packets
+    table.credit[p] += packets
+    table.seen[p, s.OUT] += packets
+    table.seen_ring[p, cell, s.OUT] += packets
     if rec.kind != FRAGMENT:
-        _lead_port(row, p, np.int64(rec.dst_port), packets, cell)
+        _lead_port(row, table, p, np.int64(rec.dst_port), packets, cell)
 
 
 @njit(**_HOT)
@@ -280,7 +287,7 @@ def _add(row, cell, metric, n):
 def _mark(row, st, rule, ts):
     """Say when a row's window of a rule is loud, and when the packet of `ts` made it cross."""
     level = row.window[rule]
-    if level >= row.loud[rule]:
+    if level >= min(row.loud[rule], row.arm[rule]):
         if row.hot == 0:
             row.hot = 1
             st.hot += 1
@@ -290,32 +297,36 @@ def _mark(row, st, rule, ts):
 
 
 @njit(**_HOT)
-def _out(row, st, rec):
+def _out(row, table, st, rec):
     """A frame left the VM of this row."""
     _count_class(row, 0, rec)
     rule = _rule(rec)
     if rule < 0:
         return
     if row.slot != st.slot:
-        _turn_row(row, st.slot)
+        _turn_row(row, table, st.slot)
     cell = st.slot & _CELL
     packets = np.int64(rec.packets)
     _add(row, cell, rule, packets)
     _add(row, cell, s.SYN_BYTES + rule, np.int64(rec.bytes))
     if _foreign(row, rec):
         _add(row, cell, s.SYN_FOREIGN + rule, packets)
-    _target(row, rec, packets, cell)
+    if row.table != 0:
+        _target(row, table, rec, packets, cell)
+    else:
+        _add(row, cell, s.MISSED, packets)
+        st.untabled += packets
     _mark(row, st, rule, rec.ts)
 
 
 @njit(**_HOT)
-def _back(row, rec, packets, cell, kept):
+def _back(table, rec, packets, cell, kept):
     """An answer: count it at the target that sent it."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
-    p, _ = _find_place(row, rec.src_hi, rec.src_lo, what, _slot_of(rec.src_hi, rec.src_lo, what))
+    p, _ = _find_place(table, rec.src_hi, rec.src_lo, what, _slot_of(rec.src_hi, rec.src_lo, what))
     if p >= 0:
-        row.seen[p, kept] += packets
-        row.seen_ring[p, cell, kept] += packets
+        table.seen[p, kept] += packets
+        table.seen_ring[p, cell, kept] += packets
 
 
 @njit(**_HOT)
@@ -329,19 +340,19 @@ def _answer(rec):
 
 
 @njit(**_HOT)
-def _into(row, st, rec):
+def _into(row, table, st, rec):
     """A frame reached the VM of this row."""
     _count_class(row, 1, rec)
     kept = _answer(rec)
     if kept < 0:
         return
     if row.slot != st.slot:
-        _turn_row(row, st.slot)
+        _turn_row(row, table, st.slot)
     cell = st.slot & _CELL
     packets = np.int64(rec.packets)
     if rec.protocol == PROTOCOL_UDP:
         _add(row, cell, s.UDP_IN, packets)
-    _back(row, rec, packets, cell, kept)
+    _back(table, rec, packets, cell, kept)
 
 
 @njit(**_HOT)
@@ -472,8 +483,33 @@ def _far_behind(st, ts):
         _tick(st, ts)
 
 
-@njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, _INDEX, _LINES, _STATE), **_COLD)
-def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR0912
+@njit(**_COLD)
+def _take_table(rows, tables, st, r):
+    """Give a row its table: a free one, or that of a row whose window is empty by now.
+
+    One row is asked each time, so that it costs little where none is quiet.
+    """
+    t = st.free
+    if t != 0:
+        st.free = tables[t].link
+    elif tables.size > 1:
+        st.hand = st.hand % (tables.size - 1) + 1
+        t = st.hand
+        owner = rows[tables[t].owner]
+        if owner.slot != st.slot:
+            _turn_row(owner, tables[t], st.slot)
+        if owner.window[s.SYN] + owner.window[s.UDP] > 0:
+            return
+        owner.table = 0
+    else:
+        return
+    _clear_table(tables[t])
+    tables[t].owner = r
+    rows[r].table = t
+
+
+@njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, _TABLES, _INDEX, _LINES, _STATE), **_COLD)
+def count(records, start, by_source, rows, tables, index, lines, states):  # noqa: PLR0912, PLR0915
     """Count records[start:] and return the index where somebody should look.
 
     Stops before the first packet of a new 5 ms grid cell when a limit was crossed in the cell that
@@ -504,9 +540,11 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
                 st.behind = 0
         st.last_ts = ts
         if rec.out_of != NOBODY:
-            _out(rows[rec.out_of], st, rec)
+            if rows[rec.out_of].table == 0 and _rule(rec) >= 0:
+                _take_table(rows, tables, st, rec.out_of)
+            _out(rows[rec.out_of], tables[rows[rec.out_of].table], st, rec)
         if rec.into != NOBODY:
-            _into(rows[rec.into], st, rec)
+            _into(rows[rec.into], tables[rows[rec.into].table], st, rec)
         if not by_source or rec.family == 0:
             continue
         rule = _rule(rec)
@@ -521,8 +559,11 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
                 if n == 0:
                     st.overflow[rule] += np.int64(rec.packets)
             if n != 0:
-                if lines[n - 1].row > 0:
-                    _out(rows[lines[n - 1].row - 1], st, rec)
+                r = np.int64(lines[n - 1].row) - 1
+                if r >= 0:
+                    if rule >= 0 and rows[r].table == 0:
+                        _take_table(rows, tables, st, r)
+                    _out(rows[r], tables[rows[r].table], st, rec)
                 if rule >= 0 and _count_source(lines[n - 1], st, rec, rule):
                     _promote(rows, st, lines[n - 1], rule, ts)
         if st.judged > 0:
@@ -532,15 +573,27 @@ def count(records, start, by_source, rows, index, lines, states):  # noqa: PLR09
                 at = (at + _ONE) & mask
                 n = np.int64(index[at])
             if n != 0 and lines[n - 1].row > 0:
-                _into(rows[lines[n - 1].row - 1], st, rec)
+                r = np.int64(lines[n - 1].row) - 1
+                _into(rows[r], tables[rows[r].table], st, rec)
     return records.size
 
 
-@njit(types.void(_ROWS, types.int64, types.int64), **_COLD)
-def turn_row(rows, r, slot):
+@njit(types.void(_ROWS, _TABLES, types.int64, types.int64), **_COLD)
+def turn_row(rows, tables, r, slot):
     """Bring one row to `slot`, so that its window is the one that ends there."""
     if slot != rows[r].slot:
-        _turn_row(rows[r], slot)
+        _turn_row(rows[r], tables[rows[r].table], slot)
+
+
+@njit(types.void(_ROWS, _TABLES, _STATE, types.int64), **_COLD)
+def free_table(rows, tables, states, r):
+    """Take a row's table from it."""
+    t = rows[r].table
+    if t != 0:
+        tables[t].owner = -1
+        tables[t].link = states[0].free
+        states[0].free = t
+        rows[r].table = 0
 
 
 @njit(types.int64(_ROWS, types.int64, types.int64, types.int64), **_COLD)
@@ -554,37 +607,82 @@ def window(rows, r, rule, seconds):
     return total
 
 
-@njit(types.UniTuple(types.int64, 2)(_ROWS, types.int64), **_COLD)
-def answers(rows, r):
+@njit(types.void(_TABLES, types.int64, _MERGED), **_COLD)
+def merge(tables, t, merged):
+    """Add the places of a shard's table to those of the shards before it, by target.
+
+    Of the ports that lead the one that leads by most stays; its count is no less true.
+    """
+    table, all_ = tables[t], merged[0]
+    for p in range(table.places):
+        hi, lo, what = table.key[p, 0], table.key[p, 1], table.key[p, 2]
+        at = np.int64(_hash(hi, lo ^ what) & np.uint64(s.MERGED_INDEX - 1))
+        q = np.int64(all_.index[at]) - 1
+        while q >= 0 and not (all_.key[q, 1] == lo and all_.key[q, 0] == hi and all_.key[q, 2] == what):
+            at = (at + 1) & (s.MERGED_INDEX - 1)
+            q = np.int64(all_.index[at]) - 1
+        if q < 0:
+            q = all_.places
+            all_.places += 1
+            all_.index[at] = q + 1
+            all_.key[q, 0], all_.key[q, 1], all_.key[q, 2] = hi, lo, what
+            for m in range(s.KEPT):
+                all_.seen[q, m] = 0
+            all_.port[q] = -1
+        for m in (s.OUT, s.BACK, s.RESET):
+            all_.seen[q, m] += table.seen[p, m]
+        if all_.port[q] == table.port[p]:
+            all_.seen[q, s.PORT] += table.seen[p, s.PORT]
+        elif table.seen[p, s.PORT] > all_.seen[q, s.PORT]:
+            all_.port[q] = table.port[p]
+            all_.seen[q, s.PORT] = table.seen[p, s.PORT]
+
+
+@njit(types.void(_MERGED), **_COLD)
+def merge_none(merged):
+    """Begin anew with another row."""
+    merged[0].places = 0
+    for k in range(s.MERGED_INDEX):
+        merged[0].index[k] = 0
+
+
+@njit([types.UniTuple(types.int64, 2)(places, types.int64) for places in (_TABLES, _MERGED)], **_COLD)
+def answers(tables, t):
     """(SYN-ACKs, resets) that the window's own TCP targets sent back."""
-    row = rows[r]
+    table = tables[t]
     syn_acks = resets = 0
-    for p in range(row.places):
-        if row.key[p, 2] & np.uint64(255) == PROTOCOL_TCP:
-            syn_acks += row.seen[p, s.BACK]
-            resets += row.seen[p, s.RESET]
+    for p in range(table.places):
+        if table.key[p, 2] & np.uint64(255) == PROTOCOL_TCP:
+            syn_acks += table.seen[p, s.BACK]
+            resets += table.seen[p, s.RESET]
     return syn_acks, resets
 
 
-@njit(types.UniTuple(types.int64, 3)(_ROWS, types.int64, types.int64), **_COLD)
-def one_way(rows, r, ratio):
-    """UDP of a row's window to targets that sent back less than one packet per `ratio`.
+@njit(
+    [
+        types.UniTuple(types.int64, 3)(places, types.int64, types.int64, types.int64, types.int64)
+        for places in (_TABLES, _MERGED)
+    ],
+    **_COLD,
+)
+def one_way(tables, t, udp, udp_in, ratio):
+    """UDP of a window to targets that sent back less than one packet per `ratio`.
 
-    (packets, of them to targets without a place, packets that came back all the same). Targets
-    without a place are judged together.
+    `udp`, `udp_in`: all of the window, out and in. (packets, of them to targets without a place,
+    packets that came back all the same). Targets without a place are judged together.
     """
-    row = rows[r]
+    table = tables[t]
     packets = back = placed = placed_back = 0
-    for p in range(row.places):
-        if row.key[p, 2] & np.uint64(255) != PROTOCOL_UDP:
+    for p in range(table.places):
+        if table.key[p, 2] & np.uint64(255) != PROTOCOL_UDP:
             continue
-        placed += row.seen[p, s.OUT]
-        placed_back += row.seen[p, s.BACK]
-        if row.seen[p, s.BACK] * ratio < row.seen[p, s.OUT]:
-            packets += row.seen[p, s.OUT]
-            back += row.seen[p, s.BACK]
-    rest = row.window[s.UDP] - placed
-    rest_back = row.window[s.UDP_IN] - placed_back
+        placed += table.seen[p, s.OUT]
+        placed_back += table.seen[p, s.BACK]
+        if table.seen[p, s.BACK] * ratio < table.seen[p, s.OUT]:
+            packets += table.seen[p, s.OUT]
+            back += table.seen[p, s.BACK]
+    rest = udp - placed
+    rest_back = udp_in - placed_back
     if rest_back * ratio >= rest:
         return packets, 0, back
     return packets + rest, rest, back + rest_back
@@ -604,3 +702,10 @@ def tick(states, ts):
     if ts >= states[0].grid_end:
         states[0].crossed = 0
         _tick(states[0], ts)
+
+
+@njit(types.void(_STATE, types.int64), **_COLD)
+def turn_back(states, ts):
+    """Move packet time to `ts`, wherever it is: another shard knows that the clock was set back."""
+    states[0].crossed = 0
+    _tick(states[0], ts)

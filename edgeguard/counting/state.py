@@ -1,8 +1,10 @@
-"""The memory of counting: three arrays of fixed rows, allocated once, passed to every kernel.
+"""The memory of counting: arrays of fixed rows, allocated once, passed to every kernel.
 
 ROW     one judged subject: rows 0 .. POINTS-1 are attachment points, the rows after them are sources
-        that a savefile without an inventory made worth judging. Its *places* are the 64
-        (target, protocol) pairs kept for it.
+        that a savefile without an inventory made worth judging.
+TABLE   the *places* of a row: the 64 (target, protocol) pairs kept for it. A row gets a table when it
+        first sends what is judged; it may lose it once its window is empty. Table 0 is nobody's: where
+        there are fewer tables than rows, all targets of a row that found none are missed.
 LINE    one source of the source table; the first 64 bytes are all that most packets touch.
 STATE   the clock of packet time and the flags between a kernel and its caller.
 
@@ -30,6 +32,7 @@ POINTS = 1024
 JUDGED_SOURCES = 1024
 PLACES = 64
 INDEX = 256  # at most a quarter full
+SHARDS = 8  # at most
 PREFIXES = 16  # of one VM, for the forged share
 NEVER = np.iinfo(np.int64).max
 
@@ -51,18 +54,27 @@ ROW = np.dtype(
         ("loud", "i8", (2,)),  # window from which the row is hot
         ("crossed", "i8", (2,)),  # timestamp of the packet that reached `arm`; 0: not
         ("window", "i8", (METRICS,)),  # sum of the last 10 slots
-        ("places", "i8"),  # in use
+        ("table", "i8"),  # its places; 0: none
         ("prefixes", "i8"),  # in use; 0: addresses unknown, nothing is called foreign
         ("frames", "i8", (2,)),  # out, in: every frame, as the tap's kernel counter counts
         ("cum", "i8", (2, 8, 2)),  # out, in; class; packets, bytes: never cleared
         ("ring", "u4", (RING, METRICS)),
         ("seconds", "i8", (SECONDS, 2)),  # packets of the last whole and running seconds, per rule
         ("prefix", "u8", (PREFIXES, 5)),  # hi, lo, mask hi, mask lo, family
-        ("index", "u1", (INDEX,)),  # hash -> place + 1, linear probing; 0: empty
-        ("key", "u8", (PLACES, 3)),  # hi, lo, family << 8 | protocol
+    ],
+    align=True,
+)
+
+TABLE = np.dtype(
+    [
+        ("owner", "i8"),  # its row; -1: free
+        ("link", "i8"),  # the next free table; 0: the last
+        ("places", "i8"),  # in use
         ("floor", "i8"),  # Misra-Gries: what was taken from every credit
         ("least", "i8"),  # no credit is below this
         ("next", "i8"),  # place where the search for the least credit begins
+        ("index", "u1", (INDEX,)),  # hash -> place + 1, linear probing; 0: empty
+        ("key", "u8", (PLACES, 3)),  # hi, lo, family << 8 | protocol
         ("credit", "i8", (PLACES,)),
         ("born", "i8", (PLACES,)),  # slot in which the place was taken: older cells are another's
         ("seen", "i8", (PLACES, KEPT)),  # window sums
@@ -72,6 +84,19 @@ ROW = np.dtype(
         ("seen_ring", "u4", (PLACES, RING, KEPT)),
     ],
     align=True,
+)
+
+# the places of a row in all shards, put together when somebody asks
+MERGED_PLACES = PLACES * SHARDS
+MERGED_INDEX = 2048
+MERGED = np.dtype(
+    [
+        ("places", "i8"),
+        ("index", "u2", (MERGED_INDEX,)),
+        ("key", "u8", (MERGED_PLACES, 3)),
+        ("seen", "i8", (MERGED_PLACES, KEPT)),
+        ("port", "i8", (MERGED_PLACES,)),
+    ]
 )
 
 # packed words hold SYN in the low and UDP in the high 32 bits
@@ -113,6 +138,9 @@ STATE = np.dtype(
         ("refused", "i8"),  # sources worth a row that found none
         ("promote", "i8", (2,)),  # window from which a source gets a row
         ("overflow", "i8", (2,)),  # packets of sources that found no line
+        ("free", "i8"),  # head of the list of free tables; 0: none
+        ("hand", "i8"),  # the table that was last asked whether its row is quiet
+        ("untabled", "i8"),  # packets of rows that found no table: their targets are not known
     ]
 )
 
@@ -126,6 +154,19 @@ def rows(n: int) -> Array:
     return made
 
 
+def tables(n: int) -> Array:
+    """`n` free TABLEs behind the one that is nobody's."""
+    made = np.zeros(1 + n, TABLE)
+    made["owner"] = -1
+    made["link"] = np.arange(1, n + 2)
+    made["link"][n] = 0
+    return made
+
+
+def merged() -> Array:
+    return np.zeros(1, MERGED)
+
+
 def index(lines: int) -> Array:
     """The hash index of a source table: line + 1 or 0, at most half full."""
     return np.zeros(1 << max(4, (2 * lines - 1).bit_length()), np.uint32)
@@ -135,8 +176,9 @@ def lines(n: int) -> Array:
     return np.zeros(n, LINE)
 
 
-def state() -> Array:
-    """One STATE; sources are not judged until `promote` says from when."""
+def state(tables: int = 0) -> Array:
+    """One STATE over so many free tables; sources are not judged until `promote` says from when."""
     made = np.zeros(1, STATE)
+    made["free"] = min(1, tables)
     made["promote"] = NEVER
     return made

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeguard.counting import kernels, state
-from edgeguard.model import Flow, Network, Reading, Subject
+from edgeguard.counting import kernels, readings, state
+from edgeguard.counting.readings import RULES
+from edgeguard.model import Network, Reading, Subject
 from edgeguard.record import Records, address, halves
 
 if TYPE_CHECKING:  # its kernels are compiled only where it is used
     from edgeguard.counting.flow_memory import FlowMemory
 
-RULES = ("syn", "udp")
 LONGER = (5, 60)  # seconds; shown with a verdict beside the window it was judged by
-SHOWN = 16  # flows of a reading: a target worth a null route has a tenth of the window
 
 
 def _sized(network: Network) -> tuple[int, int, int, int, int]:
@@ -34,6 +33,7 @@ class Counting:
     """Exact counters and sliding windows. `sources` lines; `by_source`: count sources at all;
     `judge_sources`: give busy sources a row of their own (a savefile without an inventory);
     `remote`: the flow memory that is fed the same packets (live); `points`: rows for attachment points;
+    `tables`: places for so many rows at a time, None: for all of them;
     `one_way_ratio`: fewer than one packet back per this many sent is one-way."""
 
     def __init__(
@@ -45,15 +45,17 @@ class Counting:
         judge_sources: bool = False,
         remote: FlowMemory | None = None,
         points: int = state.POINTS,
+        tables: int | None = None,
     ) -> None:
         self.by_source = by_source
         self.remote = remote
         self._ratio = one_way_ratio
         self.judge_sources = judge_sources
         self._rows = state.rows(state.POINTS + state.JUDGED_SOURCES if judge_sources else points)
+        self._tables = state.tables(len(self._rows) if tables is None else tables)
         self._index = state.index(sources)
         self._lines = state.lines(sources)
-        self._state = state.state()
+        self._state = state.state(len(self._tables) - 1)
         self._subjects: dict[int, Subject] = {}
         self._levels = np.full((2, 2), state.NEVER, np.int64)
 
@@ -72,6 +74,7 @@ class Counting:
         """Give an attachment point's row to a subject, empty. No addresses: nothing is called foreign."""
         row = self._rows[point : point + 1]
         self._state["hot"] -= row["hot"][0]
+        kernels.free_table(self._rows, self._tables, self._state, point)
         row[:] = np.zeros(1, state.ROW)
         row["loud"], row["arm"] = self._levels
         row["slot"] = self._state["slot"]
@@ -98,7 +101,9 @@ class Counting:
 
     def add(self, records: Records, start: int) -> int:
         """Count records[start:]; the index before which the caller should look, or their number."""
-        stop: int = kernels.count(records, start, self.by_source, self._rows, self._index, self._lines, self._state)
+        stop: int = kernels.count(
+            records, start, self.by_source, self._rows, self._tables, self._index, self._lines, self._state
+        )
         if self.remote is not None:
             self.remote.add(records, start, stop)
         return stop
@@ -140,6 +145,16 @@ class Counting:
         """Sources busy enough to be judged that found no row."""
         return int(self._state["refused"][0])
 
+    @property
+    def untabled(self) -> int:
+        """Packets of rows that found no table: counted, but not by target."""
+        return int(self._state["untabled"][0])
+
+    @property
+    def memory(self) -> int:
+        """Bytes, fixed at start; of the rows and sources, without the flow memory."""
+        return sum(array.nbytes for array in (self._rows, self._tables, self._index, self._lines))
+
     def watch(self, wanted: bool) -> None:
         """Whether `add` stops at every slot even when no row is hot: somebody's clocks run."""
         self._state["watched"] = int(wanted)
@@ -168,28 +183,21 @@ class Counting:
 
     def reading(self, point: int, at: int) -> Reading:
         """The window of a row that ends at `at`."""
-        kernels.turn_row(self._rows, point, (at - 1) // state.SLOT)
+        sums = self.sums(point, at)
+        table = int(self._rows["table"][point])
+        return readings.reading(point, self.subject(point), at, sums, self._tables, table, self._ratio)
+
+    def sums(self, point: int, at: int) -> readings.Sums:
+        """The counters of a row, brought to the window that ends at `at`."""
+        kernels.turn_row(self._rows, self._tables, point, (at - 1) // state.SLOT)
         row = self._rows[point]
-        window = row["window"].tolist()
-        syn_acks, resets = kernels.answers(self._rows, point)
-        one_way, _, one_way_back = kernels.one_way(self._rows, point, self._ratio)
-        known = int(row["prefixes"]) > 0
-        return Reading(
-            point=point,
-            subject=self.subject(point),
-            at=at,
-            packets=dict(zip(RULES, window[state.SYN : state.UDP + 1], strict=True)),
-            bytes=dict(zip(RULES, window[state.SYN_BYTES : state.UDP_BYTES + 1], strict=True)),
-            foreign=dict(zip(RULES, window[state.SYN_FOREIGN : state.UDP_FOREIGN + 1], strict=True)) if known else None,
-            crossed=dict(zip(RULES, map(int, row["crossed"]), strict=True)),
-            longer={rule: self._longer(point, k) for k, rule in enumerate(RULES)},
-            flows=_flows(row),
-            missing=window[state.MISSED],
-            syn_acks=syn_acks,
-            resets=resets,
-            one_way=one_way,
-            one_way_back=one_way_back,
-        )
+        syn, udp = row["crossed"].tolist()
+        longer = self._longer(point, state.SYN), self._longer(point, state.UDP)
+        return readings.Sums(row["window"].copy(), int(row["prefixes"]) > 0, (syn, udp), longer)
+
+    def merge(self, point: int, merged: state.Array) -> None:
+        """Add the places of a row to those of the same row in other shards."""
+        kernels.merge(self._tables, int(self._rows["table"][point]), merged)
 
     def _longer(self, point: int, rule: int) -> tuple[tuple[int, int], ...]:
         return tuple((seconds, kernels.window(self._rows, point, rule, seconds)) for seconds in LONGER)
@@ -212,25 +220,3 @@ class Counting:
     def _address(self, n: int) -> Any:
         line = self._lines[n]
         return address(int(line["family"]), int(line["hi"]), int(line["lo"]))
-
-
-def _flows(row: Any) -> tuple[Flow, ...]:
-    """The largest places of a row that got anything in the window, largest first."""
-    sent = row["seen"][: int(row["places"]), state.OUT]
-    order = np.argsort(-sent, kind="stable")[:SHOWN]
-    return tuple(_flow(row, p) for p in order.tolist() if sent[p] > 0)
-
-
-def _flow(row: Any, p: int) -> Flow:
-    hi, lo, what = row["key"][p].tolist()
-    packets, back, port_packets, _ = row["seen"][p].tolist()
-    protocol = what & 0xFF
-    port = int(row["port"][p])
-    return Flow(
-        address=address(what >> 8, hi, lo),
-        protocol=protocol,
-        port=port if port >= 0 and port_packets > 0 else None,
-        packets=packets,
-        port_packets=port_packets,
-        back=back,
-    )
