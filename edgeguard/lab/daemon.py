@@ -15,8 +15,8 @@ from edgeguard.errors import DaemonError
 from edgeguard.lab import settings
 from edgeguard.lab.namespace import Namespace
 
-READY_S = 180  # the first start compiles the counting kernels
-END_S = 15
+READY_S = 600  # the first start compiles the counting kernels
+END_S = 60
 SHOWN_LINES = 12
 
 

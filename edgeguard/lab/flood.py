@@ -15,7 +15,7 @@ from edgeguard.lab import addresses as plan
 from edgeguard.lab.traffic import SEGMENT, Frames
 
 SLICE_S = 0.05  # between two looks at what is wanted
-MOST_S = 120  # no sender runs longer, whatever happens to the lab
+MOST_S = 300  # no sender runs longer, whatever happens to the lab
 SOL_UDP, UDP_SEGMENT = 17, 103  # linux/udp.h
 SEGMENTS = 64  # of one super-frame: UDP_MAX_SEGMENTS of the first kernels that had them
 SUPER_SOCKETS = 8  # source ports of the super-frame flood
@@ -103,7 +103,7 @@ def upload(sends: Connection, stop: Any) -> None:
     done, error = 0, None
     spell = _Spell(sends, stop)
     try:
-        with socket.create_connection((plan.SERVICE, plan.DISCARD_PORT), timeout=5) as sock:
+        with socket.create_connection((plan.SERVICE, plan.DISCARD_PORT), timeout=30) as sock:
             while spell.goes_on():
                 while done < spell.lasted() * UPLOAD_BYTES_S:
                     sock.sendall(chunk)

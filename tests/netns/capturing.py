@@ -41,7 +41,7 @@ class Live:
     taps: Taps
     indexes: dict[str, int]  # tap name -> point index
 
-    def collect(self, enough: Callable[[Records], bool], seconds: float = 3.0) -> Records:
+    def collect(self, enough: Callable[[Records], bool], seconds: float = 60.0) -> Records:
         """All records until they are enough, or until the time is over."""
         got = [self.capture.read(0).copy()]
         end = time.monotonic() + seconds
@@ -49,7 +49,7 @@ class Live:
             got.append(self.capture.read(0.05).copy())
         return np.concatenate(got)
 
-    def rows(self, count: int, seconds: float = 3.0) -> Records:
+    def rows(self, count: int, seconds: float = 60.0) -> Records:
         """All records until there are `count`, and whatever else follows at once."""
         first = self.collect(lambda rows: len(rows) >= count, seconds)
         return np.concatenate([first, self.collect(lambda _: False, 0.1)])
@@ -80,7 +80,7 @@ def send(where: Namespace, name: str, frames: list[bytes], count: int, rate: int
     with where.inside():
         sender = Sender(where.index(name), offload)
     try:
-        return sender.run(frames, count, rate, 10.0)
+        return sender.run(frames, count, rate, 120.0)
     finally:
         sender.close()
 

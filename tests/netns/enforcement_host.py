@@ -8,6 +8,7 @@ routed-bridge   tap0, tap1 in br0, which holds the gateway; the host routes to w
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -35,6 +36,7 @@ TARGET6, OTHER6 = "2001:db8:f::101", "2001:db8:f::102"
 FORGED4, FORGED6 = "192.0.2.99", "2001:db8:99::1"
 UDP_PORT = 7777  # of the echo servers
 FLOOD_PORT = 9999
+_SO_RCVBUFFORCE = 33
 _ADDRESSES = {
     # kind: (VM, neighbour, gateway) of IPv4, then of IPv6; routed taps are /30 and /64 of their own
     "routed": ("192.0.2.2", "192.0.2.6", "192.0.2.1", "2001:db8:1::2", "2001:db8:2::2", "2001:db8:1::1"),
@@ -234,19 +236,19 @@ class Host:
             yield
         finally:
             stop.set()
-            job.result(5)
+            job.result(60)
 
     @contextlib.contextmanager
     def counting(self, namespace: Namespace | None = None) -> Iterator[Counter[tuple[str, str]]]:
         """Count (source, destination) of the UDP frames that arrive at eth0, the WAN's by default."""
         counts: Counter[tuple[str, str]] = Counter()
         with (namespace or self.wan).inside(), _raw("eth0", 3) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 25)
             yield counts
-            time.sleep(0.1)
-            with contextlib.suppress(BlockingIOError):
+            sock.settimeout(0.1)
+            with contextlib.suppress(TimeoutError):  # until nothing follows
                 while True:
-                    raw, address = sock.recvfrom(2048, socket.MSG_DONTWAIT)
+                    raw, address = sock.recvfrom(2048)
                     if address[2] != socket.PACKET_OUTGOING:
                         counts.update(_pair(raw))
 
@@ -311,16 +313,25 @@ def echo(namespace: Namespace, address: str, port: int) -> tuple[Callable[[], No
                     sock.sendto(data, peer)
 
     job = namespace.start(body)
-    ready.wait(5)
+    assert ready.wait(60)
     return stop.set, job
 
 
-def answered(sock: socket.socket) -> bool:
-    """Whether a connected UDP socket gets its echo, in three tries."""
+def answered(sock: socket.socket, seconds: float = 60) -> bool:
+    """Whether a connected UDP socket gets an echo of what it asks now; asked again and again for so long."""
     sock.settimeout(0.25)
-    for _ in range(3):
-        sock.send(b"?")
+    end = time.monotonic() + seconds
+    while True:
+        question = os.urandom(8)
         with contextlib.suppress(OSError):
-            if sock.recv(10):
-                return True
-    return False
+            sock.send(question)
+            while (answer := sock.recv(100)) != question:  # late, to an earlier question
+                assert len(answer) == len(question)
+            return True
+        if time.monotonic() > end:
+            return False
+
+
+def unanswered(sock: socket.socket) -> bool:
+    """Whether three questions stay without an echo."""
+    return not answered(sock, 0.5)

@@ -128,7 +128,7 @@ class Namespace:
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program inside, its output as text."""
         with self.inside():
-            return subprocess.run(command, check=check, capture_output=True, text=True, timeout=60)
+            return subprocess.run(command, check=check, capture_output=True, text=True, timeout=600)
 
     def popen(self, *command: str, **options: Any) -> subprocess.Popen[Any]:
         """Start a program inside; the caller ends it."""

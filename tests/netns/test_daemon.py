@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_runbook import Host, host  # noqa: F401 - a fixture
+from test_runbook import SETTLE_S, Host, host  # noqa: F401 - a fixture
 
 from edgeguard.cases.reader import Reader
 from edgeguard.model import Act, Decision, Happened
@@ -21,8 +21,8 @@ def running(host: Host) -> Iterator[Host]:  # noqa: F811
     yield host
 
 
-def until(holds: Callable[[], Any], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
+def until(holds: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + SETTLE_S
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -43,9 +43,9 @@ def test_status_shows_loss_and_the_limits_in_force(running: Host) -> None:
 
 
 def test_the_end_of_a_lifetime_is_a_decision(running: Host) -> None:
-    """A null route for a second ends by a decision, in kernel, ledger and case, whoever of us was first."""
-    running.edgeguard("nullroute", "add", "vm-101", "--full", "--for", "1s", "--why", "a test")
-    running.edgeguard("nullroute", "add", "vm-102", "--target", "203.0.113.7", "--for", "1s", "--why", "a test")
+    """A null route for seconds ends by a decision, in kernel, ledger and case, whoever of us was first."""
+    running.edgeguard("nullroute", "add", "vm-101", "--full", "--for", "3s", "--why", "a test")
+    running.edgeguard("nullroute", "add", "vm-102", "--target", "203.0.113.7", "--for", "3s", "--why", "a test")
     until(lambda: sum(d.act is Act.RELEASE for d in decisions(running.folder)) == 2)
     until(lambda: not running.of_ours())
     assert {d.reason for d in decisions(running.folder) if d.act is Act.RELEASE} == {"its lifetime is over"}
@@ -82,6 +82,6 @@ def test_adding_returns_when_the_kernel_has_it(running: Host) -> None:
         assert [o.happened for o in reader.outcomes(decision.id)][:1] == [Happened.ACKNOWLEDGED]
     words = ("nullroute", "add", "vm-102", "--full", "--for", "400d", "--why", "a test")
     refused = running.namespace.popen(*running._words(*words), stderr=-1, text=True)
-    _, said = refused.communicate(timeout=20)
+    _, said = refused.communicate(timeout=SETTLE_S)
     assert refused.returncode == 1
     assert "at most 365d" in said

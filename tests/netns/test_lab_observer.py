@@ -9,7 +9,6 @@ import numpy as np
 from laboratory import in_lab
 
 from edgeguard import native
-from edgeguard.clock import SECOND
 from edgeguard.lab import addresses as plan
 from edgeguard.lab import observer, traffic
 from edgeguard.lab.addresses import VM
@@ -21,7 +20,7 @@ FRAMES = 150_000
 def _send(node: Node, name: str, frames: traffic.Frames, count: int) -> None:
     with node.namespace.inside():
         sender = native.Sender(socket.if_nametoindex(name))
-    sender.run(frames, count, 0, seconds=20)
+    sender.run(frames, count, 0, seconds=300)
     sender.close()
 
 
@@ -90,12 +89,14 @@ def test_losses_are_counted_not_hidden() -> None:
 
 
 def test_the_clock_is_the_wall_clock() -> None:
-    """An observer that waits wakes up for a frame and stamps it within the second."""
+    """An observer that waits wakes up for a frame and stamps it with the moment it came."""
 
-    def waited() -> float:
+    def waited() -> tuple[int, int, int]:
         topology, watching = _watching()
+        before = time.time_ns()
         _send(topology.vm, "eth0", traffic.syn_flood(VM.address, plan.TARGETS[0]), 1)
-        watching.wait(1000)
-        return abs(time.time_ns() - int(watching.read()["at"][0])) / SECOND
+        watching.wait(60_000)
+        return before, int(watching.read()["at"][0]), time.time_ns()
 
-    assert in_lab(waited) < 1
+    before, at, after = in_lab(waited)
+    assert before <= at <= after

@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def _command(*words: str) -> list[str]:
 
 def _lab(*words: str, **how: Any) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
-        _command(*words, "--json"), cwd=PACKAGE, capture_output=True, text=True, timeout=300, check=False, **how
+        _command(*words, "--json"), cwd=PACKAGE, capture_output=True, text=True, timeout=1800, check=False, **how
     )
     assert done.stdout.count("\n") == 1, (done.stdout, done.stderr)
     return done.returncode, json.loads(done.stdout)
@@ -113,7 +112,6 @@ def test_it_needs_no_root() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_stays_of_an_interrupted_flood(number: signal.Signals) -> None:
     """Ctrl-C or kill -9 in the middle of a flood ends daemon, senders and namespaces within seconds."""
-    namespaces = _network_namespaces()
     command = subprocess.Popen(_command("syn-flood"), cwd=PACKAGE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert command.stdout
     for line in command.stdout:
@@ -123,10 +121,9 @@ def test_nothing_stays_of_an_interrupted_flood(number: signal.Signals) -> None:
         pytest.fail("the flood was never null-routed")
     processes = _below(command.pid)
     assert len(processes) >= 8  # command, keeper, process 1, WAN, observer, daemon, its child, sender, two VMs
+    made = _network_namespaces(processes) - _network_namespaces([os.getpid()])
+    assert len(made) >= 4  # hypervisor, VM, neighbour, WAN
     os.kill(command.pid, number)
-    command.communicate(timeout=30)
+    command.communicate(timeout=120)
     assert _gone(processes)
-    deadline = time.monotonic() + 5
-    while _network_namespaces() - namespaces and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not _network_namespaces() - namespaces
+    assert not _network_namespaces() & made

@@ -31,14 +31,14 @@ def _silent(topology: Topology) -> bool:
 
 
 def _mail(topology: Topology) -> None:
-    with topology.hypervisor.namespace.inside(), smtplib.SMTP(plan.MAIL, plan.MAIL_PORT, timeout=5) as server:
+    with topology.hypervisor.namespace.inside(), smtplib.SMTP(plan.MAIL, plan.MAIL_PORT, timeout=60) as server:
         server.sendmail("abuse@example.net", ["owner@example.net"], "Subject: hello\n\nworld\n")
 
 
 def _visit(kind: str) -> dict[str, Any]:
     topology = Topology(kind)
     services = Worker(topology.wan.namespace, wan.serve)
-    services.wait(5)
+    services.wait(60)
     settle(topology)
     answered = {
         (name, question.protocol, question.address): ask(node, question)

@@ -139,7 +139,7 @@ def test_the_descriptor_wakes_a_waiting_reader() -> None:
     with Namespace() as host, Namespace() as vm, followed(host) as taps:
         assert select.select([taps.fileno()], [], [], 0)[0] == []
         host.veth("tap0", vm, "eth0")
-        assert select.select([taps.fileno()], [], [], 1)[0] == [taps.fileno()]
+        assert select.select([taps.fileno()], [], [], 60)[0] == [taps.fileno()]
 
 
 class Following(RuleBasedStateMachine):
