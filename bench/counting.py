@@ -35,7 +35,7 @@ from edgeguard.counting.flow_memory import FlowMemory
 from edgeguard.counting.window import Counting
 from edgeguard.model import Subject
 from edgeguard.native import Savefile, Totals
-from edgeguard.record import RECORD, Records
+from edgeguard.record import RECORD, Records, aligned
 from edgeguard.replay import BATCH
 
 PACKETS = 4_000_000
@@ -84,7 +84,7 @@ class Desk:
         for vm in range(self.what.vms):
             own = ip_network("2001:2::/48" if self.what.family == 6 else "198.18.0.0/15")
             self.counting.assign(vm, Subject(vm=str(vm), tap=None, source=None), [own])
-        self.rows: Records = np.zeros(BATCH, RECORD)
+        self.rows: Records = aligned(BATCH, RECORD)
         self.totals = Totals()
 
     def batches(self, data: Any) -> Iterator[Records]:

@@ -211,6 +211,107 @@ int64_t eg_ring_read_mirror(struct eg_ring *r, struct eg_mirror *m, const struct
                             struct eg_twins *twins, struct eg_record *out, uint32_t room,
                             struct eg_totals *totals);
 
+/* ---- flows: the filter and the flow memory of keys without bound --------------------------- */
+
+#define EG_FLOW_SLOT_NS 100000000
+#define EG_FLOW_WINDOW 10       /* slots of a window, which lies within one more */
+#define EG_FLOW_RING 12         /* slots that an entry remembers: the running one and 11 before it */
+#define EG_FLOW_QUIET 11        /* whole slots below the threshold after which an entry may leave */
+#define EG_FLOW_GENERATIONS 13  /* of the filter: none is used twice in a window */
+#define EG_FLOW_LEVELS 2        /* of the filter: addresses, prefixes */
+#define EG_FLOW_LINES 4096
+#define EG_FLOW_LANES 32        /* u16: a line is a cache line */
+#define EG_FLOW_FULL 32768      /* a lane that reached one admission threshold; lanes saturate here */
+#define EG_FLOW_CLASSES 3       /* with a limit of their own */
+#define EG_FLOW_SYN 0
+#define EG_FLOW_UDP 1
+#define EG_FLOW_PACKETS 2
+#define EG_FLOW_MOST 32767      /* entries: an index cell holds 15 bits of one */
+
+/* what a key is; 0: a free entry */
+#define EG_FLOW_ADDRESS4 1
+#define EG_FLOW_ADDRESS6 2
+#define EG_FLOW_PREFIX4 3       /* /24 */
+#define EG_FLOW_NET6 4          /* /64 */
+#define EG_FLOW_PREFIX6 5       /* /48 */
+#define EG_FLOW_IN 16           /* added to it: remote as source; else as target */
+
+/* One key of the flow memory, as far as its packets touch it: a cache line of its own. */
+struct eg_flow {
+    uint64_t hi, lo;
+    uint32_t now[4];            /* packets by class in the running slot; the last is not used */
+    int64_t loud;               /* last whole slot that reached the admission threshold, or that of admission */
+    uint32_t what;
+    uint32_t top, top_credit;   /* attachment point that leads (Boyer-Moore) */
+    uint32_t spare[3];
+};
+
+struct eg_flow_past {
+    int64_t since;              /* slot of admission: counts are exact from within it */
+    uint32_t ring[12][3];       /* packets by class in the slots before the running one */
+};
+
+/* One slot of the filter's history; in the order in which they were entered, not by number. */
+struct eg_generation {
+    int64_t slot;
+    int64_t doubled;            /* times the limits were doubled in it */
+    uint64_t seeds[2];          /* multipliers of the hash */
+    uint32_t threshold[3];      /* that admits [packets in the slot] */
+    uint32_t cost[3];           /* of one packet of a class, in parts of EG_FLOW_FULL */
+};
+
+/* The caller owns the arrays, on cache-line boundaries, zeroed. */
+struct eg_flows {
+    uint16_t *cells;            /* [generations][levels][lines][lanes] */
+    struct eg_flow *flows;      /* [entries] */
+    struct eg_flow_past *past;  /* [entries] */
+    int32_t *free_links;        /* [entries]: the next free one; -1: none */
+    uint32_t *index;            /* [mask + 1], a power of two, at most half full: 17 bits of hash, entry + 1 */
+    uint32_t mask, entries;
+    uint64_t key[2];            /* secret: every multiplier is SipHash-2-4 of it */
+    uint64_t home[2];           /* multipliers of the index's hash */
+    int64_t slot, slot_end;     /* of time as it is counted here, which never runs backwards */
+    int64_t shift;              /* ns from packet time to it: what clocks were set back by */
+    int64_t behind;             /* stamp of the first of a run of packets far behind; 0: none */
+    int64_t next[3];            /* admission threshold [packets in one slot] from the next slot on */
+    int64_t next_doubled;       /* times the limits are doubled from then on */
+    int64_t quiet;              /* whole slots below the threshold after which an entry leaves: EG_FLOW_QUIET */
+    uint32_t running;           /* generation of the running slot */
+    uint32_t cleaned;           /* bytes of the one after it that are zero again */
+    int32_t free_head;          /* -1: none */
+    uint32_t used;
+    uint64_t refused, admitted, evicted, late;
+    struct eg_generation generation[13];
+};
+
+struct eg_flow_bounds {
+    uint64_t hi, lo;
+    uint32_t what;
+    uint32_t entry;             /* its number + 1; 0: none */
+    uint32_t point, spare;      /* the attachment point that leads; EG_NOBODY: none */
+    int64_t low, high;          /* packets of a class in the running slot and the ten before it */
+};
+
+/* Work out the index's multipliers from `key`, and clear time: once, after the arrays are set. */
+void eg_flows_open(struct eg_flows *m);
+/* Count rows[0..n) by their remote keys. Out of a VM: the target and its prefix (/24, /48). Into a
+ * VM, or without an attachment point: the source, and for IPv6 its /64. A packet older than the
+ * running slot counts in it. Where a slot begins, entries leave that were quiet for EG_FLOW_QUIET
+ * whole slots. The number of keys counted. */
+int64_t eg_flows_add(struct eg_flows *m, const struct eg_record *rows, int64_t n);
+/* Let an entry go now; what it counted goes back to the filter. */
+void eg_flows_let_go(struct eg_flows *m, uint32_t entry);
+/* Mean lane in a slot, of the level that is fuller; 0: nothing was counted in it, or it is forgotten. */
+double eg_flows_fullness(const struct eg_flows *m, int64_t slot);
+/* The generation of a slot of the history, or NULL. */
+const struct eg_generation *eg_flows_generation(const struct eg_flows *m, int64_t slot);
+/* Every entry whose upper bound of a class reaches `at_most`; `found` has room for m->used. */
+int64_t eg_flows_survey(const struct eg_flows *m, uint32_t class_, int64_t at_most, struct eg_flow_bounds *found);
+/* The bounds of n keys (hi, lo, what are given), with or without an entry. */
+void eg_flows_ask(const struct eg_flows *m, uint32_t class_, struct eg_flow_bounds *asked, int64_t n);
+/* SipHash-2-4 of one 64-bit word (Aumasson and Bernstein, 2012). */
+uint64_t eg_siphash(const uint64_t key[2], uint64_t message);
+
 /* ---- links: the kernel's own counters --------------------------------------------------- */
 
 struct eg_link_counter {

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles.siphash import siphash
 
-from edgeguard.counting import flow_hash, flow_state
 from edgeguard.counting.flow_memory import CLASSES, FlowMemory
+from edgeguard.native import flows
 from edgeguard.record import NOBODY, RECORD
 
 KEY = (0x0706050403020100, 0x0F0E0D0C0B0A0908)
@@ -21,14 +21,14 @@ def test_siphash_is_that_of_the_paper() -> None:
     key = bytes(range(16))
     assert siphash(key, bytes(range(15))) == 0xA129CA6149BE45E5
     assert siphash(key, bytes(range(8))) == 0x93F5F5799A932462
-    assert flow_hash.siphash(*KEY, 0x0706050403020100) == 0x93F5F5799A932462
+    assert flows.siphash(*KEY, 0x0706050403020100) == 0x93F5F5799A932462
 
 
 @given(st.integers(0, MASK), st.integers(0, MASK), st.integers(0, MASK))
 def test_siphash_agrees_with_plain_python(k0: int, k1: int, message: int) -> None:
     """The seeds of slots are SipHash-2-4 of the secret key, for every key and word."""
     key, word = k0.to_bytes(8, "little") + k1.to_bytes(8, "little"), message.to_bytes(8, "little")
-    assert flow_hash.siphash(k0, k1, message) == siphash(key, word)
+    assert flows.siphash(k0, k1, message) == siphash(key, word)
 
 
 @pytest.mark.parametrize("how", ["random", "in a row", "last byte alone", "IPv6 in a row", "IPv6 of many /64"])
@@ -49,6 +49,6 @@ def test_keys_spread_over_the_lines(how: str) -> None:
         batch["src_lo"] = 1
     made = FlowMemory(dict.fromkeys(CLASSES, 300_000), KEY)
     made.add(batch, 0, n)
-    lines = made._cells[0, made._state["generation"][0]].astype(np.float64).sum(axis=1)
-    keys, expected = lines * n / lines.sum(), n / flow_state.CELL_LINES
+    lines = made.flows.cells[made.flows.c.running, 0].astype(np.float64).sum(axis=1)
+    keys, expected = lines * n / lines.sum(), n / flows.LINES
     assert ((keys - expected) ** 2 / expected).mean() < 2

@@ -16,8 +16,8 @@ from oracles import flows as plain
 from oracles.counting import SECOND, SLOT, Packet, rows
 from oracles.feeding import KEY, LIMITS, POINTS, WHATS, T, feed, found, memory, packet
 
-from edgeguard.counting import flow_state
 from edgeguard.counting.flow_memory import CLASSES, FlowMemory
+from edgeguard.native.flows import IN, NET6, QUIET
 from edgeguard.record import NOBODY, RECORD, SYN, Records
 
 
@@ -172,7 +172,7 @@ def test_a_clock_that_is_set_back_is_followed() -> None:
         truth.add(one)
         within_bounds(made, truth)
     assert truth.eleven((ip_network("192.0.2.7"), False), "syn") == 44
-    assert int(made._state["late"][0]) == 11
+    assert made.late == 11
 
 
 # ---- the table of entries ------------------------------------------------------------------------
@@ -180,16 +180,17 @@ def test_a_clock_that_is_set_back_is_followed() -> None:
 
 def entries(made: FlowMemory) -> dict[tuple[int, int, int], int]:
     """Keys and entries of the table, after a look that every one of them stands where it is looked for."""
-    used = np.flatnonzero(made._flows["what"])
-    table = made._index[made._index != 0].astype(int) - 1
+    flows = made.flows
+    used = np.flatnonzero(flows.flows["what"])
+    table = (flows.index[flows.index != 0] & 0x7FFF).astype(int) - 1
     assert sorted(table.tolist()) == used.tolist()
-    unused, n = [], int(made._state["free"][0])
+    unused, n = [], int(flows.c.free_head)
     while n >= 0:
         unused.append(n)
-        n = int(made._free[n])
-    assert sorted([*unused, *used.tolist()]) == list(range(len(made._flows)))
+        n = int(flows.free_links[n])
+    assert sorted([*unused, *used.tolist()]) == list(range(made.capacity))
     assert made.used == len(used)
-    return {tuple(map(int, made._flows[n][["hi", "lo", "what"]])): int(n) for n in used}
+    return {tuple(map(int, flows.flows[n][["hi", "lo", "what"]])): int(n) for n in used}
 
 
 def strangers(seed: int, at: int, keys: Iterable[int], weight: int) -> Records:
@@ -211,14 +212,14 @@ def test_the_table_survives_thousands_of_arrivals_and_leavings() -> None:
     alive: dict[int, int] = {}
     for slot in range(400):
         keys = {rng.randrange(4000) for _ in range(rng.randrange(30))}
-        alive = {key: at for key, at in alive.items() if slot - at <= flow_state.QUIET} | dict.fromkeys(keys, slot)
+        alive = {key: at for key, at in alive.items() if slot - at <= QUIET} | dict.fromkeys(keys, slot)
         batch = strangers(slot, T + slot * SLOT, keys, 40)
         made.add(batch, 0, len(batch))
         if keys:
             there = entries(made)
-            assert set(alive) <= {lo for _, lo, what in there if what != flow_state.NET6 + flow_state.IN}
+            assert set(alive) <= {lo for _, lo, what in there if what != NET6 + IN}
     assert made.admitted > 6000
-    assert made.admitted - int(made._state["evicted"][0]) == made.used
+    assert made.admitted - made.evicted == made.used
     assert made.refused == 0
 
 
@@ -295,6 +296,6 @@ def test_one_key_one_result() -> None:
     at_start = first.memory
     for made in (first, second):
         made.add(batch, 0, len(batch))
-    assert first._flows.tobytes() == second._flows.tobytes()
-    assert first._cells.tobytes() == second._cells.tobytes()
+    for name in ("flows", "past", "cells", "index"):
+        assert getattr(first.flows, name).tobytes() == getattr(second.flows, name).tobytes()
     assert first.memory == at_start < 16 * 2**20

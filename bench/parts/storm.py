@@ -13,15 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from edgeguard.counting import flow_hash, flow_state
 from edgeguard.counting.flow_memory import FlowMemory
+from edgeguard.native import flows
 from edgeguard.record import NOBODY, RECORD, SYN
 
-CELLS = flow_state.CELL_LINES * flow_state.LANES
+CELLS = flows.LINES * flows.LANES
 ROWS = 4
 COUNTERS = CELLS * 2 // 16  # Misra-Gries: a key and a count of 8 bytes each
 Counts = npt.NDArray[np.int64]
-_hashed, _lanes_of = flow_hash.hashed, flow_hash.lanes_of
 _ODD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93], np.uint64)
 
 
@@ -42,13 +41,14 @@ def _distinct(unique: int, rng: np.random.Generator) -> npt.NDArray[np.uint32]:
 
 def filtered(keys: npt.NDArray[np.uint32], asked: npt.NDArray[np.uint32]) -> Counts:
     """What the product's own filter says at the end of the slot; a packet costs 1, so that no lane is full."""
-    most = 11 * flow_state.FULL
+    most = 11 * flows.FULL
     memory = FlowMemory({"syn": most, "udp": most, "packets": most}, (1, 2))
     batch = records(keys)
     memory.add(batch, 0, len(batch))
-    out = np.zeros(len(asked), np.int64)
-    _estimates(asked, memory._cells, memory._state, out)
-    return out
+    keys_asked = np.zeros(len(asked), flows.BOUNDS)
+    keys_asked["lo"], keys_asked["what"] = asked, flows.ADDRESS4 + flows.IN
+    memory.flows.ask(0, keys_asked)
+    return keys_asked["high"]
 
 
 def admitted(keys: npt.NDArray[np.uint32], limit: int) -> int:
@@ -65,17 +65,6 @@ def records(keys: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
     batch["packets"], batch["family"], batch["kind"], batch["protocol"] = 1, 4, SYN, 6
     batch["out_of"] = batch["into"] = NOBODY
     return batch
-
-
-@njit(nogil=True)
-def _estimates(asked: Any, cells: Any, states: Any, out: Any) -> None:
-    st = states[0]
-    g, what = st.generation, np.uint64(flow_state.ADDRESS4 + flow_state.IN)
-    for i in range(asked.size):
-        hashed = _hashed(np.uint64(0), np.uint64(asked[i]), what, st.seeds[g, 0], st.seeds[g, 1])
-        line, a, b, c, d = _lanes_of(hashed)
-        lanes = cells[0, g, line]
-        out[i] = min(lanes[a], lanes[b], lanes[c], lanes[d])
 
 
 def count_min(keys: npt.NDArray[np.uint32], asked: npt.NDArray[np.uint32]) -> Counts:

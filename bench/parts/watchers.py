@@ -6,6 +6,7 @@ the limit or more. It misses the position when it says less.
 
 from __future__ import annotations
 
+import ctypes
 import math
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy.typing as npt
 from numba import njit
 
 from bench.parts.swarm import RANDOM, SECOND, Chunk
-from edgeguard.counting import flow_kernels, flow_state
+from edgeguard._native import ffi, lib
 from edgeguard.counting.flow_memory import FlowMemory
+from edgeguard.native import flows
 
 QUEUE = 2560  # packets of a source in a second, at most
 TAU = 5  # seconds, of the moving average
@@ -37,8 +39,16 @@ SOURCE = np.dtype(
     ],
     align=True,
 )
-_bounds, _home, _same = flow_kernels._bounds, flow_kernels._home, flow_kernels._same
-_follow, _unindex = flow_kernels.follow, flow_kernels._unindex
+
+
+def _called(name: str, result: Any, *arguments: Any) -> Any:
+    """A function of the C extension as compiled code can call it: once a position would be too often for Python."""
+    return ctypes.CFUNCTYPE(result, *arguments)(int(ffi.cast("intptr_t", ffi.addressof(lib, name))))
+
+
+_ADD = _called("eg_flows_add", ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+_ASK = _called("eg_flows_ask", None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_int64)
+_SYN, _SOURCE4, _ROW = 0, flows.ADDRESS4 + flows.IN, 64  # bytes of a record
 
 
 @njit(nogil=True)
@@ -97,55 +107,22 @@ def look(stamps: Any, whose: Any, limit: int, sources: Any, above: Any, met: Any
 
 
 @njit(nogil=True)
-def _says(cells: Any, stamps: Any, flows: Any, index: Any, states: Any, rec: Any) -> int:
-    """The upper bound of a source's packets that a flow memory has at this moment; 0: it has no entry."""
-    st, mask, what = states[0], np.uint64(index.size - 1), np.uint64(flow_state.ADDRESS4 + flow_state.IN)
-    at = _home(rec.src_hi, rec.src_lo, what, st, mask)
-    while index[at] != 0:
-        flow = flows[np.int64(index[at]) - 1]
-        if _same(flow, rec.src_hi, rec.src_lo, what):
-            return _bounds(cells, stamps, st, flow, flow_state.SYN)[1]
-        at = (at + np.uint64(1)) & mask
-    return 0
-
-
-@njit(nogil=True)
-def ask(
-    records: Any, whose: Any, above: Any, limit: int, found: Any, cells: Any, stamps: Any, flows: Any, index: Any,
-    free: Any, states: Any,
-) -> int:  # fmt: skip
+def ask(memory: int, records: Any, whose: Any, above: Any, limit: int, asked: Any, found: Any) -> int:
     """Count a chunk in a flow memory, and ask it at every position; the number it missed."""
     missed = start = 0
     for i in range(records.size):
         if not above[i]:
             continue
-        _follow(records, start, i + 1, cells, stamps, flows, index, free, states)
+        _ADD(memory, records.ctypes.data + start * _ROW, i + 1 - start)
         start = i + 1
-        if _says(cells, stamps, flows, index, states, records[i]) < limit:
+        asked[0].hi, asked[0].lo, asked[0].what = records[i].src_hi, records[i].src_lo, _SOURCE4
+        _ASK(memory, _SYN, asked.ctypes.data, 1)
+        if asked[0].entry == 0 or asked[0].high < limit:
             missed += 1
         else:
             found[whose[i]] = 1
-    _follow(records, start, records.size, cells, stamps, flows, index, free, states)
+    _ADD(memory, records.ctypes.data + start * _ROW, records.size - start)
     return missed
-
-
-@njit(nogil=True)
-def _forget(flows: Any, index: Any, free: Any, states: Any, age: int, low: int) -> None:
-    """Let entries of some age go with all they counted: when their window is below `low`; 0: after the quiet slots."""
-    st = states[0]
-    for n in range(flows.size):
-        flow = flows[n]
-        if flow.what == 0:
-            continue
-        window = 0
-        for slot in range(max(st.slot - 9, flow.slot - flow_state.RING + 1), flow.slot + 1):
-            window += flow.ring[slot % flow_state.RING, flow_state.SYN]
-        if (window < low and st.slot - flow.since > age) or (low == 0 and st.slot - flow.loud > flow_state.QUIET):
-            _unindex(flows, index, st, n)
-            flow.what = np.uint64(0)
-            free[n] = st.free
-            st.free = n
-            st.used -= 1
 
 
 class Ours(FlowMemory):
@@ -153,30 +130,55 @@ class Ours(FlowMemory):
 
     def watch(self, limit: int, sources: int) -> None:
         self.limit, self.missed, self.wrong = limit, 0, 0
-        self.found = np.zeros(sources, np.uint8)
+        self.found, self.asked = np.zeros(sources, np.uint8), np.zeros(1, flows.BOUNDS)
 
     def see(self, chunk: Chunk, above: npt.NDArray[np.bool_]) -> None:
         """Count a chunk, as `add` does."""
-        arrays = (self._cells, self._stamps, self._flows, self._index, self._free, self._state)
-        self.missed += ask(*chunk, above, self.limit, self.found, *arrays)
-        slot = int(self._state["slot"][0])
-        if slot != self._swept:
-            self.wrong += self._strangers(slot - 1)
-            self._end_slot(slot)
+        memory = int(ffi.cast("intptr_t", self.flows.c))
+        self.missed += ask(memory, *chunk, above, self.limit, self.asked, self.found)
+        if self.slot != self._ended:
+            self.wrong += self._strangers(self.slot - 1)
+            self._sweep()
+            self._end_slot()
 
     def _strangers(self, slot: int) -> int:
         """Random sources admitted in a slot: each of them sent one packet."""
-        flows = self._flows
-        return int(((flows["what"] != 0) & (flows["lo"] >= RANDOM) & (flows["since"] == slot)).sum())
+        entries, past = self.flows.flows, self.flows.past
+        return int(((entries["what"] != 0) & (entries["lo"] >= RANDOM) & (past["since"] == slot)).sum())
+
+    def _sweep(self) -> None:
+        """Once a slot; entries leave as the product has it."""
 
 
-class Obvious(Ours):
+class Wrong(Ours):
+    """Entries leave with all they counted, by a rule of its own."""
+
+    def watch(self, limit: int, sources: int) -> None:
+        super().watch(limit, sources)
+        self.flows.c.quiet = 2**62
+
+    def _sweep(self) -> None:
+        entries, past = self.flows.flows, self.flows.past
+        for entry in np.flatnonzero((entries["what"] != 0) & self._leaves()).tolist():
+            entries["now"][entry] = past["ring"][entry] = 0
+            lib.eg_flows_let_go(self.flows.c, entry)
+
+    def _leaves(self) -> npt.NDArray[np.bool_]:
+        """Which entries go."""
+        raise NotImplementedError
+
+
+class Obvious(Wrong):
     """The obvious rule: an entry may leave when its window is low, here below half the limit."""
 
     age = 0
 
-    def _sweep(self) -> None:
-        _forget(self._flows, self._index, self._free, self._state, self.age, self.limit // 2)
+    def _leaves(self) -> npt.NDArray[np.bool_]:
+        past = self.flows.past
+        before = [slot % flows.RING for slot in range(self.slot - 9, self.slot)]
+        window = self.flows.flows["now"][:, _SYN] + past["ring"][:, before, _SYN].sum(axis=1)
+        low: npt.NDArray[np.bool_] = (window < self.limit // 2) & (self.slot - past["since"] > self.age)
+        return low
 
 
 class Patient(Obvious):
@@ -185,8 +187,9 @@ class Patient(Obvious):
     age = 10
 
 
-class Forgetful(Ours):
+class Forgetful(Wrong):
     """Entries leave after the quiet slots, but what they counted is not given back to the filter."""
 
-    def _sweep(self) -> None:
-        _forget(self._flows, self._index, self._free, self._state, 0, 0)
+    def _leaves(self) -> npt.NDArray[np.bool_]:
+        quiet: npt.NDArray[np.bool_] = self.slot - self.flows.flows["loud"] > flows.QUIET
+        return quiet

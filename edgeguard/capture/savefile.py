@@ -10,14 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from edgeguard.capture.mapped import WANTED, mapped
 from edgeguard.capture.points import Points
 from edgeguard.errors import SavefileError
 from edgeguard.model import Health
 from edgeguard.native import Savefile, Stamps, Totals, Twins
-from edgeguard.record import RECORD, Records
+from edgeguard.record import RECORD, Records, aligned
 
 MANY = 0.05  # a larger share of frames that came twice is told
 FEW_LOOKED = 50  # of one frame in 256
@@ -52,7 +50,7 @@ class SavefileCapture:
         """
         self.path = path
         self._points = points
-        self._rows: Records = np.zeros(room, RECORD)
+        self._rows: Records = aligned(room, RECORD)
         self._totals, self._twins = Totals(), Twins()
         self._mapped = mapped(path)
         self.size = len(self._mapped.bytes)  # bytes, unpacked
@@ -115,6 +113,11 @@ class SavefileCapture:
     def last_ts(self) -> int | None:
         """The largest stamp, ns since 1970."""
         return self._file.stamps().last
+
+    @property
+    def steps_back(self) -> int:
+        """How often a stamp was before the one it followed."""
+        return self._file.stamps().backwards
 
     def findings(self) -> list[str]:
         """What the operator should know of this file, one sentence each. Complete after the last read."""

@@ -7,15 +7,13 @@ import select
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Change, Taps
 from edgeguard.clock import MILLISECOND, now
 from edgeguard.config import CaptureSettings
 from edgeguard.model import Health, Tap
 from edgeguard.native import Ring, Totals
-from edgeguard.record import NOBODY, RECORD, Records
+from edgeguard.record import NOBODY, RECORD, Records, aligned
 
 SMALLEST_SLOT = 128  # bytes a frame takes in a block at least: header 48, address 20, offload 10, frame
 STEP_NS = 50 * MILLISECOND  # the wall clock against the steady one; NTP slews far slower
@@ -31,7 +29,7 @@ class RingCapture:
     def __init__(self, settings: CaptureSettings, taps: Taps, points: Points, assign: Callable[[Tap], int]) -> None:
         self._taps, self._points, self._assign = taps, points, assign
         self._totals = Totals()
-        self._rows = np.zeros(settings.block_bytes // SMALLEST_SLOT, dtype=RECORD)
+        self._rows = aligned(settings.block_bytes // SMALLEST_SLOT, RECORD)
         self._lag = 0
         self._offset = _clock_offset()
         self._changes: list[Change] = []

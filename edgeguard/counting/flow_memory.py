@@ -1,7 +1,8 @@
 """The flow memory: every remote key that may be above a limit in some window, counted exactly.
 
 Fed by the filter, bounded in memory, fixed at start. `effective` is the limit in force: what an operator
-set, doubled as often as the memory or the filter was too full. docs/counting.md has the promise.
+set, doubled as often as the memory or the filter was too full. docs/counting.md has the promise. A *key* is
+a remote address, a prefix of remote addresses, or a source, with its direction.
 """
 
 from __future__ import annotations
@@ -11,23 +12,19 @@ from ipaddress import ip_network
 
 import numpy as np
 
-from edgeguard.counting import flow_kernels, flow_state
-from edgeguard.counting.state import WINDOW
 from edgeguard.model import Network
-from edgeguard.record import Records, address
+from edgeguard.native import flows as native
+from edgeguard.native.flows import ADDRESS4, ADDRESS6, FULL, IN, NET6, PREFIX4, PREFIX6, WINDOW
+from edgeguard.record import Records, address, halves
 
+ENTRIES = 16_384
 CLASSES = ("syn", "udp", "packets")
-WIDTHS = {
-    flow_state.ADDRESS4: 32,
-    flow_state.ADDRESS6: 128,
-    flow_state.PREFIX4: 24,
-    flow_state.NET6: 64,
-    flow_state.PREFIX6: 48,
-}
+WIDTHS = {ADDRESS4: 32, ADDRESS6: 128, PREFIX4: 24, NET6: 64, PREFIX6: 48}
+KINDS = {(4, 32): ADDRESS4, (6, 128): ADDRESS6, (4, 24): PREFIX4, (6, 64): NET6, (6, 48): PREFIX6}
 # mean lane above which the thresholds double: random sources fill it to 0.64 at 40 Mpps; from 0.95
 # on they are admitted in numbers (docs/counting.md)
-MOST_FULL = flow_state.FULL * 3 // 4
-LEAST_FULL = flow_state.FULL * 3 // 10  # below it they come back: less than half, so that it does not swing
+MOST_FULL = FULL * 3 // 4
+LEAST_FULL = FULL * 3 // 10  # below it they come back: less than half, so that it does not swing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,115 +41,116 @@ class Heavy:
 class FlowMemory:
     """Remote keys above `limits` (packets in any second, by class). The key must be secret."""
 
-    def __init__(self, limits: dict[str, int], key: tuple[int, int], entries: int = flow_state.FLOWS) -> None:
+    def __init__(self, limits: dict[str, int], key: tuple[int, int], entries: int = ENTRIES) -> None:
         self._limits = np.array([limits[name] for name in CLASSES], np.int64)
-        self._cells = flow_state.cells()
-        self._stamps = flow_state.stamps()
-        self._flows = flow_state.flows(entries)
-        self._index = flow_state.index(entries)
-        self._free = flow_state.free(entries)
-        self._state = flow_state.state(key)
-        flow_kernels.open_state(self._state)
+        self.flows = native.Flows(entries, key)
         self._doubled = 0
-        self._swept = -1
+        self._ended = -1
         self._used = 0  # entries when the last slot ended
         self._set_thresholds()
 
     def _set_thresholds(self) -> None:
         """By the pigeonhole principle a key with T in a window has a slot with T / (slots + 1)."""
-        limits = self._limits << self._doubled
-        self._state["next"] = np.clip(-(-limits // (WINDOW + 1)), 1, flow_state.FULL)
-        self._state["next_doubled"] = self._doubled
+        self._next = np.clip(-(-(self._limits << self._doubled) // (WINDOW + 1)), 1, FULL)
+        self.flows.next(self._next, self._doubled)
 
     @property
     def effective(self) -> dict[str, int]:
         """The limits that hold for every window that ends now: the highest in force in any of its slots."""
-        within = self._state["entered"][0] >= self._state["slot"][0] - WINDOW
-        doubled = max(self._doubled, *self._state["doubled"][0][within].tolist(), 0)
+        met = (self.flows.doubled(slot) for slot in range(self.slot - WINDOW, self.slot + 1))
+        doubled = max(self._doubled, *(doubled or 0 for doubled in met))
         return {name: int(limit) << doubled for name, limit in zip(CLASSES, self._limits, strict=True)}
 
     @property
     def capacity(self) -> int:
         """Entries there are."""
-        return len(self._flows)
+        return len(self.flows.flows)
+
+    @property
+    def slot(self) -> int:
+        """The running slot, of time as it is counted here."""
+        return int(self.flows.c.slot)
 
     @property
     def used(self) -> int:
-        return int(self._state["used"][0])
+        return int(self.flows.c.used)
 
     @property
     def refused(self) -> int:
         """Keys that found no entry, running total: while it grows the promise is broken, and said."""
-        return int(self._state["refused"][0])
+        return int(self.flows.c.refused)
 
     @property
     def admitted(self) -> int:
-        return int(self._state["admitted"][0])
+        """Running total."""
+        return int(self.flows.c.admitted)
+
+    @property
+    def evicted(self) -> int:
+        """Entries that left, running total."""
+        return int(self.flows.c.evicted)
+
+    @property
+    def late(self) -> int:
+        """Packets older than the slot that they counted in, running total."""
+        return int(self.flows.c.late)
 
     @property
     def memory(self) -> int:
         """Bytes, fixed at start."""
-        return sum(array.nbytes for array in (self._cells, self._stamps, self._flows, self._index, self._free))
+        return self.flows.memory
 
     def add(self, records: Records, start: int, stop: int) -> int:
         """Count records[start:stop]; the number of keys counted."""
-        counted: int = flow_kernels.follow(
-            records, start, stop, self._cells, self._stamps, self._flows, self._index, self._free, self._state
-        )
-        slot = int(self._state["slot"][0])
-        if slot != self._swept:
-            self._end_slot(slot)
+        counted = self.flows.add(records, start, stop)
+        if self.flows.c.slot != self._ended:
+            self._end_slot()
         return counted
 
-    def _end_slot(self, slot: int) -> None:
-        """Once a slot: let quiet entries go, and see whether it is too much."""
-        self._swept = slot
-        self._sweep()
-        fullness = self._fullness(slot - 1)
-        full = len(self._flows) * 3 // 4
+    def _end_slot(self) -> None:
+        """Once a slot: see whether it is too much."""
+        self._ended = self.slot
+        fullness = self.flows.fullness(self.slot - 1)
+        full = self.capacity * 3 // 4
         crowded = self.used > full and self.used > self._used  # not again while it empties
         self._used = self.used
-        if not self._settled(slot - 1):
+        if not self._settled(self.slot - 1):
             return
         if crowded or fullness > MOST_FULL:
-            self._doubled += int(self._state["next"].min() < flow_state.FULL)
+            self._doubled += int(self._next.min() < FULL)
         elif self._doubled and self.used < full // 2 and fullness < LEAST_FULL:
             self._doubled -= 1
         self._set_thresholds()
 
-    def _sweep(self) -> None:
-        """Let go what was quiet for long enough."""
-        filter_, table = (self._cells, self._stamps), (self._flows, self._index, self._free)
-        flow_kernels.sweep(*filter_, *table, self._state, 0, len(self._flows))
-
     def _settled(self, slot: int) -> bool:
         """Whether the thresholds of a slot are those of now: else it tells nothing of them."""
-        generation = slot % flow_state.GENERATIONS
-        entered, doubled = (int(self._state[name][0, generation]) for name in ("entered", "doubled"))
-        return entered != slot or doubled == self._doubled
-
-    def _fullness(self, slot: int) -> float:
-        """Mean lane of a slot of the history, of the level that is fuller."""
-        generation = slot % flow_state.GENERATIONS
-        live = self._stamps[:, generation] == slot
-        sums = [int(self._cells[level, generation][live[level]].sum()) for level in range(flow_state.LEVELS)]
-        return max(sums) / (flow_state.CELL_LINES * flow_state.LANES)
+        return self.flows.doubled(slot) in (None, self._doubled)
 
     def heavy(self, name: str, at_most: int) -> list[Heavy]:
         """The keys whose upper bound in the last second reaches `at_most` packets of a class, largest first.
 
         Eleven slots are looked at: any second that ends now lies within them.
         """
-        found = np.zeros(self.used, flow_state.FOUND)
-        arrays = (self._cells, self._stamps, self._flows, self._state)
-        n = flow_kernels.survey(*arrays, CLASSES.index(name), at_most, found)
-        listed = [self._heavy(*map(int, row)) for row in found[:n].tolist()]
+        found = self.flows.survey(CLASSES.index(name), at_most)
+        listed = [_heavy(*row) for row in found[["hi", "lo", "what", "point", "low", "high"]].tolist()]
         return sorted(listed, key=lambda heavy: (-heavy.at_most, str(heavy.network)))
 
-    def _heavy(self, n: int, low: int, high: int) -> Heavy:
-        flow = self._flows[n]
-        what = int(flow["what"])
-        kind = what % flow_state.IN
-        family = 4 if kind in (flow_state.ADDRESS4, flow_state.PREFIX4) else 6
-        base = address(family, int(flow["hi"]), int(flow["lo"]))
-        return Heavy(ip_network((base, WIDTHS[kind])), what < flow_state.IN, low, high, int(flow["top"]))
+    def bounds(self, network: Network, out: bool, name: str) -> tuple[int, int]:
+        """(at least, at most) packets of a class of one key in the last second, whether it has an entry or not.
+
+        ValueError for a prefix that is no key.
+        """
+        kind = KINDS.get((network.version, network.prefixlen))
+        if kind is None:
+            raise ValueError(f"{network} is not counted: only addresses, /24, /48 and IPv6 /64 are")
+        asked = np.zeros(1, native.BOUNDS)
+        asked["hi"], asked["lo"] = halves(network.network_address)
+        asked["what"] = kind + (0 if out else IN)
+        self.flows.ask(CLASSES.index(name), asked)
+        return int(asked["low"][0]), int(asked["high"][0])
+
+
+def _heavy(hi: int, lo: int, what: int, point: int, low: int, high: int) -> Heavy:
+    kind = what % IN
+    base = address(4 if kind in (ADDRESS4, PREFIX4) else 6, hi, lo)
+    return Heavy(ip_network((base, WIDTHS[kind])), what < IN, low, high, point)
