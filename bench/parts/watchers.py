@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from edgeguard._native import ffi, lib
 from numba import njit
 
 from bench.parts.swarm import RANDOM, SECOND, Chunk
-from edgeguard._native import ffi, lib
 from edgeguard.counting.flow_memory import FlowMemory
 from edgeguard.native import flows
 
