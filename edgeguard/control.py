@@ -81,9 +81,13 @@ class ControlServer:
     Raises DaemonError when another daemon listens, RightsError when the socket cannot be made.
     """
 
-    def __init__(self, path: str | Path, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, path: str | Path, patience_s: float = PATIENCE_S, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`now`: a clock in seconds that never goes back."""
         self._path = Path(path)
         self._patience_s = patience_s
+        self._now = now
         self._clients: dict[int, _Client] = {}
         self._lock = _lock(self._path)
         try:
@@ -123,7 +127,7 @@ class ControlServer:
             connection.close()
             return
         connection.setblocking(False)
-        self._clients[connection.fileno()] = _Client(connection, time.monotonic() + self._patience_s)
+        self._clients[connection.fileno()] = _Client(connection, self._now() + self._patience_s)
         self._epoll.register(connection, select.EPOLLIN)
 
     def _serve(self, client: _Client, events: int, answer: Answer) -> None:
@@ -163,7 +167,7 @@ class ControlServer:
             client.connection.close()
 
     def _drop_overdue(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         for client in tuple(self._clients.values()):
             if client.deadline < now:
                 self._drop(client)

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Sink
+from mailserver import Sink, closed_port, serving
 
 from edgeguard import check, config
 from edgeguard.check import Finding, Grade, exit_code, findings
@@ -35,12 +34,8 @@ def graded(found: list[Finding], what: str) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(Sink(), hostname="127.0.0.1", port=port)
-    controller.start()
-    yield f"127.0.0.1:{port}"
-    controller.stop()
+    with serving(Sink()) as port:
+        yield f"127.0.0.1:{port}"
 
 
 def test_missing_rights_are_named_with_what_they_are_for(tmp_path: Path) -> None:
@@ -99,7 +94,7 @@ def test_places_that_cannot_be_used_are_wrong(tmp_path: Path) -> None:
 def test_a_running_daemon_is_seen(tmp_path: Path) -> None:
     """A daemon that answers at the socket, and a dead one's socket, must be told apart."""
     paths = settings(tmp_path).paths
-    control = ControlServer(paths.socket)
+    control = ControlServer(paths.socket, patience_s=120)
     stop = threading.Event()
 
     def serve() -> None:
@@ -131,7 +126,8 @@ def test_a_mail_server_that_cannot_be_used_is_wrong(tmp_path: Path, server: str)
         port = listener.getsockname()[1]
         silent = mail(settings(tmp_path, mail={"server": f"127.0.0.1:{port}", "timeout": "200ms"}).mail)
         assert "does not answer" in next(silent).text
-    refused = next(mail(settings(tmp_path, mail={"server": f"127.0.0.1:{port}"}).mail))
+    with closed_port() as port:
+        refused = next(mail(settings(tmp_path, mail={"server": f"127.0.0.1:{port}"}).mail))
     assert "Connection refused" in refused.text
     plain = next(mail(settings(tmp_path, mail={"server": server, "tls": "starttls"}).mail))
     assert plain.grade is Grade.WRONG

@@ -44,7 +44,7 @@ def asked(tmp_path: Path) -> Iterator[list[Ask]]:
             raise UsageError("no VM, address or tap is called 'nobody'")
         return {"case": "case-1", "text": f"done for {request.by}\x1b[2J"}
 
-    server = ControlServer(tmp_path / "edgeguard.sock")
+    server = ControlServer(tmp_path / "edgeguard.sock", patience_s=120)
     stop = threading.Event()
 
     def serve() -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def run(
     *words: str, env: dict[str, str] | None = None, stdout: Any = subprocess.PIPE
 ) -> subprocess.CompletedProcess[str]:
     command = [*EDGEGUARD, *words]
-    return subprocess.run(command, check=False, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, env=env)
+    return subprocess.run(command, check=False, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=600, env=env)
 
 
 @pytest.fixture
@@ -108,12 +107,13 @@ def test_ctrl_c_exits_130(tmp_path: Path) -> None:
     """An interrupted command must end with the code shells expect and no traceback."""
     script = textwrap.dedent(
         """
-        import time, click
+        import signal, time, click
         from edgeguard.cli import main
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
         @main.command()
         def wait():
             print("waiting", flush=True)
-            time.sleep(30)
+            time.sleep(600)
         main(["wait"], prog_name="edgeguard")
         """
     )
@@ -122,7 +122,6 @@ def test_ctrl_c_exits_130(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout and process.stderr
         assert process.stdout.readline() == "waiting\n"
-        time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         assert "Traceback" not in process.stderr.read()
     assert process.returncode == 130

@@ -33,7 +33,7 @@ CAPTURES = Path(__file__).parents[2] / "shared" / "captures"
 def run(*words: str | Path, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edgeguard", "replay", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **env}
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, cwd=cwd, env=environment)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=1200, cwd=cwd, env=environment)
 
 
 def lines(told: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:

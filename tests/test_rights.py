@@ -23,7 +23,7 @@ def sets():
 def _child(body: str) -> str:
     """Run Python code in a process of its own; what it printed."""
     code = textwrap.dedent(SHOW) + textwrap.dedent(body)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -34,7 +34,7 @@ def test_every_thread_keeps_only_what_was_named() -> None:
         import threading, time, numpy
         from edgeguard.native import rights_keep
         for _ in range(3):
-            threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+            threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
         before = {s[0] for s in sets()}
         rights_keep(13)
         after = list(sets())

@@ -11,7 +11,7 @@ from edgeguard.check.finding import Finding, ok, warning, wrong
 from edgeguard.clock import SECOND
 from edgeguard.config import Mail
 
-LONGEST_S = 5.0  # a check does not wait as long as a delivery may
+LONGEST_S = 10.0  # a check does not wait as long as a delivery may
 
 
 def mail(settings: Mail) -> Iterator[Finding]:

@@ -50,7 +50,7 @@ def _socket(path: Path) -> Finding:
     if not path.exists():
         return _makeable("socket", path)
     try:
-        control.ask(path, Status(), timeout_s=2)
+        control.ask(path, Status())
     except DaemonError as error:
         return warning("paths", "socket", f"{error} (a daemon that starts replaces it)")
     return ok("paths", "socket", f"{path}: a daemon answers")

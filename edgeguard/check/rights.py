@@ -94,7 +94,7 @@ def _list_tables() -> None:
 def _dump(family: int, kind: int, body: bytes) -> None:
     """Ask for a listing; OSError with the kernel's errno when it refuses."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family) as netlink:
-        netlink.settimeout(2)
+        netlink.settimeout(10)  # the kernel may load a module first
         netlink.sendto(_NLMSG.pack(_NLMSG.size + len(body), kind, NLM_F_REQUEST_DUMP, 1, 0) + body, (0, 0))
         answer = netlink.recv(65_536)
     if _NLMSG.unpack_from(answer)[1] == NLMSG_ERROR:

@@ -17,7 +17,7 @@ from edgeguard.enforcement.place import Place, Settings
 from edgeguard.errors import EnforcementError
 from edgeguard.model import Happened, Order, Outcome
 
-_START_S = 30.0  # a cold start imports numpy and pyroute2
+_START_S = 60.0  # a cold start imports numpy and pyroute2
 _END_S = 10.0
 _BUFFER = 4 * wire.MAX_MESSAGE
 _PACKAGE = Path(__file__).resolve().parents[2]

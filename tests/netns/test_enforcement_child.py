@@ -136,7 +136,7 @@ def test_without_rights(kind: str) -> None:
             [sys.executable, "-c", NO_RIGHTS, wire.encode(order).decode()],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=600,
             check=False,
         )
     assert "CAP_NET_ADMIN is missing" in done.stdout, done
