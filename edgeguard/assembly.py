@@ -19,6 +19,7 @@ from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases.store import Store
 from edgeguard.config import Config, CountingSettings
 from edgeguard.control import ControlServer
+from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.flow_memory import FlowMemory
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
@@ -52,7 +53,11 @@ def run(config: Config) -> None:
         stack.callback(taps.close)
         taps.require_uplinks()
         counting = Counting(
-            0, one_way_ratio=config.judging.one_way_ratio, by_source=False, remote=_remote(config.counting)
+            0,
+            one_way_ratio=config.judging.one_way_ratio,
+            by_source=False,
+            remote=_remote(config.counting),
+            distinct=Distinct(_key()),
         )
         outbox = Outbox(store.box(), config.mail)
         live = Live(
@@ -99,9 +104,14 @@ def _capture(config: Config, live: Live, taps: Taps) -> RingCapture:
 
 
 def _remote(settings: CountingSettings) -> FlowMemory:
-    """The flow memory, with a key that nobody who sends packets can know."""
+    """The flow memory."""
     limits = {"syn": settings.remote_syn, "udp": settings.remote_udp, "packets": settings.remote_packets}
-    return FlowMemory(limits, (secrets.randbits(64), secrets.randbits(64)))
+    return FlowMemory(limits, _key())
+
+
+def _key() -> tuple[int, int]:
+    """A key for hashes that nobody who sends packets can know."""
+    return secrets.randbits(64), secrets.randbits(64)
 
 
 def _host(config: Config) -> str:

@@ -12,6 +12,7 @@ from edgeguard.capture.points import Points
 from edgeguard.capture.savefile import SavefileCapture
 from edgeguard.cases.case import Case
 from edgeguard.config import Config
+from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
 from edgeguard.decision.question import KernelCount, Window
@@ -24,6 +25,7 @@ from edgeguard.record import point_key
 
 SOURCES = 1 << 20  # lines for the sources of a savefile: 256 MiB, of which only what is used is touched
 BATCH = 8192  # records: 512 KiB, so that a batch is still in the L2 cache when it is counted
+KEY = (0, 0)  # of the hash: a replay is the same every time, and nobody can aim at one
 HOST = "savefile"  # nothing of the machine that replays may get into what is printed
 
 Found = Verdict | Decision | Notice
@@ -46,7 +48,12 @@ class Replay:
         self._background = background(config, config.host.name or HOST)
         self._ended: dict[str, Decision] = {}
         self.capture = SavefileCapture(path, self._points() if self._vms else None, room=BATCH)
-        self.counting = Counting(SOURCES, one_way_ratio=config.judging.one_way_ratio, judge_sources=not self._vms)
+        self.counting = Counting(
+            SOURCES,
+            one_way_ratio=config.judging.one_way_ratio,
+            judge_sources=not self._vms,
+            distinct=Distinct(KEY, len(self._vms)) if self._vms else None,
+        )
         self.engine = Engine(config, self.counting, self)
         for point, vm in enumerate(self._vms):
             tap = vm.taps[0] if vm.taps else None

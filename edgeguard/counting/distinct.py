@@ -39,6 +39,11 @@ class Distinct:
         return other
 
     @property
+    def points(self) -> int:
+        """Attachment points there is room for."""
+        return len(self._points)
+
+    @property
     def memory(self) -> int:
         """Bytes, fixed at start."""
         return int(self._cells.nbytes + self._points.nbytes)
@@ -46,6 +51,10 @@ class Distinct:
     def add(self, records: Records, start: int, stop: int) -> None:
         """See the addresses of records[start:stop]."""
         distinct_kernels.add(records, start, stop, self._cells, self._points, self._state)
+
+    def turn_back(self, at: int) -> None:
+        """Packet time is `at` from now on, wherever it was: another feeder knows that the clock was set back."""
+        distinct_kernels.turn_back(self._points, self._state, at)
 
     def assign(self, point: int) -> None:
         """A point is another VM's now: empty."""

@@ -150,18 +150,21 @@ def _enter_slot(st, ts):
 
 
 @njit(**_COLD)
-def _far_behind(points, st, ts):
-    """A packet of more than a second ago is late, or the clock was set back: as in `kernels.count`.
+def _turn_back(points, st, ts):
+    """The clock was set back to `ts`: what points hold of a time that is still to come is nothing any more."""
+    _enter_slot(st, ts)
+    for p in range(points.size):
+        if points[p].slot > st.slot + st.lag:
+            points[p].slot = d.NEVER
 
-    Set back, what points hold of a time that is still to come is nothing any more.
-    """
+
+@njit(**_COLD)
+def _far_behind(points, st, ts):
+    """A packet of more than a second ago is late, or the clock was set back: as in `kernels.count`."""
     if st.behind == 0 or ts < st.behind:
         st.behind = ts
     elif ts - st.behind >= WINDOW * SLOT:
-        _enter_slot(st, ts)
-        for p in range(points.size):
-            if points[p].slot > st.slot + st.lag:
-                points[p].slot = d.NEVER
+        _turn_back(points, st, ts)
 
 
 @njit(types.void(_RECORDS, types.int64, types.int64, _CELLS, _POINTS, _STATE), **_COLD)
@@ -259,6 +262,12 @@ def estimate(cells, points, row, slot, slots):
     occupied = np.zeros(d.RANKS)
     _occupied(cells, points, row, slot, slots, occupied)
     return _most_likely(occupied)
+
+
+@njit(types.void(_POINTS, _STATE, types.int64), **_COLD)
+def turn_back(points, states, ts):
+    """The clock was set back to `ts`, as another feeder has found."""
+    _turn_back(points, states[0], ts)
 
 
 @njit(types.void(_CELLS, _POINTS, types.int64, types.int64), **_COLD)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeguard.counting import kernels, state
-from edgeguard.model import Flow, Reading, Subject
+from edgeguard.model import Flow, Reading, Spread, Subject
 from edgeguard.record import address
 
 RULES = ("syn", "udp")
@@ -43,7 +43,16 @@ def _both(a: tuple[Longer, Longer], b: tuple[Longer, Longer]) -> tuple[Longer, L
     return add(a[0], b[0]), add(a[1], b[1])
 
 
-def reading(point: int, subject: Subject, at: int, sums: Sums, tables: state.Array, table: int, ratio: int) -> Reading:
+def reading(
+    point: int,
+    subject: Subject,
+    at: int,
+    sums: Sums,
+    tables: state.Array,
+    table: int,
+    ratio: int,
+    spread: dict[str, Spread] | None = None,
+) -> Reading:
     """What is said of a window that ends at `at`; its places are those of `tables[table]`."""
     window = sums.window.tolist()
     syn_acks, resets = kernels.answers(tables, table)
@@ -64,6 +73,7 @@ def reading(point: int, subject: Subject, at: int, sums: Sums, tables: state.Arr
         resets=resets,
         one_way=one_way,
         one_way_back=one_way_back,
+        spread=spread,
     )
 
 

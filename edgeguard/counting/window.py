@@ -13,10 +13,12 @@ import numpy as np
 
 from edgeguard.counting import kernels, readings, state
 from edgeguard.counting.readings import RULES
-from edgeguard.model import Network, Reading, Subject
+from edgeguard.errors import UsageError
+from edgeguard.model import Network, Reading, Spread, Subject
 from edgeguard.record import Records, address, halves
 
 if TYPE_CHECKING:  # its kernels are compiled only where it is used
+    from edgeguard.counting.distinct import Distinct
     from edgeguard.counting.flow_memory import FlowMemory
 
 LONGER = (5, 60)  # seconds; shown with a verdict beside the window it was judged by
@@ -32,7 +34,8 @@ def _sized(network: Network) -> tuple[int, int, int, int, int]:
 class Counting:
     """Exact counters and sliding windows. `sources` lines; `by_source`: count sources at all;
     `judge_sources`: give busy sources a row of their own (a savefile without an inventory);
-    `remote`: the flow memory that is fed the same packets (live); `points`: rows for attachment points;
+    `remote`: the flow memory that is fed the same packets (live); `distinct`: the distinct counts that are too;
+    `points`: rows for attachment points;
     `tables`: places for so many rows at a time, None: for all of them;
     `one_way_ratio`: fewer than one packet back per this many sent is one-way."""
 
@@ -44,11 +47,13 @@ class Counting:
         by_source: bool = True,
         judge_sources: bool = False,
         remote: FlowMemory | None = None,
+        distinct: Distinct | None = None,
         points: int = state.POINTS,
         tables: int | None = None,
     ) -> None:
         self.by_source = by_source
         self.remote = remote
+        self.distinct = distinct
         self._ratio = one_way_ratio
         self.judge_sources = judge_sources
         self._rows = state.rows(state.POINTS + state.JUDGED_SOURCES if judge_sources else points)
@@ -79,6 +84,8 @@ class Counting:
         row["loud"], row["arm"] = self._levels
         row["slot"] = self._state["slot"]
         self._subjects[point] = subject
+        if self.distinct is not None:
+            self.distinct.assign(point)
         self.own(point, addresses)
 
     def own(self, point: int, addresses: Iterable[Network]) -> None:
@@ -89,6 +96,8 @@ class Counting:
         for k, prefix in enumerate(fits):
             row["prefix"][k] = prefix
         self._rows["prefixes"][point] = len(fits)
+        if self.distinct is not None:
+            self.distinct.own(point, fits)
 
     def subject(self, point: int) -> Subject:
         """Whom a row belongs to; a judged source is looked up by its address."""
@@ -106,6 +115,8 @@ class Counting:
         )
         if self.remote is not None:
             self.remote.add(records, start, stop)
+        if self.distinct is not None:
+            self.distinct.add(records, start, stop)
         return stop
 
     def tick(self, at: int) -> None:
@@ -185,7 +196,14 @@ class Counting:
         """The window of a row that ends at `at`."""
         sums = self.sums(point, at)
         table = int(self._rows["table"][point])
-        return readings.reading(point, self.subject(point), at, sums, self._tables, table, self._ratio)
+        spread = self.spread(point, at)
+        return readings.reading(point, self.subject(point), at, sums, self._tables, table, self._ratio, spread)
+
+    def spread(self, point: int, at: int) -> dict[str, Spread] | None:
+        """By rule the distinct counts of the window that ends at `at`; None: not counted, as of a judged source."""
+        if self.distinct is None or point >= self.distinct.points:
+            return None
+        return self.distinct.spread(point, at)
 
     def sums(self, point: int, at: int) -> readings.Sums:
         """The counters of a row, brought to the window that ends at `at`."""
@@ -198,6 +216,23 @@ class Counting:
     def merge(self, point: int, merged: state.Array) -> None:
         """Add the places of a row to those of the same row in other shards."""
         kernels.merge(self._tables, int(self._rows["table"][point]), merged)
+
+    def within(self, point: int, rule: str, seconds: int) -> int:
+        """Packets of a rule in the last `seconds` of a row, from 1 to as many as its ring holds, 64.
+
+        One is the window, ten slots; more are whole seconds of Unix time, the running one included.
+        """
+        if rule not in RULES:
+            raise UsageError(f"{rule!r} is no rule: packets are counted for {' and '.join(RULES)}")
+        if not isinstance(seconds, int) or not 1 <= seconds <= state.SECONDS:
+            raise UsageError(f"{seconds!r} s is no window: ask for a whole number of seconds, 1 to {state.SECONDS}")
+        if not 0 <= point < len(self._rows):
+            raise UsageError(f"{point} is no attachment point: rows are numbered from 0 to {len(self._rows) - 1}")
+        kernels.turn_row(self._rows, self._tables, point, int(self._state["slot"][0]))
+        k = RULES.index(rule)
+        if seconds == 1:
+            return int(self._rows["window"][point, k])
+        return int(kernels.window(self._rows, point, k, seconds))
 
     def _longer(self, point: int, rule: int) -> tuple[tuple[int, int], ...]:
         return tuple((seconds, kernels.window(self._rows, point, rule, seconds)) for seconds in LONGER)

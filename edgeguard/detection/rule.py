@@ -92,5 +92,6 @@ def _verdict(
         mean=round(episode.mean, 1),
         foreign=measured.foreign,
         longer=reading.longer[rule],
+        spread=reading.spread[rule] if reading.spread else None,
         sustain="at once" if at_once else f"{judging.sustain_seconds} of the last {judging.sustain_of} seconds",
     )
