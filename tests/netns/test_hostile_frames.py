@@ -53,7 +53,7 @@ def widen(where: Namespace, name: str) -> None:
 def whole(running: Live, frames: list[bytes], where: Namespace, name: str) -> Records:
     """Send frames and read them all, none lost."""
     assert send(where, name, frames, len(frames), 50_000) == len(frames)
-    rows = running.rows(len(frames), seconds=20.0)
+    rows = running.rows(len(frames))
     assert (len(rows), running.capture.health().lost) == (len(frames), 0)
     return rows
 
