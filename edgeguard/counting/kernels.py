@@ -44,6 +44,9 @@ _HOT: Any = {**_COLD, "forceinline": True}
 _LOW = np.uint64(0xFFFF_FFFF)
 _32 = np.uint64(32)
 _8 = np.uint64(8)
+_24 = np.uint64(24)
+_48 = np.uint64(48)
+_HINT = np.uint64(s.HINTS - 1)
 _ONE = np.uint64(1)
 _GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
@@ -62,8 +65,8 @@ def _clear_table(table):
     table.places = 0
     table.floor = 0
     table.least = 0
-    for k in range(s.INDEX):
-        table.index[k] = 0
+    for k in range(s.PLACES):
+        table.tag[k] = 0
 
 
 @njit(**_COLD)
@@ -121,40 +124,52 @@ def _turn_row(row, table, slot):
 
 
 @njit(**_HOT)
-def _slot_of(hi, lo, what):
-    return np.int64(_hash(hi, lo ^ what) & np.uint64(s.INDEX - 1))
+def _key_hash(hi, lo, what):
+    """`what` is not mixed into `lo`: a target's TCP would share its hash with a neighbour's UDP."""
+    return _hash(hi ^ (what << _24), lo)
 
 
 @njit(**_HOT)
-def _find_place(table, hi, lo, what, at):
-    """(place or -1, index slot where the search ended)."""
-    while table.index[at] != 0:
-        p = np.int64(table.index[at]) - 1
-        if table.key[p, 1] == lo and table.key[p, 0] == hi and table.key[p, 2] == what:
-            return p, at
-        at = (at + 1) & (s.INDEX - 1)
-    return -1, at
+def _tag_of(h):
+    return np.uint16(h >> _48) | np.uint16(1)
+
+
+@njit(**_HOT)
+def _holds(table, p, hi, lo, what):
+    return table.key[p, 1] == lo and table.key[p, 0] == hi and table.key[p, 2] == what
 
 
 @njit(**_COLD)
-def _unindex(table, p):
-    """Take a place out of the index; what stands behind it moves up (Knuth 6.4, algorithm R)."""
-    hole = _slot_of(table.key[p, 0], table.key[p, 1], table.key[p, 2])
-    while table.index[hole] != p + 1:
-        hole = (hole + 1) & (s.INDEX - 1)
-    at = hole
-    while True:
-        table.index[hole] = 0
-        while True:
-            at = (at + 1) & (s.INDEX - 1)
-            if table.index[at] == 0:
-                return
-            q = np.int64(table.index[at]) - 1
-            home = _slot_of(table.key[q, 0], table.key[q, 1], table.key[q, 2])
-            if (at - home) & (s.INDEX - 1) >= (at - hole) & (s.INDEX - 1):
-                break
-        table.index[hole] = table.index[at]
-        hole = at
+def _same_tag(table, hi, lo, what, tag):
+    """The place of a key whose tag others have too, or -1."""
+    for p in range(table.places):
+        if table.tag[p] == tag and _holds(table, p, hi, lo, what):
+            return p
+    return -1
+
+
+@njit(**_HOT)
+def _find_place(table, hi, lo, what, h):
+    """The place of a key with this hash, or -1.
+
+    Where the key was last, else by its tag. In a flood to random targets nearly every packet is to
+    none of them: then tags cost half of a hash index, which a place must leave as often as it is taken.
+    """
+    hint = np.int64(table.hint[h & _HINT])
+    if hint < table.places and _holds(table, hint, hi, lo, what):
+        return hint
+    tag = _tag_of(h)
+    last = np.uint16(0)
+    for k in range(s.PLACES):  # without a branch: vectors compare many at once
+        last = max(last, np.uint16(k + 1) if table.tag[k] == tag else np.uint16(0))
+    if last == 0:
+        return np.int64(-1)
+    p = np.int64(last) - 1
+    if not _holds(table, p, hi, lo, what):
+        p = _same_tag(table, hi, lo, what, tag)
+    if p >= 0:
+        table.hint[h & _HINT] = p
+    return p
 
 
 @njit(**_COLD)
@@ -184,7 +199,7 @@ def _misra_gries(table, packets):
 
 
 @njit(**_COLD)
-def _take_place(row, table, hi, lo, what, packets):
+def _take_place(row, table, hi, lo, what, h, packets):
     """A place for a new target, or -1 when every other one has a better right to stay."""
     if table.places < s.PLACES:
         p = table.places
@@ -195,7 +210,6 @@ def _take_place(row, table, hi, lo, what, packets):
         row.ring[row.slot & _CELL, s.MISSED] += lost
         if p < 0:
             return p
-        _unindex(table, p)
     table.key[p, 0] = hi
     table.key[p, 1] = lo
     table.key[p, 2] = what
@@ -207,8 +221,8 @@ def _take_place(row, table, hi, lo, what, packets):
     for m in range(s.KEPT):
         table.seen[p, m] = 0
         table.seen_ring[p, row.slot & _CELL, m] = 0
-    _, at = _find_place(table, hi, lo, what, _slot_of(hi, lo, what))
-    table.index[at] = p + 1
+    table.tag[p] = _tag_of(h)
+    table.hint[h & _HINT] = p
     return p
 
 
@@ -234,9 +248,10 @@ def _lead_port(row, table, p, port, packets, cell):
 def _target(row, table, rec, packets, cell):
     """Count a packet of a rule at its (target, protocol)."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
-    p, _ = _find_place(table, rec.dst_hi, rec.dst_lo, what, _slot_of(rec.dst_hi, rec.dst_lo, what))
+    h = _key_hash(rec.dst_hi, rec.dst_lo, what)
+    p = _find_place(table, rec.dst_hi, rec.dst_lo, what, h)
     if p < 0:
-        p = _take_place(row, table, rec.dst_hi, rec.dst_lo, what, packets)
+        p = _take_place(row, table, rec.dst_hi, rec.dst_lo, what, h, packets)
         if p < 0:
             return
     table.credit[p] += packets
@@ -323,7 +338,7 @@ def _out(row, table, st, rec):
 def _back(table, rec, packets, cell, kept):
     """An answer: count it at the target that sent it."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
-    p, _ = _find_place(table, rec.src_hi, rec.src_lo, what, _slot_of(rec.src_hi, rec.src_lo, what))
+    p = _find_place(table, rec.src_hi, rec.src_lo, what, _key_hash(rec.src_hi, rec.src_lo, what))
     if p >= 0:
         table.seen[p, kept] += packets
         table.seen_ring[p, cell, kept] += packets

@@ -31,7 +31,7 @@ __all__ = ["GRID", "SLOT"]  # the cells of time, as the kernels use them
 POINTS = 1024
 JUDGED_SOURCES = 1024
 PLACES = 64
-INDEX = 256  # at most a quarter full
+HINTS = 512  # eight for each place: few keys share one
 SHARDS = 8  # at most
 PREFIXES = 16  # of one VM, for the forged share
 NEVER = np.iinfo(np.int64).max
@@ -73,7 +73,8 @@ TABLE = np.dtype(
         ("floor", "i8"),  # Misra-Gries: what was taken from every credit
         ("least", "i8"),  # no credit is below this
         ("next", "i8"),  # place where the search for the least credit begins
-        ("index", "u1", (INDEX,)),  # hash -> place + 1, linear probing; 0: empty
+        ("hint", "u1", (HINTS,)),  # hash -> the place where the key was last, looked at first; nothing clears it
+        ("tag", "u2", (PLACES,)),  # of the key's hash, odd; 0: not in use. No key is kept whose tag is not here
         ("key", "u8", (PLACES, 3)),  # hi, lo, family << 8 | protocol
         ("credit", "i8", (PLACES,)),
         ("born", "i8", (PLACES,)),  # slot in which the place was taken: older cells are another's
