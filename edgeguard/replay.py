@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from edgeguard.capture.points import Points
 from edgeguard.capture.savefile import SavefileCapture
 from edgeguard.cases.case import Case
+from edgeguard.clock import MINUTE, SLOT
 from edgeguard.config import Config
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.state import POINTS
@@ -21,7 +24,7 @@ from edgeguard.errors import ConfigError
 from edgeguard.inventory import Inventory
 from edgeguard.model import Decision, Notice, Order, Subject, Tap, Verdict, Vm
 from edgeguard.notice.values import background, compose
-from edgeguard.record import point_key
+from edgeguard.record import Records, point_key
 
 SOURCES = 1 << 20  # lines for the sources of a savefile: 256 MiB, of which only what is used is touched
 BATCH = 8192  # records: 512 KiB, so that a batch is still in the L2 cache when it is counted
@@ -29,6 +32,28 @@ KEY = (0, 0)  # of the hash: a replay is the same every time, and nobody can aim
 HOST = "savefile"  # nothing of the machine that replays may get into what is printed
 
 Found = Verdict | Decision | Notice
+
+
+class FileTime:
+    """When the time of a savefile ran backwards, by more than a slot: less is only the order of its queues."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._last = 0
+        self._minutes: set[int] = set()  # that a step left, and that it led to
+
+    def pass_by(self, records: Records, steps: int) -> None:
+        """The next records, with which the steps back of the file have become so many."""
+        if steps != self._seen:
+            self._seen = steps
+            times = np.concatenate([[self._last], records["ts"]])
+            back = np.flatnonzero(np.diff(times) < -SLOT)
+            self._minutes.update((np.concatenate([times[back], times[back + 1]]) // MINUTE).tolist())
+        self._last = int(records["ts"][-1])
+
+    def stepped(self, at: int) -> bool:
+        """Whether that was within a minute of a time."""
+        return any(at // MINUTE + n in self._minutes for n in (-1, 0, 1))
 
 
 class Replay:
@@ -48,6 +73,7 @@ class Replay:
         self._background = background(config, config.host.name or HOST)
         self._ended: dict[str, Decision] = {}
         self.capture = SavefileCapture(path, self._points() if self._vms else None, room=BATCH)
+        self._time = FileTime()
         self.counting = Counting(
             SOURCES,
             one_way_ratio=config.judging.one_way_ratio,
@@ -69,6 +95,7 @@ class Replay:
     def run(self, progress: Callable[[float], None] | None = None) -> None:
         """Read the file to its end. `progress` is told the share that was read."""
         while len(records := self.capture.read(0)):
+            self._time.pass_by(records, self.capture.steps_back)
             self.engine.feed(records)
             if progress:
                 progress(self.capture.done / self.capture.size)
@@ -84,11 +111,11 @@ class Replay:
         return None
 
     def window(self) -> Window | None:
-        """None: nothing is in doubt. Frames that came twice are, in a file as on a mirror port."""
-        share = self.capture.duplicates()
-        if share <= self._duplicates:
+        """None: nothing is in doubt. Frames that came twice are, and time that ran backwards."""
+        share, stepped = self.capture.duplicates(), self._time.stepped(self.counting.slot_end)
+        if share <= self._duplicates and not stepped:
             return None
-        return Window(0, self.capture.totals()["frames"], 0, False, duplicates=share)
+        return Window(0, self.capture.totals()["frames"], 0, stepped, duplicates=share)
 
     def kernel_count(self, point: int) -> KernelCount | None:
         return None

@@ -230,7 +230,21 @@ def test_time_that_jumps(tmp_path: Path, jumps: list[tuple[int, int]]) -> None:
     at = (T + 8) * SECOND
     assert passed.counting.slot_end == at + SLOT  # time has found back, and the last slot was looked at
     assert passed.counting.reading(0, at).packets["udp"] == 1_000
-    assert all(d.at <= (LAST + 1) * SECOND for d in passed.of(Decision))
+    health = [next(a for a in d.safeties if a.name == "capture health") for d in passed.of(Decision) if d.safeties]
+    assert {(a.answer, a.reason) for a in health} == {("refuse", "time in the savefile jumped within a minute")}
+    assert {d.scope for d in passed.of(Decision)} == {"observe"}
+
+
+@pytest.mark.parametrize(("back", "doubt"), [(0, False), (100, False), (102, True)])
+def test_time_that_only_trembles_is_in_no_doubt(tmp_path: Path, back: int, doubt: bool) -> None:
+    """Queues may hand over frames out of order by less than a slot; more, and the windows around it may not act."""
+    stamped = [(T * SECOND + n * MILLISECOND - (back * MILLISECOND if n == 2_000 else 0), UDP4) for n in range(5_000)]
+    changes = {"limits": {"udp": {"warn": 100, "act": 200, "hard": 500}}, "enforce": ["udp.hard"]}
+    passed = Passed(tmp_path / "file", as_pcap(stamped), **changes)
+    assert {d.scope for d in passed.of(Decision)} == ({"observe"} if doubt else {"narrow"})
+    after = [(at + 200 * SECOND, frame) for at, frame in stamped[2_001:]]  # an episode of its own, long after
+    later = Passed(tmp_path / "later", as_pcap([*stamped, *after]), clocks={"quiet": "20s"}, **changes)
+    assert later.of(Decision)[-1].scope == "narrow"
 
 
 def test_nobodys_frames_are_nobodys(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def capture_health(question: Question) -> SafetyAnswer:
 
 def _doubt_of_time(question: Question, window: Window) -> str | None:
     if window.stepped:
-        return "the clock of this host jumped within the window"
+        return f"{'time in the savefile' if question.replayed else 'the clock of this host'} jumped within a minute"
     if window.lag_ns > question.config.capture.lag:
         return f"the window is {units.duration_text(window.lag_ns)} old"
     return None
