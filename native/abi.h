@@ -255,7 +255,7 @@ struct eg_flow_past {
 struct eg_generation {
     int64_t slot;
     int64_t doubled;            /* times the limits were doubled in it */
-    uint64_t seeds[2];          /* multipliers of the hash */
+    uint64_t seed;              /* multiplier of the hash */
     uint32_t threshold[3];      /* that admits [packets in the slot] */
     uint32_t cost[3];           /* of one packet of a class, in parts of EG_FLOW_FULL */
 };
@@ -269,7 +269,7 @@ struct eg_flows {
     uint32_t *index;            /* [mask + 1], a power of two, at most half full: 17 bits of hash, entry + 1 */
     uint32_t mask, entries;
     uint64_t key[2];            /* secret: every multiplier is SipHash-2-4 of it */
-    uint64_t home[2];           /* multipliers of the index's hash */
+    uint64_t home[2];           /* multipliers of the hash that finds an index cell */
     int64_t slot, slot_end;     /* of time as it is counted here, which never runs backwards */
     int64_t shift;              /* ns from packet time to it: what clocks were set back by */
     int64_t behind;             /* stamp of the first of a run of packets far behind; 0: none */

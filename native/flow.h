@@ -24,8 +24,12 @@ static inline uint64_t eg_flow_hash(uint64_t hi, uint64_t lo, uint64_t what, con
     return x * by[1];
 }
 
-/* A hash's four lanes, one in each quarter of its line. */
-static inline uint32_t eg_flow_lane(uint64_t hash, uint32_t k) { return 8 * k + (hash >> 3 * k & 7); }
+/* The hash in a slot, of the hash that finds the index cell: multiply-shift once more, with a secret of
+ * the slot, so that keys which share a line in one slot share none in the next. Its upper 24 bits count. */
+static inline uint64_t eg_flow_slot_hash(uint64_t home, uint64_t seed) { return (home ^ home >> 32) * seed; }
+
+/* Its four lanes, one in each quarter of its line. */
+static inline uint32_t eg_flow_lane(uint64_t hash, uint32_t k) { return 8 * k + (hash >> (40 + 3 * k) & 7); }
 
 /* The half of the filter that counts a kind of key. */
 static inline uint32_t eg_flow_level(uint32_t what) { return what % EG_FLOW_IN > EG_FLOW_ADDRESS6; }

@@ -3,9 +3,9 @@
  * The packet path of the flow memory: a multistage filter with conservative update (Estan and
  * Varghese, SIGCOMM 2002) in front of exact entries.
  *
- * Packets are taken in chunks, in three passes: look every key up, count those that have an entry,
- * filter the others. Whether a key has an entry cannot be predicted, and a mispredicted branch per
- * packet costs more than both lists. The order in which keys of a chunk are counted does not show:
+ * Packets are taken in chunks, in four passes: list the keys, look them up, count those that have an
+ * entry, filter the others. Whether a key has an entry cannot be predicted, and a mispredicted branch
+ * per packet costs more than both lists; each pass fetches ahead what the next one touches. The order in which keys of a chunk are counted does not show:
  * entries and lanes are apart, and a key that is admitted in the chunk is looked up again. */
 #include <string.h>
 
@@ -25,7 +25,7 @@
 typedef uint32_t classes __attribute__((vector_size(16)));  /* packets by class, and nothing */
 
 struct key {
-    uint64_t hi, lo;
+    uint64_t hi, lo, hash;
     uint32_t what, point;
     uint32_t cell;              /* of the index, as it was found */
     uint32_t record;            /* of the chunk */
@@ -82,8 +82,7 @@ static void enter_slot(struct eg_flows *m, int64_t slot)
     g = &m->generation[m->running];
     g->slot = slot;
     g->doubled = m->next_doubled;
-    for (uint32_t k = 0; k < 2; k++)
-        g->seeds[k] = eg_siphash(m->key, 2 * (uint64_t)slot + k) | 1;
+    g->seed = eg_siphash(m->key, slot) | 1;
     for (uint32_t c = 0; c < EG_FLOW_CLASSES; c++) {
         g->cost[c] = (EG_FLOW_FULL + m->next[c] - 1) / m->next[c];
         g->threshold[c] = (EG_FLOW_FULL + g->cost[c] - 1) / g->cost[c];
@@ -111,37 +110,15 @@ static void keep_time(struct eg_flows *m, int64_t ts)
     }
 }
 
-/* ---- the first pass: what is counted, and where it stands ---- */
-
-/* Where the search in the index ends, beyond its first cell. */
-static uint32_t probe(const struct eg_flows *m, uint32_t at, uint32_t tag)
-{
-    uint32_t cell;
-
-    do {
-        at = (at + 1) & m->mask;
-        cell = m->index[at];
-    } while (cell != 0 && (cell & ~EG_FLOW_ENTRY_MASK) != tag);
-    return cell;
-}
+/* ---- the first pass: what is counted ---- */
 
 static inline void put(struct chunk *c, const struct eg_flows *m, uint32_t record, uint64_t hi, uint64_t lo,
                        uint32_t what, uint32_t point)
 {
     uint64_t hash = eg_flow_home_hash(m, hi, lo, what);
-    uint32_t at = eg_flow_home(m, hash), tag = eg_flow_tag(hash), cell = m->index[at];
 
-    /* a product: of a condition a compiler makes two branches, and whether the tags agree is not
-     * to be predicted (3 ns a packet) */
-    if (unlikely((uint64_t)cell * ((cell ^ tag) >> EG_FLOW_TAG_SHIFT) != 0))
-        cell = probe(m, at, tag);
-    c->key[c->n] = (struct key){ hi, lo, what, point, cell, record };
-    c->hit[c->hits] = c->n;
-    c->hits += cell != 0;
-    c->miss[c->misses] = c->n;
-    c->misses += cell == 0;
-    c->n++;
-    __builtin_prefetch(&m->flows[(cell - (cell != 0)) & EG_FLOW_ENTRY_MASK], 1);
+    c->key[c->n++] = (struct key){ hi, lo, hash, what, point, 0, record };
+    __builtin_prefetch(&m->index[eg_flow_home(m, hash)]);
 }
 
 static inline void put_target(struct chunk *c, const struct eg_flows *m, uint32_t i, const struct eg_record *r)
@@ -221,7 +198,44 @@ static int64_t fill(struct chunk *c, struct eg_flows *m, const struct eg_record 
     return i;
 }
 
-/* ---- the second pass: keys with an entry ---- */
+/* ---- the second pass: where keys stand ---- */
+
+/* Where the search in the index ends, beyond its first cell. */
+static uint32_t probe(const struct eg_flows *m, uint32_t at, uint32_t tag)
+{
+    uint32_t cell;
+
+    do {
+        at = (at + 1) & m->mask;
+        cell = m->index[at];
+    } while (cell != 0 && (cell & ~EG_FLOW_ENTRY_MASK) != tag);
+    return cell;
+}
+
+static void look_up(struct chunk *c, const struct eg_flows *m)
+{
+    uint32_t hits = 0, misses = 0;
+
+    for (uint32_t n = 0; n < c->n; n++) {
+        uint64_t hash = c->key[n].hash;
+        uint32_t at = eg_flow_home(m, hash), tag = eg_flow_tag(hash), cell = m->index[at];
+
+        /* a product: of a condition a compiler makes two branches, and whether the tags agree is not
+         * to be predicted (3 ns a packet) */
+        if (unlikely((uint64_t)cell * ((cell ^ tag) >> EG_FLOW_TAG_SHIFT) != 0))
+            cell = probe(m, at, tag);
+        c->key[n].cell = cell;
+        c->hit[hits] = n;
+        hits += cell != 0;
+        c->miss[misses] = n;
+        misses += cell == 0;
+        __builtin_prefetch(&m->flows[(cell - (cell != 0)) & EG_FLOW_ENTRY_MASK], 1);
+    }
+    c->hits = hits;
+    c->misses = misses;
+}
+
+/* ---- the third pass: keys with an entry ---- */
 
 /* Boyer-Moore majority, without a branch: which point comes next is not to be predicted. */
 static inline void lead(struct eg_flow *f, uint32_t point)
@@ -240,7 +254,7 @@ static inline void count(struct eg_flow *f, classes weight, uint32_t point)
     lead(f, point);
 }
 
-/* ---- the third pass: the filter ---- */
+/* ---- the fourth pass: the filter ---- */
 
 /* Entry of a key that the filter let through, or -1 when none is free. */
 static int32_t admit(struct eg_flows *m, const struct key *k)
@@ -315,13 +329,13 @@ static void count_hits(struct eg_flows *m, struct chunk *c)
 /* Lines are fetched ahead of their turn. */
 static void filter_misses(struct eg_flows *m, struct chunk *c)
 {
-    const uint64_t *seeds = m->generation[m->running].seeds;
+    uint64_t seed = m->generation[m->running].seed;
     uint16_t *cells = eg_flow_cells(m, m->running);
     int32_t entry;
 
     for (uint32_t n = 0; n < c->misses; n++) {
         const struct key *k = &c->key[c->miss[n]];
-        uint64_t hash = eg_flow_hash(k->hi, k->lo, k->what, seeds);
+        uint64_t hash = eg_flow_slot_hash(k->hash, seed);
 
         c->aim[n] = (struct aim){ eg_flow_lanes(cells, k->what, hash), hash };
         __builtin_prefetch(c->aim[n].lanes, 1);
@@ -341,6 +355,7 @@ int64_t eg_flows_add(struct eg_flows *m, const struct eg_record *rows, int64_t n
 
     for (int64_t at = 0; at < n; counted += chunk.n) {
         at += fill(&chunk, m, rows + at, n - at);
+        look_up(&chunk, m);
         count_hits(m, &chunk);
         filter_misses(m, &chunk);
     }

@@ -103,7 +103,7 @@ static int64_t passed(const struct eg_flows *m, const struct eg_flow_bounds *b, 
 
     if (g == NULL)
         return 0;
-    hash = eg_flow_hash(b->hi, b->lo, b->what, g->seeds);
+    hash = eg_flow_slot_hash(eg_flow_home_hash(m, b->hi, b->lo, b->what), g->seed);
     return least(least_lane(eg_flow_lanes(cells_of(m, g), b->what, hash), hash) / g->cost[class_],
                  g->threshold[class_]);
 }
@@ -181,7 +181,7 @@ static void give_back_slot(struct eg_flows *m, const struct eg_flow *f, const ui
         cost = most(cost, (int64_t)packets[c] * g->cost[c]);
     if (cost == 0)
         return;
-    hash = eg_flow_hash(f->hi, f->lo, f->what, g->seeds);
+    hash = eg_flow_slot_hash(eg_flow_home_hash(m, f->hi, f->lo, f->what), g->seed);
     lanes = eg_flow_lanes(cells_of(m, g), f->what, hash);
     sum = least(least_lane(lanes, hash) + cost, EG_FLOW_FULL);
     for (uint32_t k = 0; k < 4; k++)
