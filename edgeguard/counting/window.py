@@ -123,6 +123,16 @@ class Counting:
         """Packet time goes on to `at`; a crossing that was looked at is forgotten."""
         kernels.tick(self._state, at)
 
+    def looked(self) -> None:
+        """A crossing was looked at; packet time stays where it is."""
+        self._state["crossed"] = 0
+
+    def turn_back(self, at: int) -> None:
+        """Packet time is `at` from now on, wherever it was: another shard knows that the clock was set back."""
+        kernels.turn_back(self._state, at)
+        if self.distinct is not None:
+            self.distinct.turn_back(at)
+
     # ---- looking -----------------------------------------------------------------------------
 
     @property
@@ -186,6 +196,10 @@ class Counting:
         k = RULES.index(rule)
         self._rows["arm"][point, k] = level
         self._rows["crossed"][point, k] = 0
+
+    def packets(self, point: int, rule: str) -> int:
+        """The window of a row as it was last brought to."""
+        return int(self._rows["window"][point, RULES.index(rule)])
 
     def frames(self, point: int) -> tuple[int, int]:
         """Every frame out of and into a point so far, as its kernel counter counts them."""
