@@ -81,17 +81,16 @@ def _flows(table: Any) -> tuple[Flow, ...]:
     """The largest places that got anything in the window, largest first."""
     sent = table["seen"][: int(table["places"]), state.OUT]
     order = np.argsort(-sent, kind="stable")[:SHOWN]
-    return tuple(_flow(table, p) for p in order.tolist() if sent[p] > 0)
+    columns = (table[name][order].tolist() for name in ("key", "seen", "port"))
+    return tuple(_flow(*row) for row in zip(*columns, strict=True) if row[1][state.OUT] > 0)
 
 
-def _flow(table: Any, p: int) -> Flow:
-    hi, lo, what = table["key"][p].tolist()
-    packets, back, port_packets, _ = table["seen"][p].tolist()
-    protocol = what & 0xFF
-    port = int(table["port"][p])
+def _flow(key: list[int], seen: list[int], port: int) -> Flow:
+    hi, lo, what = key
+    packets, back, port_packets, _ = seen
     return Flow(
         address=address(what >> 8, hi, lo),
-        protocol=protocol,
+        protocol=what & 0xFF,
         port=port if port >= 0 and port_packets > 0 else None,
         packets=packets,
         port_packets=port_packets,
