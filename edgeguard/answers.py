@@ -10,6 +10,7 @@ from typing import Any
 from edgeguard import clock
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.tpacket import RingCapture
+from edgeguard.counting.readings import RULES
 from edgeguard.decision.decide import by_person
 from edgeguard.decision.ledger import Entry
 from edgeguard.errors import StoreError, UsageError
@@ -21,6 +22,7 @@ NOT_RECORDED = "the decision could not be recorded; the daemon's log says why"
 
 
 TOP = 5  # of the flow memory, shown
+SPANS = (1, 5, 60)  # seconds of which a loud VM's packets are shown
 
 
 class Answers:
@@ -155,6 +157,18 @@ class Answers:
             ],
         }
 
+    def _loud(self) -> list[dict[str, Any]]:
+        """Who is above half of a warn limit now: packets of 1, 5 and 60 s, and about how many addresses."""
+        live, counting = self._live, self._live.counting
+        found = []
+        for point in counting.hot():
+            tap, vm = live.attachments.tap(point), live.attachments.vm(point)
+            spread = counting.reading(point, counting.slot_end).spread or {}
+            packets = {rule: {str(s): counting.within(point, rule, s) for s in SPANS} for rule in RULES}
+            targets = {rule: spread[rule].targets for rule in spread}
+            found.append({"tap": tap and tap.name, "vm": vm and vm.id, "packets": packets, "about_targets": targets})
+        return found
+
     # ---- status --------------------------------------------------------------------------------
 
     def _status(self) -> dict[str, Any]:
@@ -171,6 +185,7 @@ class Answers:
             "clock_steps": live.vitals.steps,
             **self._mirror(),
             "null_routes": len(live.engine.ledger),
+            "loud": self._loud(),
             "remote": self._remote(),
             "late": counting.late,
             "totals": self._capture.totals(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeguard.model import Decision, Facts, Notice, Target, Verdict
+from edgeguard.model import Decision, Facts, Notice, Spread, Target, Verdict
 from edgeguard.notice.render import render
 from edgeguard.replay import Found
 
@@ -36,6 +36,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "since": str(verdict.since),
         "targets": _targets(verdict.targets),
         "came_back": verdict.came_back.packets,
+        "spread": _spread(verdict.spread),
     }
 
 
@@ -67,6 +68,13 @@ def _notice(notice: Notice) -> dict[str, Any]:
         "subject": rendered.subject,
         "text": rendered.text,
     }
+
+
+def _spread(spread: Spread | None) -> dict[str, int] | None:
+    """About how many different addresses; estimates."""
+    if spread is None:
+        return None
+    return {"targets": spread.targets, "sources_out": spread.sources_out, "sources_in": spread.sources_in}
 
 
 def _targets(targets: tuple[Target, ...]) -> list[dict[str, Any]]:

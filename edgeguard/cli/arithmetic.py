@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgeguard import clock
 from edgeguard.cli.output import target_text
-from edgeguard.model import Act, CameBack, Decision, Outcome, Verdict
+from edgeguard.model import Act, CameBack, Decision, Outcome, Spread, Verdict
 from edgeguard.units import bits_per_second, count, percent
 
 CLASSES = {"syn": "SYN packets without ACK", "udp": "one-way UDP packets"}
@@ -35,7 +35,8 @@ def of_verdict(v: Verdict) -> list[Sequence[str]]:
         ("bits", f"{bits_per_second(v.bytes * 8 / v.window_s)} ({count(v.bytes)} bytes of IP in {window})"),
     ]
     rows += [("target" if n == 0 else "", text) for n, text in enumerate(_targets(v))]
-    return [*rows, ("came back", _came_back(v.came_back)), ("forged", _forged(v))]
+    rows += [("came back", _came_back(v.came_back)), ("forged", _forged(v))]
+    return [*rows, ("about", _about(v, v.spread))] if v.spread else rows
 
 
 def of_safeties(decision: Decision) -> list[Sequence[str]]:
@@ -79,6 +80,12 @@ def _forged(v: Verdict) -> str:
         return "unknown: the VM's addresses are not known"
     share = v.foreign / v.measured if v.measured else 0.0
     return f"{count(v.foreign)} of {count(v.measured)} packets ({percent(share)}) carried a source that is not the VM's"
+
+
+def _about(v: Verdict, spread: Spread) -> str:
+    whose = "sources that are not the VM's" if v.foreign is not None else "sources"
+    parts = (f"{count(spread.targets)} targets", f"{count(spread.sources_out)} {whose}")
+    return f"{', '.join(parts)}, {count(spread.sources_in)} sources into it: estimates, for operators only"
 
 
 def _proofs(o: Outcome) -> str:

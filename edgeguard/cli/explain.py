@@ -1,4 +1,6 @@
-"""`edgeguard explain`: how a decision came about, number by number; a customer may be sent the same print."""
+"""`edgeguard explain`: how a decision came about, number by number.
+
+A customer may be sent the same print but for its line of estimates."""
 
 from __future__ import annotations
 

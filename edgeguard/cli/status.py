@@ -24,8 +24,20 @@ def status(as_json: bool, config_path: Path) -> None:
         output.print_json(answer)
         return
     click.echo(output.told(answer["text"]))
-    for line in _remote(answer["remote"]):
+    for line in [*_loud(answer["loud"]), *_remote(answer["remote"])]:
         click.echo(output.told(line))
+
+
+def _loud(loud: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for one in loud:
+        for rule, spans in one["packets"].items():
+            told = ", ".join(f"{n:,} in {seconds} s" for seconds, n in spans.items())
+            targets = one["about_targets"].get(rule)
+            about = "" if targets is None else f", to about {targets:,} {'target' if targets == 1 else 'targets'}"
+            if spans["1"]:
+                lines.append(f"loud: {one['vm'] or 'unknown VM'} at {one['tap']}: {rule} packets {told}{about}")
+    return lines
 
 
 def _remote(remote: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from edgeguard.model import (
     Decision,
     SafetyAnswer,
     Scope,
+    Spread,
     Subject,
     Tap,
     TapKind,
@@ -51,6 +52,7 @@ _VERDICT = Verdict(
     mean=31_000.0,
     foreign=0,
     sustain="at once",
+    spread=Spread(1_203, 4, 17),
 )
 _DECISION = Decision(
     id="decision-sample",

@@ -18,7 +18,7 @@ from typing import Any
 from edgeguard import __version__
 from edgeguard.clock import SECOND
 from edgeguard.config import Config
-from edgeguard.model import CameBack, Decision, Notice, Target, Verdict, Vm, identity
+from edgeguard.model import CameBack, Decision, Notice, Spread, Target, Verdict, Vm, identity
 from edgeguard.notice.kinds import recipients
 
 SHOWN_TARGETS = 5
@@ -63,7 +63,7 @@ def compose(
             decision=decision.id,
             kind=kind,
             to=to,
-            values=slots,
+            values=slots if to is None else {**slots, "spread": None},  # no customer is shown an estimate
         )
         for kind, to in recipients(decision, vm.contact if vm else None)
     )
@@ -94,6 +94,7 @@ def values(
         "dropped_targets": [_target(target) for target in decision.targets],
         "safeties": [{"name": s.name, "answer": s.answer, "reason": s.reason} for s in decision.safeties],
         "flood": _flood(verdict) if verdict else None,
+        "spread": _spread(verdict.spread) if verdict else None,
         "quiet": background.quiet,
         "quiet_below": background.warn.get(verdict.rule, 0) // 2 if verdict else None,
         "reply": background.reply,
@@ -173,6 +174,12 @@ def _flood(verdict: Verdict) -> dict[str, Any]:
         "foreign": verdict.foreign,
         "foreign_share": None if verdict.foreign is None else min(1.0, verdict.foreign / max(1, verdict.measured)),
     }
+
+
+def _spread(spread: Spread | None) -> dict[str, int] | None:
+    if spread is None:
+        return None
+    return {"targets": spread.targets, "sources_out": spread.sources_out, "sources_in": spread.sources_in}
 
 
 def _mean(verdict: Verdict, peak: int) -> tuple[int, int]:
