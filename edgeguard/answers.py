@@ -161,13 +161,35 @@ class Answers:
         """Who is above half of a warn limit now: packets of 1, 5 and 60 s, and about how many addresses."""
         live, counting = self._live, self._live.counting
         found = []
-        for point in counting.hot():
+        for point in counting.customers.due(counting.hot(), counting.slot_end):
             tap, vm = live.attachments.tap(point), live.attachments.vm(point)
             spread = counting.reading(point, counting.slot_end).spread or {}
             packets = {rule: {str(s): counting.within(point, rule, s) for s in SPANS} for rule in RULES}
             targets = {rule: spread[rule].targets for rule in spread}
             found.append({"tap": tap and tap.name, "vm": vm and vm.id, "packets": packets, "about_targets": targets})
         return found
+
+    def _customers(self) -> dict[str, Any]:
+        """The sums over all VMs of a customer, now: how many there are, and the largest."""
+        live, counting = self._live, self._live.counting
+        names, at = counting.customers.names(), counting.slot_end
+        sums = [counting.customers.sum(name, at) for name in names] if at else []
+        packets = [(one, one.windows[:, : len(RULES)].sum(axis=0).tolist()) for one in sums]
+        largest = [pair for pair in sorted(packets, key=lambda pair: max(pair[1]), reverse=True) if any(pair[1])]
+        limits = live.config.limits.customer
+        return {
+            "number": len(names),
+            "limits": {"syn": limits.syn.model_dump(), "udp": limits.udp.model_dump()},
+            "top": [
+                {
+                    "customer": one.customer,
+                    "points": len(one.points),
+                    **dict(zip(RULES, sent, strict=True)),
+                    "udp_one_way": sum(counting.one_way(point, at)[0] for point in one.points.tolist()),
+                }
+                for one, sent in largest[:TOP]
+            ],
+        }
 
     # ---- status --------------------------------------------------------------------------------
 
@@ -186,6 +208,7 @@ class Answers:
             **self._mirror(),
             "null_routes": len(live.engine.ledger),
             "loud": self._loud(),
+            "customers": self._customers(),
             "remote": self._remote(),
             "late": counting.late,
             "totals": self._capture.totals(),

@@ -51,6 +51,7 @@ class Attachments:
             self._counting.assign(point, subject, addresses)
         else:
             self._counting.own(point, addresses)
+        self._counting.customers.hang(point, vm.customer if vm else None)
 
     def gone(self, tap: Tap) -> int | None:
         """The row that a tap had, free again."""
@@ -58,6 +59,7 @@ class Attachments:
         if point is not None:
             del self._taps[point]
             self._vms.pop(point, None)
+            self._counting.customers.hang(point, None)
             self._free.append(point)
         return point
 

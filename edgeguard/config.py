@@ -80,9 +80,34 @@ class Limits(Section):
         return self
 
 
+class SumLimits(Section):
+    """Limits of the sum over all VMs of one customer. Both 0: it is counted and shown, never judged."""
+
+    warn: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
+    hard: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
+
+    @model_validator(mode="after")
+    def _rising(self) -> SumLimits:
+        if bool(self.warn) != bool(self.hard):
+            raise ValueError(f"warn {self.warn}, hard {self.hard}: both 0, so that no sum is judged, or both above it")
+        if self.warn > self.hard:
+            raise ValueError(f"warn {self.warn}, hard {self.hard} must not fall")
+        return self
+
+    def limits(self) -> Limits | None:
+        """As a rule judges by them: a sum has no act, as nothing is ever done about it by itself."""
+        return Limits(warn=self.warn, act=self.hard, hard=self.hard) if self.warn else None
+
+
+class CustomerLimits(Section):
+    syn: SumLimits
+    udp: SumLimits
+
+
 class AllLimits(Section):
     syn: Limits
     udp: Limits
+    customer: CustomerLimits
 
 
 class Judging(Section):

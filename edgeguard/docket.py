@@ -16,8 +16,15 @@ _HEIGHT = ("observed", "warned", "narrow", "full")
 
 
 def _key(subject: Subject) -> str:
-    """One VM, whatever tap it uses; an unknown tap or a source stands for itself."""
+    """One VM, whatever tap it uses; an unknown tap, a source, or a customer's sum stands for itself."""
+    if subject.vm is None and subject.tap is None and subject.customer is not None:
+        return f"customer {subject.customer}"
     return f"vm {subject.vm}" if subject.vm else f"tap {subject.tap}" if subject.tap else f"source {subject.source}"
+
+
+def _subject(case: Case) -> Subject:
+    """Whom a case is about: a customer only where no VM and no tap is."""
+    return Subject(case.vm, case.tap, case.source, None if case.vm or case.tap else case.customer)
 
 
 class Docket:
@@ -65,7 +72,7 @@ class Docket:
 
     def resume(self, case: Case) -> None:
         """An open case from the database, after a restart."""
-        self._cases[_key(Subject(case.vm, case.tap, case.source))] = case
+        self._cases[_key(_subject(case))] = case
 
     def case(self, verdict: Verdict, vm: Vm | None, tap: Tap | None) -> Case:
         """The open case of a verdict's subject, or a new one."""
@@ -88,7 +95,7 @@ class Docket:
             tap=subject.tap,
             ifindex=tap.ifindex if tap else None,
             mac=tap.mac if tap else None,
-            customer=vm.customer if vm else None,
+            customer=vm.customer if vm else subject.customer,
             opened=at,
             state="observed",
             source=subject.source,
@@ -123,7 +130,7 @@ class Docket:
 
     def put(self, case: Case) -> None:
         """A case stands like this now: its decision is recorded."""
-        self._cases[_key(Subject(case.vm, case.tap, case.source))] = case
+        self._cases[_key(_subject(case))] = case
 
 
 def _known(state: str) -> str:

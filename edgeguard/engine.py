@@ -8,24 +8,23 @@ is behind `Surroundings`; so a replay runs the same lines as a live capture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Protocol
 
 from edgeguard.cases.case import Case
 from edgeguard.clock import HOUR, MINUTE, SLOT
-from edgeguard.config import Config, Judging, Limits
+from edgeguard.config import Config, Limits
 from edgeguard.counting.window import RULES, Counting
 from edgeguard.decision.decide import AUTOMATION, decide, is_in_doubt, release
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import KernelCount, Question, Window
 from edgeguard.detection import syn, udp
-from edgeguard.detection.episode import Episode
 from edgeguard.docket import Docket
 from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Reading, Tap, TapKind, Verdict, Vm
 from edgeguard.record import Records
+from edgeguard.sums import Judge, Sums
 
-Judge = Callable[[Reading, Limits, Judging, Episode | None], tuple[Episode | None, Verdict | None]]
 RETRY = MINUTE  # after a null route that the kernel refused; doubles
 LONGEST_RETRY = HOUR
 NEVER = 2**62
@@ -73,6 +72,7 @@ class Engine:
         loud = tuple((self._limits[rule].warn + 1) // 2 for rule in RULES)
         hard = tuple(self._limits[rule].hard for rule in RULES)
         counting.limits((loud[0], loud[1]), (hard[0], hard[1]))
+        self._sums = Sums(config, counting, self.docket, JUDGES)
 
     # ---- packets -----------------------------------------------------------------------------
 
@@ -87,12 +87,14 @@ class Engine:
         if not self.counting.slot_end:
             self.counting.tick(until)  # after a restart clocks run before the first packet: time begins here
         if self.counting.crossed and self.counting.grid_end <= until:
-            for point in self.counting.hot():
-                self._judge(point, min(self.counting.grid_end, self.counting.slot_end))
+            self._judge_all(self.counting.hot(), min(self.counting.grid_end, self.counting.slot_end))
         slot_end = self.counting.slot_end
         while slot_end <= until and self._busy():
-            for point in self.counting.hot():
-                self._judge(point, slot_end)
+            hot = self.counting.hot()
+            self._judge_all(hot, slot_end)
+            for verdict in self._sums.look(hot, slot_end):  # after the points: what their verdicts say is no news
+                self.around.verdict(verdict)
+                self._decide(verdict)
             self._clocks(slot_end)
             slot_end += SLOT
         self.counting.tick(until)
@@ -106,6 +108,10 @@ class Engine:
         return bool(len(self.ledger)) or self.docket.busy
 
     # ---- judging -----------------------------------------------------------------------------
+
+    def _judge_all(self, hot: list[int], at: int) -> None:
+        for point in self.counting.customers.due(hot, at):
+            self._judge(point, at)
 
     def _judge(self, point: int, at: int) -> None:
         reading = self.counting.reading(point, at)
@@ -122,8 +128,7 @@ class Engine:
                 self._decide_again(judge(reading, limits, self.config.judging, before.forget())[1])
             loud |= 2 * reading.packets[rule] >= limits.warn
             self._rearm(reading, rule, limits)
-        if not loud:
-            self.counting.cool(point)
+        self.counting.customers.judged(point, at, loud)
 
     def _rearm(self, reading: Reading, rule: str, limits: Limits) -> None:
         """Report the next crossing where this rule could first find a hard flood.
@@ -137,17 +142,23 @@ class Engine:
     # ---- deciding ----------------------------------------------------------------------------
 
     def _decide(self, verdict: Verdict) -> None:
-        vm, tap = self.around.vm(verdict.point), self.around.tap(verdict.point)
+        vm, tap = self._where(verdict)
         case = self.docket.case(verdict, vm, tap)
         decision = decide(self._question(verdict, case, vm, tap))
         self.docket.doubt(verdict.point, verdict.rule, is_in_doubt(decision))
         self.bind(case, verdict, decision, self._order(decision, vm, tap), verdict.point)
 
+    def _where(self, verdict: Verdict) -> tuple[Vm | None, Tap | None]:
+        """Whose verdict it is, and where; a sum is no single VM's and at no single tap."""
+        if verdict.subject.customer is not None:
+            return None, None
+        return self.around.vm(verdict.point), self.around.tap(verdict.point)
+
     def _decide_again(self, verdict: Verdict | None) -> None:
         """A flood that was only observed because a measurement was in doubt goes on: told if it is certain now."""
         if verdict is None:
             return
-        vm, tap = self.around.vm(verdict.point), self.around.tap(verdict.point)
+        vm, tap = self._where(verdict)
         case = self.docket.case(verdict, vm, tap)
         if decide(self._question(verdict, case, vm, tap)).act is Act.NULL_ROUTE:
             self.around.verdict(verdict)
@@ -176,7 +187,7 @@ class Engine:
             vm=vm,
             tap=tap,
             window=self.around.window(),
-            kernel=self.around.kernel_count(verdict.point) if verdict.band is not Band.WARN else None,
+            kernel=self.around.kernel_count(verdict.point) if tap and verdict.band is not Band.WARN else None,
             replayed=self.around.replayed,
             null_routed=self.ledger.targets(case.id, since),
             standing=tuple(t for entry in self.ledger.of_point(verdict.point) for t in entry.decision.targets),
@@ -284,6 +295,7 @@ class Engine:
         self._leave(point)
 
     def _leave(self, point: int) -> None:
+        self.counting.customers.forget(point)
         self.counting.cool(point)
         for rule in RULES:
             self.docket.keep(point, rule, None)

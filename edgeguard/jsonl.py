@@ -37,6 +37,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "targets": _targets(verdict.targets),
         "came_back": verdict.came_back.packets,
         "spread": _spread(verdict.spread),
+        "customer": verdict.subject.customer,
+        "shares": [{"vm": s.vm, "tap": s.tap, "packets": s.packets, "counted": s.counted} for s in verdict.shares],
     }
 
 

@@ -171,7 +171,8 @@ class Live:
         try:
             self.store.record(case, verdict, decision, notices, orders[0] if orders else None)
         except StoreError as error:
-            self._trouble(f"nothing was done about {decision.subject.vm or decision.subject.tap}: {error}")
+            subject = decision.subject
+            self._trouble(f"nothing was done about {subject.vm or subject.tap or subject.customer}: {error}")
             return False
         for order in orders:
             self.enforcer.order(order)
@@ -257,7 +258,8 @@ class Live:
 
 
 def _sentence(verdict: Verdict) -> str:
-    who = verdict.subject.vm or verdict.subject.tap
+    subject = verdict.subject
+    who = f"all VMs of customer {subject.customer}" if subject.customer is not None else subject.vm or subject.tap
     return (
         f"{verdict.rule} {verdict.band}: {units.count(verdict.measured)} packets in {verdict.window_s} s "
         f"from {who}, limit {units.count(verdict.limit)}"

@@ -108,9 +108,11 @@ class Mirrored:
         vm = card.vm
         subject = Subject(vm.id, card.tap or card.name, None) if vm else Subject(None, card.name, None)
         self._counting.assign(point, subject, vm.addresses if vm else ())
+        self._counting.customers.hang(point, vm.customer if vm else None)
 
     def _take_off(self, point: int) -> None:
         card = self._cards.pop(point)
+        self._counting.customers.hang(point, None)
         del self._rows[card.key]
         self.points.remove(card.key)
         self._free.append(point)
@@ -138,6 +140,7 @@ class Mirrored:
             if now and now.vm and card.vm and now.vm.id == card.vm.id and now.tap == card.tap:
                 self._cards[point] = now
                 self._counting.own(point, now.vm.addresses)
+                self._counting.customers.hang(point, now.vm.customer)
             else:
                 self._take_off(point)
                 others.append(point)

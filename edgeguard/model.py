@@ -73,11 +73,12 @@ class Vm:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a verdict is about; null where it is not known."""
+    """Whom a verdict is about; null where it is not known. `customer`: the sum over all its VMs, and none of them."""
 
     vm: str | None
     tap: str | None
     source: str | None
+    customer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,16 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What one attachment point sent of its customer's sum: packets of the rule in the window."""
+
+    vm: str | None
+    tap: str | None
+    packets: int
+    counted: bool = True  # False: no part of the sum, because its VM has an act or hard verdict of its own
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One subject's counts in the window (the last second) that ends at `at`. [packets] unless said."""
 
@@ -139,6 +150,7 @@ class Reading:
     resets: int
     one_way: int  # UDP to targets that answer less than once per `one_way_ratio` packets
     one_way_back: int  # UDP that came back from those
+    shares: tuple[Share, ...] = ()  # of a customer's sum, largest first
     spread: dict[str, Spread] | None = None  # by rule; None: not counted for this subject
 
 
@@ -176,6 +188,7 @@ class Verdict:
     foreign: int | None  # packets of the window whose source is not the VM's; None: addresses unknown
     sustain: str  # in words: 'at once' or '5 of the last 60 seconds'
     longer: tuple[tuple[int, int], ...] = ()  # (seconds, packets of the class, answered or not) until `at`
+    shares: tuple[Share, ...] = ()  # of a customer's sum, largest first
     spread: Spread | None = None  # of the window; None: not counted for this subject
 
 

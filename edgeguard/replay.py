@@ -84,6 +84,7 @@ class Replay:
         for point, vm in enumerate(self._vms):
             tap = vm.taps[0] if vm.taps else None
             self.counting.assign(point, Subject(vm.id, tap, None), vm.addresses)
+            self.counting.customers.hang(point, vm.customer)
 
     def _points(self) -> Points:
         macs = [(point_key(mac, vm.vlan), point) for point, vm in enumerate(self._vms) for mac in vm.macs]

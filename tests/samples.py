@@ -20,6 +20,7 @@ from edgeguard.model import (
     Proof,
     SafetyAnswer,
     Scope,
+    Share,
     Subject,
     Tap,
     TapKind,
@@ -90,6 +91,30 @@ RELEASE = replace(
 )
 RELEASE_ORDER = replace(ORDER, act=Act.RELEASE)
 BACKGROUND = Background("hv1.example.net", "Falkenstein", 15 * MINUTE, {"syn": 2_000, "udp": 20_000}, reply=True)
+SUM = Subject(None, None, None, "Example Ltd")  # all VMs of one customer, and none of them
+SUM_VERDICT = replace(
+    VERDICT,
+    id="verdict-sum",
+    subject=SUM,
+    point=-1,
+    shares=(
+        *(Share(f"vm-{100 + n}", f"tap{100 + n}", 2_000) for n in range(25)),
+        Share("vm-200", None, 12),
+        Share("vm-300", "tap300", 60_000, counted=False),
+    ),
+)
+SUM_DECISION = replace(
+    DECISION,
+    id="decision-sum",
+    verdict=SUM_VERDICT.id,
+    act=Act.NONE,
+    scope=Scope.OBSERVE,
+    subject=SUM,
+    tap=None,
+    until=None,
+    enforced=False,
+    reason="hard limit of a customer's sum",
+)
 CASE = Case(
     id=DECISION.case,
     vm="vm-100",

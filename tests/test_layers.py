@@ -24,7 +24,7 @@ LEVELS: list[set[str]] = [
     {"config"},
     STAGES,
     {"metrics", "request", "control"},
-    {"docket"},
+    {"docket", "sums"},
     {"engine", "attachments", "mirrored", "vitals", "check"},
     {"replay", "live", "answers"},
     {"assembly", "summary", "jsonl"},

@@ -12,7 +12,20 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import BACKGROUND, DECISION, RELEASE, TAP, TARGETS, VERDICT, VERIFIED, VM, T, notices
+from samples import (
+    BACKGROUND,
+    DECISION,
+    RELEASE,
+    SUM_DECISION,
+    SUM_VERDICT,
+    TAP,
+    TARGETS,
+    VERDICT,
+    VERIFIED,
+    VM,
+    T,
+    notices,
+)
 
 from edgeguard.clock import SECOND
 from edgeguard.model import Act, CameBack, Decision, Facts, Happened, Proof, Scope, Subject, TapKind, Target
@@ -43,6 +56,7 @@ DECISIONS: dict[str, tuple[Decision, ...]] = {
     "released": (RELEASE,),
     "released-by-person": (replace(RELEASE, by="on-call", reason="traffic was a load test"),),
     "desk-observe": (OBSERVED,),
+    "desk-customer": (SUM_DECISION,),
     "desk-null-route": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, by="on-call", verdict=None)),
     "desk-released": (RELEASE,),
     "desk-undelivered": (DECISION,),
@@ -51,6 +65,8 @@ DECISIONS: dict[str, tuple[Decision, ...]] = {
 
 def slots(kind: str, decision: Decision, **changes: Any) -> dict[str, Any]:
     """The values of a notice of that kind; a person's decision has no verdict."""
+    if kind == Kind.DESK_CUSTOMER:
+        return values(decision, changes.get("verdict", SUM_VERDICT), None, BACKGROUND)
     verdict = VERDICT if decision.verdict else None
     made = values(decision, changes.get("verdict", verdict), changes.get("vm", VM), BACKGROUND, (DECISION,))
     return {**made, **UNDELIVERED} if kind == Kind.DESK_UNDELIVERED else made

@@ -111,6 +111,7 @@ TARGET = {
     "share": lambda value: isinstance(value, float) and 0 < value <= 1,
 }
 SAFETY = {"name": text, "answer": among("pass", "refuse", "unknown"), "reason": text}
+SHARE = {"vm": known(text), "tap": known(text), "packets": whole, "counted": among(True, False)}
 PEAK = known(lambda value: fits(value, {"source": text, "packets": whole, "at_most": whole}))
 COUNTS = (
     "frames ipv4 ipv6 tcp_syn tcp_synack udp udp_bytes icmp fragments non_ip malformed other_link".split()  # noqa: SIM905
@@ -138,6 +139,10 @@ CONTRACT: dict[str, dict[str, Any]] = {
         "since": time,
         "targets": each(TARGET),
         "came_back": known(whole),
+        # beyond the contract
+        "spread": known(lambda value: fits(value, dict.fromkeys(("targets", "sources_out", "sources_in"), whole))),
+        "customer": known(text),
+        "shares": each(SHARE),
     },
     "decision": {
         "type": text,

@@ -78,10 +78,14 @@ class Reader:
         return self._cases("WHERE closed IS NULL ORDER BY opened, id")
 
     def find(self, term: str) -> list[Case]:
-        """Cases of a case id, VM id or name, tap, or an address of the VM; open ones first, then youngest."""
+        """Cases of a case id, VM id or name, tap, or an address of the VM, or of a customer's sum.
+
+        Open ones first, then youngest.
+        """
         low, high = _span(term)
         return self._cases(
-            "WHERE id = ?1 OR vm = ?1 OR vm_name = ?1 COLLATE NOCASE OR tap = ?1 OR source = ?1 OR id IN"
+            "WHERE id = ?1 OR vm = ?1 OR vm_name = ?1 COLLATE NOCASE OR tap = ?1 OR source = ?1"
+            " OR (customer = ?1 AND vm IS NULL AND tap IS NULL) OR id IN"
             " (SELECT case_id FROM case_addresses WHERE first <= ?2 AND last >= ?3)"
             " ORDER BY closed IS NOT NULL, opened DESC, id",
             term,

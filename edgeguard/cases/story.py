@@ -19,10 +19,11 @@ def timeline(db: sqlite3.Connection, case: str) -> list[Entry]:
 
 
 def _case(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
-    for at, vm, name, tap, source in db.execute(
-        "SELECT opened, vm, vm_name, tap, source FROM cases WHERE id = ?", (case,)
+    for at, vm, name, tap, source, customer in db.execute(
+        "SELECT opened, vm, vm_name, tap, source, customer FROM cases WHERE id = ?", (case,)
     ):
-        who = f"VM {name or vm}" if vm else f"source {source}" if source else "an unknown VM"
+        other = f"all VMs of customer {customer}" if customer and not tap else "an unknown VM"
+        who = f"VM {name or vm}" if vm else f"source {source}" if source else other
         yield Entry(at, "opened", case, f"case opened for {who}{f' at {tap}' if tap else ''}")
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from edgeguard import clock
 from edgeguard.cli.output import target_text
-from edgeguard.model import Act, CameBack, Decision, Outcome, Spread, Verdict
+from edgeguard.model import Act, CameBack, Decision, Outcome, Share, Spread, Verdict
 from edgeguard.units import bits_per_second, count, percent
 
+SHOWN_SHARES = 20
 CLASSES = {"syn": "SYN packets without ACK", "udp": "one-way UDP packets"}
 
 
@@ -26,7 +27,7 @@ def of_verdict(v: Verdict) -> list[Sequence[str]]:
     """Measured, limit, times, volume, targets, what came back, what was forged."""
     window = f"{v.window_s} s"
     rows: list[Sequence[str]] = [
-        ("rule", f"{v.rule}, band {v.band}: {CLASSES.get(v.rule, v.rule + ' packets')} that left the VM"),
+        ("rule", f"{v.rule}, band {v.band}: {CLASSES.get(v.rule, v.rule + ' packets')} that left {_whom(v)}"),
         ("measured", f"{count(v.measured)} packets in {window}, for certain {count(v.at_least)}"),
         ("limit", f"{count(v.limit)} packets in {window}, {v.sustain}; {_passed(v)}"),
         ("since", f"{clock.utc_millis(v.since)} above half of warn; limit crossed {clock.utc_millis(v.crossed)}"),
@@ -34,6 +35,7 @@ def of_verdict(v: Verdict) -> list[Sequence[str]]:
         *([("longer", ", ".join(f"{count(n)} in {s} s" for s, n in v.longer))] if v.longer else []),
         ("bits", f"{bits_per_second(v.bytes * 8 / v.window_s)} ({count(v.bytes)} bytes of IP in {window})"),
     ]
+    rows += [("share" if n == 0 else "", text) for n, text in enumerate(_shares(v))]
     rows += [("target" if n == 0 else "", text) for n, text in enumerate(_targets(v))]
     rows += [("came back", _came_back(v.came_back)), ("forged", _forged(v))]
     return [*rows, ("about", _about(v, v.spread))] if v.spread else rows
@@ -45,6 +47,26 @@ def of_safeties(decision: Decision) -> list[Sequence[str]]:
 
 def of_outcomes(outcomes: Sequence[Outcome]) -> list[Sequence[str]]:
     return [(clock.utc_millis(o.at), str(o.happened), _proofs(o)) for o in outcomes]
+
+
+def _whom(v: Verdict) -> str:
+    customer = v.subject.customer
+    return "the VM" if customer is None else f"the VMs of customer {customer} on this host, added up"
+
+
+def _shares(v: Verdict) -> list[str]:
+    """Each attachment point's part of a customer's sum; their sum is what was measured."""
+    counted = [share for share in v.shares if share.counted]
+    rest = counted[SHOWN_SHARES:]
+    lines = [f"{_at(share)}: {count(share.packets)} packets" for share in counted[:SHOWN_SHARES]]
+    if rest:
+        lines.append(f"{count(len(rest))} more together: {count(sum(share.packets for share in rest))} packets")
+    apart = [share for share in v.shares if not share.counted]
+    return lines + [f"{_at(s)}: {count(s.packets)} packets, not counted: a verdict of its own" for s in apart]
+
+
+def _at(share: Share) -> str:
+    return f"{share.vm or 'unknown VM'} at {share.tap}" if share.tap else share.vm or "unknown VM"
 
 
 def _passed(v: Verdict) -> str:

@@ -24,6 +24,8 @@ def the_case(found: list[Case], term: str) -> Case:
 
 def who(case: Case) -> str:
     """'web1 (vm-101) at tap101' as far as it is known."""
+    if case.vm is None and case.tap is None and case.customer:
+        return f"all VMs of customer {case.customer}"
     if case.vm is None:
         name = f"source {case.source}" if case.source else "an unknown VM"
     else:

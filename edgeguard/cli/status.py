@@ -14,7 +14,7 @@ from edgeguard.cli.options import config_option, example, json_option, loaded
 @json_option
 @config_option
 def status(as_json: bool, config_path: Path) -> None:
-    """Frames and loss, taps, null routes, the flow memory's limits in force and how full it is."""
+    """Frames and loss, taps, null routes, the customers who send most, the flow memory's limits and how full it is."""
     from edgeguard import control  # noqa: PLC0415 - not for --help
     from edgeguard.cli import output  # noqa: PLC0415
     from edgeguard.request import Status  # noqa: PLC0415
@@ -24,7 +24,7 @@ def status(as_json: bool, config_path: Path) -> None:
         output.print_json(answer)
         return
     click.echo(output.told(answer["text"]))
-    for line in [*_loud(answer["loud"]), *_remote(answer["remote"])]:
+    for line in [*_loud(answer["loud"]), *_customers(answer["customers"]), *_remote(answer["remote"])]:
         click.echo(output.told(line))
 
 
@@ -37,6 +37,16 @@ def _loud(loud: list[dict[str, Any]]) -> list[str]:
             about = "" if targets is None else f", to about {targets:,} {'target' if targets == 1 else 'targets'}"
             if spans["1"]:
                 lines.append(f"loud: {one['vm'] or 'unknown VM'} at {one['tap']}: {rule} packets {told}{about}")
+    return lines
+
+
+def _customers(customers: dict[str, Any]) -> list[str]:
+    """The sums of the last second; their limits stand in the configuration."""
+    lines = []
+    for one in customers["top"]:
+        at = f"{one['points']:,} attachment point{'' if one['points'] == 1 else 's'}"
+        udp = f"{one['udp']:,} UDP packets ({one['udp_one_way']:,} one-way)"
+        lines.append(f"customer {one['customer']}: {one['syn']:,} SYN and {udp} out in the last second, at {at}")
     return lines
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from edgeguard.counting.customers import Customers
+from edgeguard.counting.state import Array
 from edgeguard.model import Network, Reading, Subject
 from edgeguard.record import Records
 
@@ -43,6 +45,9 @@ class Counted(Protocol):
 
     @property
     def remote(self) -> Remote | None: ...
+
+    @property
+    def customers(self) -> Customers: ...
 
     def limits(self, loud: tuple[int, int], hard: tuple[int, int]) -> None: ...
 
@@ -85,5 +90,9 @@ class Counted(Protocol):
     def frames(self, point: int) -> tuple[int, int]: ...
 
     def reading(self, point: int, at: int) -> Reading: ...
+
+    def windows(self, points: Array, at: int) -> Array: ...
+
+    def one_way(self, point: int, at: int) -> tuple[int, int]: ...
 
     def within(self, point: int, rule: str, seconds: int) -> int: ...

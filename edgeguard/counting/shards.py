@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from edgeguard.clock import GRID
 from edgeguard.counting import kernels, readings, state
+from edgeguard.counting.customers import Customers
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.flow_shards import FlowShards
 from edgeguard.counting.window import Counting
@@ -61,6 +62,7 @@ class Shards:
         for shard in self.of:
             shard.watch(True)
         self._merged = state.merged()
+        self.customers = Customers(self)
 
     # ---- what is counted for whom ------------------------------------------------------------
 
@@ -74,11 +76,16 @@ class Shards:
         own = tuple(addresses)
         for shard in self.of:
             shard.assign(point, subject, own)
+        self.customers.hang(point, None)
 
     def own(self, point: int, addresses: Iterable[Network]) -> None:
         own = tuple(addresses)
         for shard in self.of:
             shard.own(point, own)
+
+    def level(self, points: state.Array, loud: tuple[int, int]) -> None:
+        for shard in self.of:
+            shard.level(points, (share(loud[0], len(self.of)), share(loud[1], len(self.of))))
 
     def subject(self, point: int) -> Subject:
         return self.of[0].subject(point)
@@ -175,12 +182,25 @@ class Shards:
 
     def reading(self, point: int, at: int) -> Reading:
         """The sums over all shards; a target's count is the sum of those of the shards that keep it."""
+        sums = self._merge(point, at)
+        spread = self.of[0].spread(point, at)
+        return readings.reading(point, self.subject(point), at, sums, self._merged, 0, self._ratio, spread)
+
+    def _merge(self, point: int, at: int) -> readings.Sums:
+        """A row's sums over all shards, and its places put together."""
         sums = functools.reduce(operator.add, (shard.sums(point, at) for shard in self.of))
         kernels.merge_none(self._merged)
         for shard in self.of:
             shard.merge(point, self._merged)
-        spread = self.of[0].spread(point, at)
-        return readings.reading(point, self.subject(point), at, sums, self._merged, 0, self._ratio, spread)
+        return sums
+
+    def windows(self, points: state.Array, at: int) -> state.Array:
+        return functools.reduce(operator.add, (shard.windows(points, at) for shard in self.of))
+
+    def one_way(self, point: int, at: int) -> tuple[int, int]:
+        udp, udp_in = self._merge(point, at).window[[state.UDP, state.UDP_IN]].tolist()
+        packets, _, back = kernels.one_way(self._merged, 0, udp, udp_in, self._ratio)
+        return packets, back
 
     def within(self, point: int, rule: str, seconds: int) -> int:
         return sum(shard.within(point, rule, seconds) for shard in self.of)

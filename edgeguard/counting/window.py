@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeguard.counting import kernels, readings, state
+from edgeguard.counting import customers, kernels, readings, state
 from edgeguard.counting.readings import RULES
 from edgeguard.errors import UsageError
 from edgeguard.model import Network, Reading, Spread, Subject
@@ -63,6 +63,7 @@ class Counting:
         self._state = state.state(len(self._tables) - 1)
         self._subjects: dict[int, Subject] = {}
         self._levels = np.full((2, 2), state.NEVER, np.int64)
+        self.customers = customers.Customers(self)
 
     # ---- what is counted for whom ------------------------------------------------------------
 
@@ -86,6 +87,7 @@ class Counting:
         self._subjects[point] = subject
         if self.distinct is not None:
             self.distinct.assign(point)
+        self.customers.hang(point, None)
         self.own(point, addresses)
 
     def own(self, point: int, addresses: Iterable[Network]) -> None:
@@ -105,6 +107,14 @@ class Counting:
             n = int(np.flatnonzero(self._lines["row"][: self.sources] == point + 1)[0])
             self._subjects[point] = Subject(vm=None, tap=None, source=str(self._address(n)))
         return self._subjects[point]
+
+    def level(self, points: state.Array, loud: tuple[int, int]) -> None:
+        """Rows are hot from these windows on, or from those of their own limits where these are less."""
+        level = np.minimum(self._levels[0], loud)
+        self._rows["loud"][points] = level
+        over = points[(self._rows["window"][points, : len(RULES)] >= level).any(axis=1)]
+        self._state["hot"] += np.count_nonzero(self._rows["hot"][over] == 0)
+        self._rows["hot"][over] = 1
 
     # ---- packets -----------------------------------------------------------------------------
 
@@ -226,6 +236,17 @@ class Counting:
         syn, udp = row["crossed"].tolist()
         longer = self._longer(point, state.SYN), self._longer(point, state.UDP)
         return readings.Sums(row["window"].copy(), int(row["prefixes"]) > 0, (syn, udp), longer)
+
+    def windows(self, points: state.Array, at: int) -> state.Array:
+        """[point, metric of `state`]: the windows of many rows that end at `at`."""
+        return customers.windows(self._rows, points, (at - 1) // state.SLOT)
+
+    def one_way(self, point: int, at: int) -> tuple[int, int]:
+        """One-way UDP packets in the window of a row that ends at `at`, and what came back of it."""
+        kernels.turn_row(self._rows, self._tables, point, (at - 1) // state.SLOT)
+        udp, udp_in = self._rows["window"][point, [state.UDP, state.UDP_IN]].tolist()
+        packets, _, back = kernels.one_way(self._tables, int(self._rows["table"][point]), udp, udp_in, self._ratio)
+        return packets, back
 
     def merge(self, point: int, merged: state.Array) -> None:
         """Add the places of a row to those of the same row in other shards."""

@@ -23,8 +23,8 @@ def decide(question: Question) -> Decision:
     verdict = question.verdict
     answers = safeties.ask(question)
     refused = safeties.refusals(answers)
-    if verdict.band is Band.WARN:
-        return _warned(question, answers, refused)
+    if verdict.subject.customer is not None or verdict.band is Band.WARN:
+        return _told(question, answers, refused)
     if done := _done(question):
         return replace(_decision(question, Scope.OBSERVE, verdict.targets, answers, done), silent=True)
     if refused:
@@ -39,6 +39,15 @@ def decide(question: Question) -> Decision:
         reason = f"the flood moves: {MOVED} targets within {minutes} minutes; all traffic of this VM is null-routed"
         return _decision(question, Scope.FULL, targets, answers, reason)
     return _decision(question, Scope.NARROW, targets, answers, f"{verdict.band} band: its targets are null-routed")
+
+
+def _told(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
+    """A sum is for people, as none of its VMs needs to have sent too much by itself; a warning is for its customer."""
+    if question.verdict.subject.customer is None:
+        return _warned(question, answers, refused)
+    doubts = (f"; in doubt, as {a.name} refuses: {a.reason}" for a in refused if a.name in safeties.MEASUREMENTS)
+    reason = f"{question.verdict.band} limit of a customer's sum: the desk is told, no VM is null-routed for it"
+    return _decision(question, Scope.OBSERVE, question.verdict.targets, answers, reason + "".join(doubts))
 
 
 def _done(question: Question) -> str | None:

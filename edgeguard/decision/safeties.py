@@ -170,9 +170,23 @@ MEASUREMENTS = ("capture health", "independent count")  # what they say may chan
 BEFORE_WARNING = ("capture health", "attribution")  # what a mere warning asks, too
 
 
+def enforced_sum(question: Question) -> SafetyAnswer:
+    told = "automation drops what a VM sends only for what that VM sent itself, never for its customer's sum"
+    return SafetyAnswer("enforce", REFUSE, told)
+
+
+def attributed_sum(question: Question) -> SafetyAnswer:
+    verdict = question.verdict
+    told = f"{units.count(sum(share.counted for share in verdict.shares))} attachment points of this host sent it"
+    return SafetyAnswer("attribution", PASS, f"customer {verdict.subject.customer}, by the inventory; {told}")
+
+
+OF_SUM = (enforced_sum, capture_health, attributed_sum)
+
+
 def ask(question: Question) -> tuple[SafetyAnswer, ...]:
-    """Every safety's answer, in order."""
-    return tuple(safety(question) for safety in ALL)
+    """Every safety's answer, in order. Of a sum only those are asked that a message needs: it acts on nobody."""
+    return tuple(safety(question) for safety in (ALL if question.verdict.subject.customer is None else OF_SUM))
 
 
 def refusals(answers: tuple[SafetyAnswer, ...]) -> tuple[SafetyAnswer, ...]:

@@ -93,5 +93,6 @@ def _verdict(
         foreign=measured.foreign,
         longer=reading.longer[rule],
         spread=reading.spread[rule] if reading.spread else None,
+        shares=reading.shares,
         sustain="at once" if at_once else f"{judging.sustain_seconds} of the last {judging.sustain_of} seconds",
     )

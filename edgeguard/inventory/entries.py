@@ -58,6 +58,12 @@ def _network(value: object) -> Network:
     return network
 
 
+def _customer(value: str) -> str:
+    if value != value.strip():
+        raise ValueError(f"{value!r} begins or ends with a blank, so it would not be the same customer as without")
+    return value
+
+
 def _contact(value: str) -> str:
     if not _CONTACT.match(value):
         raise ValueError(f"{value!r} is no mail address, like 'owner@example.net'")
@@ -69,6 +75,7 @@ Interface = Annotated[str, AfterValidator(_interface)]
 Mac = Annotated[str, AfterValidator(_mac)]
 Prefix = Annotated[Any, BeforeValidator(_network)]
 Vlan = Annotated[int, Field(ge=1, le=4094, strict=True)]
+Customer = Annotated[Text, AfterValidator(_customer)]  # its VMs are added up: the same text is the same customer
 Contact = Annotated[str, Field(max_length=254), AfterValidator(_plain), AfterValidator(_contact)]
 
 
@@ -79,7 +86,7 @@ class Entry(BaseModel):
 
     id: Text
     name: Text | None = None
-    customer: Text | None = None
+    customer: Customer | None = None
     contact: Contact | None = None
     taps: tuple[Interface, ...] = ()
     macs: tuple[Mac, ...] = ()

@@ -23,6 +23,7 @@ _HAPPENED = {
     Kind.RELEASED: "the end of the null route was ordered.",
     Kind.RELEASED_BY_PERSON: "a person here ordered the end of the null route.",
     Kind.DESK_OBSERVE: "the server sent {flood}. Observed only; nothing was dropped.",
+    Kind.DESK_CUSTOMER: "the servers of one customer together passed a limit. Observed only; nothing was dropped.",
     Kind.DESK_NULL_ROUTE: "the server sent {flood}. Null-routed (dropped at our edge), as verified below.",
     Kind.DESK_RELEASED: "the end of the null route was ordered.",
     Kind.DESK_UNDELIVERED: "a mail about this server was refused for good by the mail server.",

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     RELEASED = "released"
     RELEASED_BY_PERSON = "released-by-person"
     DESK_OBSERVE = "desk-observe"
+    DESK_CUSTOMER = "desk-customer"  # the sum over all VMs of one customer
     DESK_NULL_ROUTE = "desk-null-route"
     DESK_RELEASED = "desk-released"
     DESK_UNDELIVERED = "desk-undelivered"  # a mail was refused for good
@@ -32,6 +33,8 @@ def recipients(decision: Decision, contact: str | None) -> tuple[tuple[Kind, str
     """
     if decision.silent:
         return ()
+    if decision.subject.customer is not None:  # a sum has several VMs, and each may have another contact
+        return ((Kind.DESK_CUSTOMER, None),)
     if decision.act is Act.NULL_ROUTE:
         return _null_routed(decision, contact)
     if decision.act is Act.RELEASE:

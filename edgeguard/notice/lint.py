@@ -68,8 +68,8 @@ _SLOTTED = (Kind.WARNING, Kind.NARROW, Kind.FULL, Kind.FAILED)
 
 # A number is followed by one of these; ports, addresses, stamps, versions and ids are taken out first.
 _UNITS = re.compile(
-    r"\s?(?:(?:SYN|UDP|such|other|more) )?(?:packets?|bytes?|frames?|targets?|address(?:es)?|SYN-ACKs?|resets?|more"
-    r"|%|s|ms|min|h|d|[kMGT]?bit/s)(?![\w])"
+    r"\s?(?:(?:SYN|UDP|such|other|more) )?(?:packets?|bytes?|frames?|targets?|servers?|ports?|address(?:es)?|SYN-ACKs?"
+    r"|resets?|more|%|s|ms|min|h|d|[kMGT]?bit/s)(?![\w])"
 )
 # Versions, ports, numbered steps, quoted commands, and the terms of a sum whose result has the unit.
 _NO_QUANTITY = re.compile(r"EdgeGuard [\w.]+|ports? \d+|^\d\. |(?<!\w)'[^'\n]*'|\([\d,]+ - [\d,]+ =", re.MULTILINE)

@@ -14,6 +14,7 @@ from edgeguard.model import (
     Decision,
     SafetyAnswer,
     Scope,
+    Share,
     Spread,
     Subject,
     Tap,
@@ -69,12 +70,24 @@ _DECISION = Decision(
     safeties=(SafetyAnswer("enforce", "pass", "syn.hard is listed"),),
     reason="over the hard limit",
 )
+_SUM = Subject(None, None, None, "Example Ltd")
+_SUMMED = replace(
+    _VERDICT,
+    subject=_SUM,
+    point=-1,
+    shares=(
+        Share("vm-100", "tap100", 25_006),
+        Share("vm-101", "tap101", 25_006),
+        Share("vm-102", "tap102", 60_000, counted=False),
+    ),
+)
 _DECIDED = {
     Kind.WARNING: replace(_DECISION, act=Act.NONE, scope=Scope.WARN, until=None),
     Kind.FULL: replace(_DECISION, scope=Scope.FULL),
     Kind.RELEASED: replace(_DECISION, act=Act.RELEASE, until=None),
     Kind.RELEASED_BY_PERSON: replace(_DECISION, act=Act.RELEASE, until=None, by="on-call"),
     Kind.DESK_OBSERVE: replace(_DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None),
+    Kind.DESK_CUSTOMER: replace(_DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None, subject=_SUM, tap=None),
     Kind.DESK_RELEASED: replace(_DECISION, act=Act.RELEASE, until=None),
 }
 _REFUSED = {
@@ -89,5 +102,7 @@ _REFUSED = {
 def slots(kind: Kind) -> dict[str, Any]:
     """The values of a notice of that kind about the invented flood."""
     background = Background("hv1.example.net", "rack 12", 15 * MINUTE, {"syn": 2_000}, reply=True)
+    if kind is Kind.DESK_CUSTOMER:
+        return values(_DECIDED[kind], _SUMMED, None, background)
     made = values(_DECIDED.get(kind, _DECISION), _VERDICT, _VM, background, (_DECISION,))
     return {**made, **_REFUSED} if kind is Kind.DESK_UNDELIVERED else made

@@ -18,10 +18,11 @@ from typing import Any
 from edgeguard import __version__
 from edgeguard.clock import SECOND
 from edgeguard.config import Config
-from edgeguard.model import CameBack, Decision, Notice, Spread, Target, Verdict, Vm, identity
+from edgeguard.model import CameBack, Decision, Notice, Share, Spread, Subject, Target, Verdict, Vm, identity
 from edgeguard.notice.kinds import recipients
 
 SHOWN_TARGETS = 5
+SHOWN_SHARES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,19 @@ def _server(decision: Decision, vm: Vm | None) -> dict[str, Any]:
     known = [_plain(network) for network in vm.addresses] if vm else []
     return {
         "id": vm.id if vm else subject.vm,
-        "name": (vm.name or vm.id) if vm else subject.vm or subject.source or subject.tap or "unknown server",
-        "customer": vm.customer if vm else None,
+        "name": (vm.name or vm.id) if vm else _who(subject),
+        "customer": vm.customer if vm else subject.customer,
         "contact": vm.contact if vm else None,
         "addresses": known or ([subject.source] if subject.source else []),
         "tap": subject.tap,
     }
+
+
+def _who(subject: Subject) -> str:
+    """What stands for a server's name where none is known, and for several servers."""
+    if subject.customer is not None:
+        return f"servers of {subject.customer}"
+    return subject.vm or subject.source or subject.tap or "unknown server"
 
 
 def _plain(network: IPv4Network | IPv6Network) -> str:
@@ -171,6 +179,7 @@ def _flood(verdict: Verdict) -> dict[str, Any]:
         "came_back": _came_back(verdict.came_back),
         "tap": verdict.subject.tap,
         "source": verdict.subject.source,
+        **_shares(verdict),
         "foreign": verdict.foreign,
         "foreign_share": None if verdict.foreign is None else min(1.0, verdict.foreign / max(1, verdict.measured)),
     }
@@ -180,6 +189,23 @@ def _spread(spread: Spread | None) -> dict[str, int] | None:
     if spread is None:
         return None
     return {"targets": spread.targets, "sources_out": spread.sources_out, "sources_in": spread.sources_in}
+
+
+def _shares(verdict: Verdict) -> dict[str, Any]:
+    """Who sent how much of a customer's sum: the largest by themselves, the others together."""
+    counted = [share for share in verdict.shares if share.counted]
+    more = counted[SHOWN_SHARES:]
+    return {
+        "shares": [_share(share) for share in counted[:SHOWN_SHARES]],
+        "more_ports": len(more),
+        "more_packets": sum(share.packets for share in more),
+        "ports": len(counted),
+        "apart": [_share(share) for share in verdict.shares if not share.counted][:SHOWN_SHARES],
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {"id": share.vm, "tap": share.tap, "packets": share.packets}
 
 
 def _mean(verdict: Verdict, peak: int) -> tuple[int, int]:

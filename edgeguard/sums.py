@@ -1,0 +1,111 @@
+"""Judging the sum over all VMs of one customer: the same rules, at the end of a slot, by limits of its own.
+
+Cheap first: the sums alone are judged. Only where they are news, every point is read in full, for
+the verdict's arithmetic. That is once for each band of an episode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from edgeguard.config import Config, Judging, Limits
+from edgeguard.counting.counted import Counted
+from edgeguard.counting.customers import Sum
+from edgeguard.counting.readings import RULES
+from edgeguard.counting.state import NEVER, SYN_BYTES, SYN_FOREIGN
+from edgeguard.detection import customer as together
+from edgeguard.detection import udp
+from edgeguard.detection.episode import Episode
+from edgeguard.docket import Docket
+from edgeguard.model import Reading, Subject, Verdict
+
+Judge = Callable[[Reading, Limits, Judging, Episode | None], tuple[Episode | None, Verdict | None]]
+
+
+class Sums:
+    """The customers' side of the engine. Their episodes are in the docket, beside those of the points."""
+
+    def __init__(self, config: Config, counting: Counted, docket: Docket, judges: Mapping[str, Judge]) -> None:
+        self._counting = counting
+        self._docket = docket
+        self._judges = judges
+        self._judging = config.judging
+        self._own = {"syn": config.limits.syn, "udp": config.limits.udp}
+        limits = config.limits.customer
+        self._limits = {"syn": limits.syn.limits(), "udp": limits.udp.limits()}
+        own = tuple(_loud(self._own[rule]) for rule in RULES)
+        sums = tuple(_loud(self._limits[rule]) for rule in RULES)
+        counting.customers.limits((own[0], own[1]), (sums[0], sums[1]))
+
+    def look(self, hot: list[int], at: int) -> Iterator[Verdict]:
+        """The verdicts about the customers of these points, now that a slot ended at `at`."""
+        for one in self._counting.customers.worth(set(hot), at):
+            for rule, limits in self._limits.items():
+                verdict = self._judge(one, rule, limits) if limits else None
+                if verdict is not None:
+                    yield verdict
+
+    def _judge(self, one: Sum, rule: str, limits: Limits) -> Verdict | None:
+        before = self._docket.episode(one.point, rule)
+        if before is None and 2 * one.windows[:, RULES.index(rule)].sum() < limits.warn:
+            return None
+        light, apart = self._light(one, rule)
+        episode, verdict = self._judges[rule](light, limits, self._judging, before)
+        if verdict is not None:
+            full = self._full(one, rule, apart)
+            episode, verdict = self._judges[rule](full, limits, self._judging, before)
+        self._docket.keep(one.point, rule, episode)
+        return verdict
+
+    # ---- readings --------------------------------------------------------------------------------
+
+    def _light(self, one: Sum, rule: str) -> tuple[Reading, set[int]]:
+        """The sums alone, and the points left out of them."""
+        points, sent = one.points.tolist(), one.windows[:, RULES.index(rule)].tolist()
+        ways = [(0, 0)] * len(points)
+        if rule == udp.NAME:
+            ways = [self._counting.one_way(p, one.at) if n else (0, 0) for p, n in zip(points, sent, strict=True)]
+            sent = [packets for packets, _ in ways]
+        apart = {
+            point
+            for point, measured in zip(points, sent, strict=True)
+            if together.speaks(self._docket.episode(point, rule), measured, self._own[rule])
+        }
+        counted = [n for n, point in enumerate(points) if point not in apart]
+        total = one.windows[counted].sum(axis=0).tolist()
+        reading = Reading(
+            point=one.point,
+            subject=Subject(None, None, None, one.customer),
+            at=one.at,
+            packets=dict(zip(RULES, total, strict=False)),
+            bytes=dict(zip(RULES, total[SYN_BYTES:], strict=False)),
+            foreign=dict(zip(RULES, total[SYN_FOREIGN:], strict=False)),
+            crossed=dict.fromkeys(RULES, 0),
+            longer=dict.fromkeys(RULES, ()),
+            flows=(),
+            missing=0,
+            syn_acks=0,
+            resets=0,
+            one_way=sum(ways[n][0] for n in counted),
+            one_way_back=sum(ways[n][1] for n in counted),
+        )
+        return reading, apart
+
+    def _full(self, one: Sum, rule: str, apart: set[int]) -> Reading:
+        """The same with targets, answers and every point's share; silent points have nothing to add."""
+        sending = one.points[one.windows[:, RULES.index(rule)] > 0].tolist()
+        readings = {point: self._counting.reading(point, one.at) for point in sending}
+        return together.together(
+            one.customer,
+            one.point,
+            one.at,
+            [reading for point, reading in readings.items() if point not in apart],
+            [reading for point, reading in readings.items() if point in apart],
+            rule,
+            self._judging.one_way_ratio,
+        )
+
+
+def _loud(limits: Limits | None) -> int:
+    """The window from which an episode begins: half of warn."""
+    return (limits.warn + 1) // 2 if limits else NEVER
