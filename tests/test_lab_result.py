@@ -145,6 +145,16 @@ def test_a_good_run_is_ok_and_says_everything() -> None:
     assert (found.values["packets_before_route"], found.values["packets_leaked_after_route"]) == (3, 0)
 
 
+def test_a_warning_before_it_is_not_the_mail_of_the_null_route() -> None:
+    """A machine too slow to be above the hard limit at once gets a warning first: time and text are the other's."""
+    warning = Mail(3, (VM.contact,), RAW.replace(b"null-routed", b"web1 sent a flood; nothing dropped"))
+    good = _measured()
+    found = result.judge(_measured(mails=(warning, *good.mails)))
+    assert found.ok, found.wrong
+    assert found.values["notice_ns"] == 2500
+    assert not result.judge(_measured(mails=(warning,))).ok
+
+
 def test_each_thing_that_is_wrong_is_said() -> None:
     """Every fact that must hold turns the run to not ok when it does not."""
     leak = _seen([(2001, MOVING[0])])

@@ -15,7 +15,7 @@ from edgeguard.lab import addresses as plan
 from edgeguard.lab.traffic import SEGMENT, Frames
 
 SLICE_S = 0.05  # between two looks at what is wanted
-MOST_S = 300  # no sender runs longer, whatever happens to the lab
+MOST_S = 600  # no sender runs longer, whatever happens to the lab
 SOL_UDP, UDP_SEGMENT = 17, 103  # linux/udp.h
 SEGMENTS = 64  # of one super-frame: UDP_MAX_SEGMENTS of the first kernels that had them
 SUPER_SOCKETS = 8  # source ports of the super-frame flood

@@ -6,6 +6,7 @@ import email
 import email.policy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.message import EmailMessage
 from typing import Any
 
 import numpy as np
@@ -107,14 +108,24 @@ def working(exchanges: Sequence[Exchange]) -> bool:
     return len(exchanges) >= FEWEST_EXCHANGES and all(exchange.answered for exchange in exchanges)
 
 
-def _mail(measured: Measured) -> Mail | None:
-    """The first mail to the VM's contact."""
-    return next((mail for mail in measured.mails if VM.contact in mail.recipients), None)
+def of_null_route(mails: Sequence[Mail]) -> Mail | None:
+    """The first mail to the VM's contact that tells of a null route.
+
+    Where a machine is so slow that the flood is below the hard limit at first, a warning comes before it.
+    """
+    theirs = (mail for mail in mails if VM.contact in mail.recipients)
+    return next((mail for mail in theirs if "null-routed" in str(_message(mail)["Subject"])), None)
+
+
+def _message(mail: Mail) -> EmailMessage:
+    message = email.message_from_bytes(mail.raw, policy=email.policy.default)
+    assert isinstance(message, EmailMessage), "the policy makes these"
+    return message
 
 
 def parsed(mail: Mail) -> dict[str, Any]:
     """A mail as `headers` and `text`."""
-    message = email.message_from_bytes(mail.raw, policy=email.policy.default)
+    message = _message(mail)
     body = message.get_body(("plain",))
     return {
         "headers": {name: str(value).strip() for name, value in message.items()},  # a folded header begins with a blank
@@ -123,7 +134,7 @@ def parsed(mail: Mail) -> dict[str, Any]:
 
 
 def _contract(measured: Measured) -> dict[str, Any]:
-    account, mail = measured.account, _mail(measured)
+    account, mail = measured.account, of_null_route(measured.mails)
     routes = account.null_routes()
     verdict = routes[0].verdict if routes else None
     flood = measured.scenario.flood is not None

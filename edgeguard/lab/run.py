@@ -25,7 +25,7 @@ from edgeguard.lab.worker import Worker
 
 TICK_S = 0.05
 CALM_S = 0.5  # of ordinary traffic before the flood
-STOPPED_S = 60  # for machines that are slow, from the first frame to a target until its null route is verified
+STOPPED_S = 120  # for machines that are slow, from the first frame to a target until its null route is verified
 STAYS_S = 1.5  # the flood goes on after the verification: nothing may leak
 RELEASED_S = 60  # quiet is 3 s of the lab's configuration
 MAIL_S = 60
@@ -148,7 +148,7 @@ class Run:
 
         if not self.account.null_routes() or not self._watch(RELEASED_S, over):
             return False
-        self._watch(MAIL_S, lambda: bool(self.mails))
+        self._watch(MAIL_S, lambda: result.of_null_route(self.mails) is not None)
         asked = [Question("udp", target) for target in of.targets]
         reached = all(ask(self.stage.topology.vm, question) for question in asked)
         verb = "reaches" if reached else "DOES NOT REACH"
