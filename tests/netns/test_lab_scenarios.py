@@ -84,8 +84,8 @@ def test_a_scenario_ends_as_it_must(name: str, kind: str) -> None:
         times = [found[key] for key in ("flood_started_ns", "crossed_ns", "routed_ns", "verified_ns")]
         assert times == sorted(times)
         assert found["notice_ns"] > found["routed_ns"]
-        proved = "not yet when this mail was written" not in found["mail"]["text"]
-        assert (found["notice_ns"] > found["verified_ns"]) == proved  # the mail waits for the proof, not for ever
+        if "not yet when this mail was written" not in found["mail"]["text"]:  # it does not wait for ever
+            assert found["notice_ns"] > found["verified_ns"]
         assert found["mail"]["headers"]["Reply-To"]
         assert re.search(r"null-rout", found["mail"]["text"])
 
