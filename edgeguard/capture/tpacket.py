@@ -17,6 +17,7 @@ from edgeguard.record import NOBODY, RECORD, Records, aligned
 
 SMALLEST_SLOT = 128  # bytes a frame takes in a block at least: header 48, address 20, offload 10, frame
 STEP_NS = 50 * MILLISECOND  # the wall clock against the steady one; NTP slews far slower
+_READINGS = 5
 
 
 class RingCapture:
@@ -110,4 +111,7 @@ class RingCapture:
 
 
 def _clock_offset() -> int:
-    return time.time_ns() - time.monotonic_ns()
+    """The wall clock minus the steady one, of the closest of some readings: others may run between the two."""
+    readings = ((time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(_READINGS))
+    before, wall, after = min(readings, key=lambda r: r[2] - r[0])
+    return wall - (before + after) // 2
