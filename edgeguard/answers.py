@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from edgeguard import clock
+from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.counting.readings import RULES
+from edgeguard.counting.shards import Shards
 from edgeguard.decision.decide import by_person
 from edgeguard.decision.ledger import Entry
 from edgeguard.errors import StoreError, UsageError
@@ -133,6 +135,19 @@ class Answers:
             }
         }
 
+    def _threads(self) -> dict[str, Any]:
+        """The share of each capture thread, where there are several."""
+        if not isinstance(self._capture, FanoutCapture) or not isinstance(self._live.counting, Shards):
+            return {}
+        memories = self._live.counting.remote.of if self._live.counting.remote else ()
+        return {
+            "threads": [
+                {"received": health.received, "lost": health.lost, "lag_ns": health.lag_ns, "entries": memory.used}
+                for health, memory in zip(self._capture.shares(), memories, strict=True)
+            ],
+            "untabled": self._live.counting.untabled,
+        }
+
     def _remote(self) -> dict[str, Any]:
         """The flow memory: limits in force, how full it is, and who is largest."""
         memory = self._live.counting.remote
@@ -206,6 +221,7 @@ class Answers:
             "lag_ns": health.lag_ns,
             "clock_steps": live.vitals.steps,
             **self._mirror(),
+            **self._threads(),
             "null_routes": len(live.engine.ledger),
             "loud": self._loud(),
             "customers": self._customers(),

@@ -12,15 +12,19 @@ from contextlib import ExitStack
 
 from edgeguard import native
 from edgeguard.answers import Answers
+from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Taps
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases.store import Store
-from edgeguard.config import Config, CountingSettings
+from edgeguard.config import Config
 from edgeguard.control import ControlServer
+from edgeguard.counting.counted import Counted
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.flow_memory import FlowMemory
+from edgeguard.counting.flow_shards import FlowShards
+from edgeguard.counting.shards import Shards
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
 from edgeguard.enforcement.client import Enforcer
@@ -30,6 +34,7 @@ from edgeguard.mirrored import Mirrored
 from edgeguard.notice import lint
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import background
+from edgeguard.readers import Readers
 
 log = logging.getLogger("edgeguard")
 
@@ -52,13 +57,7 @@ def run(config: Config) -> None:
         taps = Taps(config.capture.exclude + config.capture.mirror, config.uplinks)
         stack.callback(taps.close)
         taps.require_uplinks()
-        counting = Counting(
-            0,
-            one_way_ratio=config.judging.one_way_ratio,
-            by_source=False,
-            remote=_remote(config.counting),
-            distinct=Distinct(_key()),
-        )
+        counting = _counting(config)
         outbox = Outbox(store.box(), config.mail)
         live = Live(
             config,
@@ -82,7 +81,11 @@ def run(config: Config) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: live.stop())
         log.info("ready: taps: %d, VMs in the inventory: %d", len(taps.current()), len(inventory.vms()))
-        live.run(capture, control, Answers(live, capture).answer)
+        answer = Answers(live, capture).answer
+        if isinstance(capture, FanoutCapture) and isinstance(counting, Shards):
+            live.run_threads(capture, Readers(counting, capture.channels), control, answer)
+        else:
+            live.run(capture, control, answer)
     log.info("stopped; null routes that stand stay in place, and the next start takes them up")
 
 
@@ -92,7 +95,19 @@ def _required(taps: Taps, config: Config) -> None:
     taps.require_mirrors(config.capture.mirror)
 
 
-def _mirrored(config: Config, counting: Counting, inventory: Inventory, taps: Taps) -> Mirrored | None:
+def _counting(config: Config) -> Counting | Shards:
+    """One counter, or one for each thread."""
+    ratio, distinct, settings = config.judging.one_way_ratio, Distinct(_key()), config.counting
+    limits = {"syn": settings.remote_syn, "udp": settings.remote_udp, "packets": settings.remote_packets}
+    threads = config.capture.threads
+    if threads == 1:
+        remote = FlowMemory(limits, _key())
+        return Counting(0, one_way_ratio=ratio, by_source=False, remote=remote, distinct=distinct)
+    shares = FlowShards(limits, [_key() for _ in range(threads)])
+    return Shards(threads, one_way_ratio=ratio, remote=shares, distinct=distinct)
+
+
+def _mirrored(config: Config, counting: Counted, inventory: Inventory, taps: Taps) -> Mirrored | None:
     return Mirrored(counting, inventory, taps.current().values()) if config.capture.mirror else None
 
 
@@ -100,13 +115,8 @@ def _capture(config: Config, live: Live, taps: Taps) -> RingCapture:
     """At the mirror ports where any are named, else at every tap."""
     if isinstance(live.attachments, Mirrored):
         return MirrorCapture(config.capture, taps, live.attachments)
-    return RingCapture(config.capture, taps, Points(POINTS), live.attachments.assign)
-
-
-def _remote(settings: CountingSettings) -> FlowMemory:
-    """The flow memory."""
-    limits = {"syn": settings.remote_syn, "udp": settings.remote_udp, "packets": settings.remote_packets}
-    return FlowMemory(limits, _key())
+    kind = FanoutCapture if config.capture.threads > 1 else RingCapture
+    return kind(config.capture, taps, Points(POINTS), live.attachments.assign)
 
 
 def _key() -> tuple[int, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edgeguard.counting.counted import Counted
 from edgeguard.counting.state import POINTS
-from edgeguard.counting.window import Counting
 from edgeguard.inventory import Inventory
 from edgeguard.model import Subject, Tap, Vm
 from edgeguard.record import NOBODY
@@ -14,7 +14,7 @@ class Attachments:
 
     noun = "tap"
 
-    def __init__(self, counting: Counting, inventory: Inventory) -> None:
+    def __init__(self, counting: Counted, inventory: Inventory) -> None:
         self._counting = counting
         self._inventory = inventory
         self._free = list(range(POINTS - 1, -1, -1))

@@ -147,6 +147,7 @@ class CaptureSettings(Section):
     block_bytes: Annotated[int, Field(ge=65_536, le=16_777_216, multiple_of=4096)]
     blocks: Annotated[int, Field(ge=2, le=4096)]
     retire: Duration
+    threads: Annotated[int, Field(ge=1, le=8, strict=True)]
     loss: Share
     lag: Duration
     exclude: tuple[str, ...]
@@ -160,6 +161,8 @@ class CaptureSettings(Section):
     def _of_a_mirror_port(self) -> CaptureSettings:
         if not self.mirror and (self.vxlan or self.sampling > 1):
             raise ValueError("vxlan and sampling are of mirror ports: name those in `mirror`")
+        if self.mirror and self.threads > 1:
+            raise ValueError("threads: mirror ports are read by one thread; leave `threads` at 1")
         return self
 
 

@@ -15,7 +15,8 @@ from typing import Protocol
 from edgeguard.cases.case import Case
 from edgeguard.clock import HOUR, MINUTE, SLOT
 from edgeguard.config import Config, Limits
-from edgeguard.counting.window import RULES, Counting
+from edgeguard.counting.counted import Counted
+from edgeguard.counting.readings import RULES
 from edgeguard.decision.decide import AUTOMATION, decide, is_in_doubt, release
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import KernelCount, Question, Window
@@ -61,7 +62,7 @@ class Surroundings(Protocol):
 class Engine:
     """One per process. `ledger` and `docket` are what it knows between two looks."""
 
-    def __init__(self, config: Config, counting: Counting, around: Surroundings) -> None:
+    def __init__(self, config: Config, counting: Counted, around: Surroundings) -> None:
         self.config = config
         self.counting = counting
         self.around = around

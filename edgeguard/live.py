@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 
 from edgeguard import clock, units
 from edgeguard.attachments import Attachments
+from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.taps import Change
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases.case import Case
 from edgeguard.cases.store import Store
-from edgeguard.clock import MILLISECOND
 from edgeguard.config import Config
 from edgeguard.control import Answer, ControlServer
-from edgeguard.counting.window import Counting
+from edgeguard.counting.counted import Counted
 from edgeguard.decision.ledger import Entry
 from edgeguard.decision.question import KernelCount, Window
 from edgeguard.enforcement.client import Enforcer
@@ -27,10 +27,10 @@ from edgeguard.mirrored import Mirrored
 from edgeguard.model import Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import Background, compose
+from edgeguard.readers import SETTLED, Readers
 from edgeguard.vitals import Vitals
 
 WAIT_S = 0.02  # for the next block; also the longest that an outcome or a command waits
-SETTLED = 50 * MILLISECOND  # frames older than this have left the ring: packet time may pass them
 
 log = logging.getLogger("edgeguard")
 
@@ -44,7 +44,7 @@ class Live:
         self,
         config: Config,
         inventory: Inventory,
-        counting: Counting,
+        counting: Counted,
         store: Store,
         enforcer: Enforcer,
         outbox: Outbox,
@@ -85,10 +85,25 @@ class Live:
                 self.engine.feed(records)
             else:
                 self.engine.look(clock.now() - SETTLED)
-            for outcome in self.enforcer.poll():
-                self._happened(outcome)
-            control.poll(answer)
-            self._every_second()
+            self._beside(control, answer)
+
+    def run_threads(self, capture: FanoutCapture, readers: Readers, control: ControlServer, answer: Answer) -> None:
+        """As `run`, where packets are counted by threads; everything else happens while these rest."""
+        self._capture = capture
+        self.vitals.take(clock.now(), self.attachments.taps())
+        with readers:
+            while not self._stopping:
+                with readers.gathered(WAIT_S):
+                    capture.follow()
+                    self._follow(capture.changes())
+                    self.engine.look(readers.until())
+                    self._beside(control, answer)
+
+    def _beside(self, control: ControlServer, answer: Answer) -> None:
+        for outcome in self.enforcer.poll():
+            self._happened(outcome)
+        control.poll(answer)
+        self._every_second()
 
     def stop(self) -> None:
         self._stopping = True

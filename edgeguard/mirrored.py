@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edgeguard.capture.points import HOST, Points
+from edgeguard.counting.counted import Counted
 from edgeguard.counting.state import POINTS
-from edgeguard.counting.window import Counting
 from edgeguard.inventory import Inventory
 from edgeguard.model import Subject, Tap, TapKind, Vm
 from edgeguard.record import NOBODY, mac_number, point_key
@@ -48,7 +48,7 @@ class Mirrored:
 
     noun = "MAC"
 
-    def __init__(self, counting: Counting, inventory: Inventory, taps: Iterable[Tap]) -> None:
+    def __init__(self, counting: Counted, inventory: Inventory, taps: Iterable[Tap]) -> None:
         self._counting = counting
         self._inventory = inventory
         self._taps = {tap.name: tap for tap in taps}

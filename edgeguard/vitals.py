@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edgeguard.clock import MILLISECOND
-from edgeguard.counting.window import Counting
+from edgeguard.counting.counted import Counted
 from edgeguard.decision.question import KernelCount, Window
 from edgeguard.model import Health, Tap
 from edgeguard.native import link_counters
@@ -38,7 +38,7 @@ class Snapshot:
 class Vitals:
     """Two snapshots and what has happened since."""
 
-    def __init__(self, counting: Counting, mirrored: bool = False, sampling: int = 1) -> None:
+    def __init__(self, counting: Counted, mirrored: bool = False, sampling: int = 1) -> None:
         """`mirrored`: frames come from a mirror port, which carries one of so many."""
         self._counting = counting
         self._mirrored, self._sampling = mirrored, sampling

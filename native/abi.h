@@ -182,6 +182,11 @@ int eg_ring_exclude(struct eg_ring *r, const uint32_t *ifindexes, uint32_t n);
 int64_t eg_ring_read(struct eg_ring *r, const struct eg_points *points, struct eg_record *out,
                      uint32_t room, struct eg_totals *totals);
 int eg_ring_statistics(struct eg_ring *r);   /* refresh received, lost, freezes */
+/* Frames are shared among this ring and those that join it, by their remote prefix and `odd`; the
+ * number of the group (0 to 65535). */
+int eg_ring_share(struct eg_ring *r, uint32_t odd);
+/* Before eg_ring_exclude(), so that nothing is lost at a ring that is silent still. */
+int eg_ring_join(struct eg_ring *r, uint32_t group);
 void eg_ring_close(struct eg_ring *r);
 
 /* ---- mirror: a ring over ports that carry copies of many machines' frames ----------------- */

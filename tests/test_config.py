@@ -149,6 +149,19 @@ def test_the_manual_names_every_key_with_its_default() -> None:
         assert tomllib.loads(f"value = {rows[place]}")["value"] == value, place
 
 
+@pytest.mark.parametrize("threads", [0, 9, -1, 1.5, "2", True])
+def test_threads_are_one_to_eight(threads: Any) -> None:
+    """Any other number of capture threads is refused in one line that names the setting."""
+    with pytest.raises(ConfigError, match="threads"):
+        config.build({"capture": {"threads": threads}})
+
+
+def test_mirror_ports_are_read_by_one_thread() -> None:
+    """More threads than one beside mirror ports are refused, and the line says what to do."""
+    with pytest.raises(ConfigError, match="leave `threads` at 1"):
+        config.build({"capture": {"threads": 2, "mirror": ["mon0"]}})
+
+
 def test_the_example_of_the_manual_is_valid() -> None:
     """The example that operators copy must load."""
     examples = re.findall(r"```toml\n(.*?)```", MANUAL.read_text(), re.DOTALL)

@@ -25,7 +25,7 @@ LEVELS: list[set[str]] = [
     STAGES,
     {"metrics", "request", "control"},
     {"docket", "sums"},
-    {"engine", "attachments", "mirrored", "vitals", "check"},
+    {"engine", "attachments", "mirrored", "readers", "vitals", "check"},
     {"replay", "live", "answers"},
     {"assembly", "summary", "jsonl"},
     {"cli", "lab"},

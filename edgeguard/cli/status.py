@@ -24,7 +24,12 @@ def status(as_json: bool, config_path: Path) -> None:
         output.print_json(answer)
         return
     click.echo(output.told(answer["text"]))
-    for line in [*_loud(answer["loud"]), *_customers(answer["customers"]), *_remote(answer["remote"])]:
+    for line in [
+        *_loud(answer["loud"]),
+        *_customers(answer["customers"]),
+        *_threads(answer),
+        *_remote(answer["remote"]),
+    ]:
         click.echo(output.told(line))
 
 
@@ -37,6 +42,28 @@ def _loud(loud: list[dict[str, Any]]) -> list[str]:
             about = "" if targets is None else f", to about {targets:,} {'target' if targets == 1 else 'targets'}"
             if spans["1"]:
                 lines.append(f"loud: {one['vm'] or 'unknown VM'} at {one['tap']}: {rule} packets {told}{about}")
+    return lines
+
+
+def _customers(customers: dict[str, Any]) -> list[str]:
+    """The sums of the last second; their limits stand in the configuration."""
+    lines = []
+    for one in customers["top"]:
+        at = f"{one['points']:,} attachment point{'' if one['points'] == 1 else 's'}"
+        udp = f"{one['udp']:,} UDP packets ({one['udp_one_way']:,} one-way)"
+        lines.append(f"customer {one['customer']}: {one['syn']:,} SYN and {udp} out in the last second, at {at}")
+    return lines
+
+
+def _threads(answer: dict[str, Any]) -> list[str]:
+    """Each capture thread, where there are several."""
+    threads = answer.get("threads", [])
+    lines = [
+        f"thread {n}: {one['received']:,} frames, {one['lost']:,} lost; {one['entries']:,} entries of the flow memory"
+        for n, one in enumerate(threads)
+    ]
+    if answer.get("untabled"):
+        lines.append(f"packets whose targets no thread had room to count: {answer['untabled']:,}")
     return lines
 
 
