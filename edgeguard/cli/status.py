@@ -67,16 +67,6 @@ def _threads(answer: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _customers(customers: dict[str, Any]) -> list[str]:
-    """The sums of the last second; their limits stand in the configuration."""
-    lines = []
-    for one in customers["top"]:
-        at = f"{one['points']:,} attachment point{'' if one['points'] == 1 else 's'}"
-        udp = f"{one['udp']:,} UDP packets ({one['udp_one_way']:,} one-way)"
-        lines.append(f"customer {one['customer']}: {one['syn']:,} SYN and {udp} out in the last second, at {at}")
-    return lines
-
-
 def _remote(remote: dict[str, Any]) -> list[str]:
     limits = ", ".join(f"{name} {limit:,}" for name, limit in remote["effective"].items())
     lines = [
