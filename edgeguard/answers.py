@@ -17,6 +17,7 @@ from edgeguard.decision.decide import by_person
 from edgeguard.decision.ledger import Entry
 from edgeguard.errors import StoreError, UsageError
 from edgeguard.live import Live
+from edgeguard.mirrored import Mirrored
 from edgeguard.model import Act, Decision, Order, Scope, Subject, Tap, TapKind, Target, Vm
 from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, target
 
@@ -119,14 +120,14 @@ class Answers:
 
     def _mirror(self) -> dict[str, Any]:
         """What there is to say of mirror ports; nothing where the taps themselves are captured."""
-        if not isinstance(self._capture, MirrorCapture):
-            return {}
         live, settings = self._live, self._live.config.capture
+        if not isinstance(self._capture, MirrorCapture) or not isinstance(live.attachments, Mirrored):
+            return {}
         window = live.vitals.window(clock.now())
         return {
             "mirror": {
                 "ports": list(settings.mirror),
-                "macs_unknown": [tap.name for tap in live.attachments.unknown()],
+                "macs_unknown": live.attachments.strangers(),
                 "frames_of_further_macs": self._capture.overflowed(),
                 "frames_out_of_vxlan": self._capture.opened(),
                 "duplicates": round(window.duplicates, 4),

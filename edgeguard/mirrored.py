@@ -176,6 +176,10 @@ class Mirrored:
         """Every row with a tap on this host, and that tap."""
         return [(point, tap) for point in self._cards if (tap := self.tap(point))]
 
+    def strangers(self) -> dict[str, int]:
+        """Frames so far out of every MAC without an inventory entry."""
+        return {card.name: self._counting.frames(point)[0] for point, card in self._cards.items() if not card.vm}
+
     def unknown(self) -> list[Tap]:
         """MACs without an inventory entry: counted, reported, never acted upon."""
         why = "no VM of the inventory has this MAC"

@@ -33,6 +33,21 @@ def status(as_json: bool, config_path: Path) -> None:
         click.echo(output.told(line))
 
 
+def _mirror(mirror: dict[str, Any] | None) -> list[str]:
+    """What a mirror port carries, where there is one."""
+    if mirror is None:
+        return []
+    seen = mirror["sampling_seen"]
+    lines = [
+        f"mirror port {', '.join(mirror['ports'])}: {100 * mirror['duplicates']:.0f} % of the frames came twice; "
+        f"one frame of {mirror['sampling']} declared, {'not measured' if seen is None else f'{seen:g} measured'}"
+    ]
+    lines += [f"  {mac}: no inventory entry; {frames:,} frames" for mac, frames in mirror["macs_unknown"].items()]
+    if mirror["frames_of_further_macs"]:
+        lines.append(f"  further MACs: {mirror['frames_of_further_macs']:,} frames")
+    return lines
+
+
 def _loud(loud: list[dict[str, Any]]) -> list[str]:
     lines = []
     for one in loud:

@@ -65,7 +65,7 @@ def test_status_tells_of_the_mirror_port(tmp_path: Path) -> None:
     assert (found["received"], found["taps"], found["clock_steps"]) == (20, 1, 0)
     assert found["mirror"] == {
         "ports": [PORT],
-        "macs_unknown": [UNKNOWN],
+        "macs_unknown": {UNKNOWN: 10},
         "frames_of_further_macs": 0,
         "frames_out_of_vxlan": 0,
         "duplicates": 0.0,
