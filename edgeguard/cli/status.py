@@ -25,6 +25,7 @@ def status(as_json: bool, config_path: Path) -> None:
         return
     click.echo(output.told(answer["text"]))
     for line in [
+        *_mirror(answer.get("mirror")),
         *_loud(answer["loud"]),
         *_customers(answer["customers"]),
         *_threads(answer),
@@ -60,16 +61,6 @@ def _loud(loud: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _customers(customers: dict[str, Any]) -> list[str]:
-    """The sums of the last second; their limits stand in the configuration."""
-    lines = []
-    for one in customers["top"]:
-        at = f"{one['points']:,} attachment point{'' if one['points'] == 1 else 's'}"
-        udp = f"{one['udp']:,} UDP packets ({one['udp_one_way']:,} one-way)"
-        lines.append(f"customer {one['customer']}: {one['syn']:,} SYN and {udp} out in the last second, at {at}")
-    return lines
-
-
 def _threads(answer: dict[str, Any]) -> list[str]:
     """Each capture thread, where there are several."""
     threads = answer.get("threads", [])
@@ -79,6 +70,16 @@ def _threads(answer: dict[str, Any]) -> list[str]:
     ]
     if answer.get("untabled"):
         lines.append(f"packets whose targets no thread had room to count: {answer['untabled']:,}")
+    return lines
+
+
+def _customers(customers: dict[str, Any]) -> list[str]:
+    """The sums of the last second; their limits stand in the configuration."""
+    lines = []
+    for one in customers["top"]:
+        at = f"{one['points']:,} attachment point{'' if one['points'] == 1 else 's'}"
+        udp = f"{one['udp']:,} UDP packets ({one['udp_one_way']:,} one-way)"
+        lines.append(f"customer {one['customer']}: {one['syn']:,} SYN and {udp} out in the last second, at {at}")
     return lines
 
 
