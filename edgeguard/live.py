@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -77,6 +78,7 @@ class Live:
     def run(self, capture: RingCapture, control: ControlServer, answer: Answer) -> None:
         """Until `stop`: packets first, then whatever has happened beside them."""
         self._capture = capture
+        beside = _readable(self.enforcer.fileno(), control.fileno())
         self.vitals.take(clock.now(), self.attachments.taps())
         while not self._stopping:
             records = capture.read(WAIT_S)
@@ -85,7 +87,8 @@ class Live:
                 self.engine.feed(records)
             else:
                 self.engine.look(clock.now() - SETTLED)
-            self._beside(control, answer)
+            if beside.poll(0) or time.monotonic() >= self._next_second:
+                self._beside(control, answer)
 
     def run_threads(self, capture: FanoutCapture, readers: Readers, control: ControlServer, answer: Answer) -> None:
         """As `run`, where packets are counted by threads; everything else happens while these rest."""
@@ -270,6 +273,13 @@ class Live:
             self.store.outcome(Outcome(decision.id, clock.now(), Happened.RELEASED, detail))
         except StoreError as error:
             raise EdgeGuardError(f"{error}; what is null-routed cannot be taken up") from None
+
+
+def _readable(*fds: int) -> select.poll:
+    found = select.poll()
+    for fd in fds:
+        found.register(fd, select.POLLIN)
+    return found
 
 
 def _sentence(verdict: Verdict) -> str:

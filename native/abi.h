@@ -177,8 +177,8 @@ struct eg_ring {
 int eg_ring_open(struct eg_ring *r, uint32_t block_bytes, uint32_t blocks, uint32_t retire_ms);
 /* Everything but these interfaces is captured from now on. */
 int eg_ring_exclude(struct eg_ring *r, const uint32_t *ifindexes, uint32_t n);
-/* Decode what is ready of one block; 0 when nothing is ready. The block goes back to the
- * kernel when its last frame was decoded. */
+/* Decode what is ready, of as many blocks as there is room for; 0 when nothing is ready. A block
+ * goes back to the kernel when its last frame was decoded. */
 int64_t eg_ring_read(struct eg_ring *r, const struct eg_points *points, struct eg_record *out,
                      uint32_t room, struct eg_totals *totals);
 int eg_ring_statistics(struct eg_ring *r);   /* refresh received, lost, freezes */

@@ -161,15 +161,14 @@ int64_t eg_ring_read(struct eg_ring *r, const struct eg_points *points, struct e
     struct eg_tally tally = {0};
     uint32_t n = 0;
 
-    if (r->left == 0 && !ring_take_block(r))
-        return 0;
-    while (r->left > 0 && n < room) {
-        n += decode(r, points, &s, &out[n], &tally, totals);
-        r->cursor += ((const struct tpacket3_hdr *)r->cursor)->tp_next_offset;
-        r->left--;
+    while (n < room && (r->left > 0 || ring_take_block(r))) {
+        for (; r->left > 0 && n < room; r->left--) {
+            n += decode(r, points, &s, &out[n], &tally, totals);
+            r->cursor += ((const struct tpacket3_hdr *)r->cursor)->tp_next_offset;
+        }
+        if (r->left == 0)
+            ring_give_block(r);
     }
-    if (r->left == 0)
-        ring_give_block(r);
     eg_tally_flush(&tally, totals);
     return n;
 }

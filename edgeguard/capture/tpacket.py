@@ -16,6 +16,9 @@ from edgeguard.native import Ring, Totals
 from edgeguard.record import NOBODY, RECORD, Records, aligned
 
 SMALLEST_SLOT = 128  # bytes a frame takes in a block at least: header 48, address 20, offload 10, frame
+ROOM = 8192  # records of one read, 512 KiB: they stay in the second-level cache until they are counted
+BUSY = 1024  # frames in one read: 250,000 a second, each block was full before it was closed by time
+PAUSE_MS = 4  # a turn of the daemon's loop costs the same for few frames as for many
 STEP_NS = 50 * MILLISECOND  # the wall clock against the steady one; NTP slews far slower
 _READINGS = 5
 
@@ -30,12 +33,16 @@ class RingCapture:
     def __init__(self, settings: CaptureSettings, taps: Taps, points: Points, assign: Callable[[Tap], int]) -> None:
         self._taps, self._points, self._assign = taps, points, assign
         self._totals = Totals()
-        self._rows = aligned(settings.block_bytes // SMALLEST_SLOT, RECORD)
+        self._rows = aligned(ROOM, RECORD)
+        self._times = self._rows["ts"]
+        self._read = 0
         self._lag = 0
         self._offset = _clock_offset()
         self._changes: list[Change] = []
         self._generation = taps.generation
         self._ring = Ring(settings.block_bytes, settings.blocks, max(1, settings.retire // MILLISECOND))
+        self._links = select.poll()
+        self._links.register(taps.fileno(), select.POLLIN)
         self._poll = select.poll()
         self._poll.register(self._ring.fileno(), select.POLLIN)
         self._poll.register(taps.fileno(), select.POLLIN)
@@ -44,12 +51,18 @@ class RingCapture:
         self._narrow()
 
     def read(self, timeout_s: float) -> Records:
-        """The next records, at most one block; empty when nothing came in time. Valid until the next call."""
-        self._follow()
+        """The next records; empty when nothing came in time. Valid until the next call.
+
+        When the last one found many, and all there were, this one waits `PAUSE_MS` for more in any case.
+        """
+        if self._links.poll(PAUSE_MS if BUSY <= self._read < ROOM else 0):
+            self._follow()
         n = self._decode()
         if n == 0 and timeout_s > 0 and self._poll.poll(math.ceil(timeout_s * 1000)):
-            self._follow()
+            if self._links.poll(0):
+                self._follow()
             n = self._decode()
+        self._read = n
         return self._rows[:n]
 
     def changes(self) -> list[Change]:
@@ -81,7 +94,7 @@ class RingCapture:
     def _decode(self) -> int:
         n = self._fill()
         if n:
-            self._lag = max(0, now() - int(self._rows["ts"][n - 1]))
+            self._lag = max(0, now() - int(self._times[n - 1]))
         return n
 
     def _fill(self) -> int:
