@@ -102,7 +102,7 @@ class Engine:
         self.counting.watch(self._clocked())
 
     def _busy(self) -> bool:
-        return bool(self.counting.hot()) or self._clocked()
+        return self._clocked() or bool(self.counting.hot())
 
     def _clocked(self) -> bool:
         """Whether anything has an end that time alone brings about."""

@@ -661,6 +661,22 @@ def merge_none(merged):
         merged[0].index[k] = 0
 
 
+@njit(types.int64(_ROWS, types.int64[::1]), **_COLD)
+def hot(rows, out):
+    """Write down the numbers of the first rows that are hot, as many as there is room for; how many.
+
+    No row after the last one is touched: each lies on a page of its own.
+    """
+    n = 0
+    for r in range(rows.size):
+        if n == out.size:
+            break
+        if rows[r].hot != 0:
+            out[n] = r
+            n += 1
+    return n
+
+
 @njit([types.UniTuple(types.int64, 2)(places, types.int64) for places in (_TABLES, _MERGED)], **_COLD)
 def answers(tables, t):
     """(SYN-ACKs, resets) that the window's own TCP targets sent back."""

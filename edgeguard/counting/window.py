@@ -192,9 +192,12 @@ class Counting:
 
     def hot(self) -> list[int]:
         """The rows that want judging at every slot."""
-        if not self._state["hot"][0]:
+        n = int(self._state["hot"][0])
+        if not n:
             return []
-        return [int(r) for r in np.flatnonzero(self._rows["hot"])]
+        found = np.empty(n, np.int64)
+        numbers: list[int] = found[: kernels.hot(self._rows, found)].tolist()
+        return numbers
 
     def cool(self, point: int) -> None:
         """A row is quiet again: no look until it is loud once more."""
