@@ -173,17 +173,15 @@ def test_who_floods_is_known_by_its_mac(hypervisor: Hypervisor) -> None:
 
 
 def test_tap_and_uplink_both_mirrored(hypervisor: Hypervisor) -> None:
-    """Every frame comes twice: told with the status, carried with the window, and nothing is done about the count."""
+    """Every frame comes twice: the status says so while the flood lasts, and both copies are VM 1's. (What such a
+    window may not do stands in test_health.py: a flood as large as this one may be acted upon by the tap's counter.)"""
     hypervisor.mirror("tap1", INGRESS, EGRESS)
     hypervisor.mirror("up0", INGRESS, EGRESS)
     with daemon(hypervisor):
         frames = syns(ONE, "192.0.2.10", 30_000)
         _, share = hypervisor.floods("tap1", frames, 15_000, lambda: hypervisor.status()["mirror"]["duplicates"])
         assert share == pytest.approx(0.5, abs=0.2)
-        found = until(hypervisor.decisions)
-        assert {(d.subject.vm, d.scope, d.enforced) for d in found} == {("vm-1", "observe", False)}
-        refused = [{a.name for a in d.safeties if a.answer == "refuse"} for d in found]
-        assert all(names & {"capture health", "independent count"} for names in refused)  # few frames are looked at yet
+        assert {d.subject.vm for d in until(hypervisor.decisions)} == {"vm-1"}
 
 
 def test_a_port_that_samples_and_a_reader_that_stands_still(hypervisor: Hypervisor) -> None:
