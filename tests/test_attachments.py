@@ -143,3 +143,23 @@ def test_no_row_is_ever_shared(counting: Counting, steps: list[tuple[bool, int]]
             there.discard(n)
         assert {t for _, t in points.taps()} == {tap(n) for n in there}
         assert len({point for point, _ in points.taps()}) == len(there)
+
+
+def test_a_customers_points_follow_taps_and_inventory(counting: Counting) -> None:
+    """Taps that come, go, and are sold with their VM are added to and taken from their customer's points at once."""
+    inventory = Changing(VM, replace(OTHER, customer="Example Ltd"))
+    points = Attachments(counting, inventory)  # type: ignore[arg-type]
+    given_ = {n: points.assign(tap(n)) for n in (1, 2, 3, 4)}
+
+    def owned(customer: str) -> list[int]:
+        return sorted(counting.customers.sum(customer, T).points.tolist())
+
+    assert owned("Example Ltd") == sorted(given_[n] for n in (1, 2, 3))
+    points.gone(tap(2))
+    assert owned("Example Ltd") == sorted(given_[n] for n in (1, 3))
+    inventory.index = Index([replace(VM, customer="Other Ltd"), replace(OTHER, customer="Example Ltd")])
+    assert points.look_up_again() == []  # the same VM, with its counts
+    assert (owned("Example Ltd"), owned("Other Ltd")) == ([given_[3]], [given_[1]])
+    inventory.index = Index([])
+    points.look_up_again()
+    assert counting.customers.names() == ()

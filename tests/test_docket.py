@@ -156,3 +156,18 @@ def test_a_persons_case_is_the_vms() -> None:
     docket = Docket("host")
     case = docket.by_person(SUBJECT, T, VM, TAP)
     assert docket.case(verdict(), VM, TAP) is case
+
+
+def test_a_customers_sum_has_a_case_of_its_own() -> None:
+    """A sum is no VM's case, two customers' are not one, and a restart takes up the very same."""
+    docket = Docket("host")
+    both = [verdict(Subject(None, None, None, name), point=-n) for n, name in ((1, "Example Ltd"), (2, "Other Ltd"))]
+    first, other = (docket.case(one, None, None) for one in both)
+    of_vm = docket.case(verdict(), VM, TAP)
+    assert len({first.id, other.id, of_vm.id}) == 3
+    assert (first.vm, first.tap, first.source, first.customer) == (None, None, None, "Example Ltd")
+    after = Docket("host")
+    for case in (of_vm, first, other):
+        after.resume(case)
+    assert [after.case(one, None, None) for one in both] == [first, other]
+    assert after.case(verdict(), VM, TAP) == of_vm

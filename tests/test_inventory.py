@@ -272,3 +272,17 @@ def test_ten_thousand_vms_are_all_found(tmp_path: Path) -> None:
         assert inventory.by_tap(f"tap{n}") is vm
         assert inventory.by_mac(vm.macs[0]) is vm
         assert inventory.by_address(ip_address(f"2001:db8:{n:x}::1")) is vm
+
+
+def test_a_customer_with_a_blank_around_it_is_said_in_one_line() -> None:
+    """VMs are added up by the very text, so one that would split a customer in two by mistake is refused."""
+    with pytest.raises(ConfigError) as refused:
+        parse('[[vm]]\nid = "vm-1"\ntaps = ["tap1"]\ncustomer = "Example Ltd "\n', "vms.toml")
+    (line,) = refused.value.findings
+    assert line.startswith("vms.toml: vm 1 (vm-1): customer: 'Example Ltd ' begins or ends with a blank")
+
+
+def test_a_contact_stands_for_no_customer() -> None:
+    """Without a customer a VM is nobody's, whoever gets its mails: one address may be many customers'."""
+    (vm,) = parse('[[vm]]\nid = "vm-1"\ntaps = ["tap1"]\ncontact = "ops@example.net"\n', "vms.toml")
+    assert vm.customer is None

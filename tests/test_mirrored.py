@@ -171,3 +171,16 @@ def test_every_mac_has_one_row_whatever_happens(counting: Counting, steps: list[
     assert {key for key, value in found.items() if value not in (NOBODY, HOST) and value & REVERSED} == strangers
     points = [value & ~REVERSED for value in found.values() if value not in (NOBODY, HOST)]
     assert len(points) == len(set(points)) == len(known | strangers)
+
+
+def test_a_customers_cards_are_added_up(counting: Counting) -> None:
+    """Every MAC of a customer's VMs is a point of its sum, and follows the inventory."""
+    inventory = Changing(ONE, replace(TWO, customer="Example Ltd"))
+    machines = Mirrored(counting, inventory, [tap(1)])  # type: ignore[arg-type]
+    assert len(counting.customers.sum("Example Ltd", T).points) == 3
+    inventory.index = Index([replace(ONE, customer="Other Ltd"), replace(TWO, customer="Example Ltd")])
+    machines.look_up_again()
+    assert counting.customers.sum("Other Ltd", T).points.tolist() == [row(machines, ONE.macs[0])]
+    inventory.index = Index([ONE])
+    machines.look_up_again()
+    assert counting.customers.sum("Example Ltd", T).points.tolist() == [row(machines, ONE.macs[0])]

@@ -408,6 +408,31 @@ def test_a_clock_that_was_set_back_convicts_nobody(tmp_path: Path) -> None:
     assert found[0]["peak_syn_1s"]["packets"] <= 800
 
 
+def test_a_customers_vms_are_added_up_as_they_are_live(tmp_path: Path) -> None:
+    """Two VMs of one customer, each below its limits: the sum is a verdict with both shares, a mail to the desk, and
+    no more; a VM of nobody is no part of it."""
+    macs = ["02:00:00:00:00:02", "02:00:00:00:00:03", "02:00:00:00:00:04"]
+    sent = bytearray(savefile(Packet(T + n * MS) for n in range(1_500)))
+    frame = 16 + len(savefile([Packet(T)])) - 40  # with its header
+    for n in range(1_500):
+        at = 24 + n * frame + 16 + 6
+        sent[at : at + 6] = bytes.fromhex(macs[n % 3].replace(":", ""))
+    path = tmp_path / "sum.pcap"
+    path.write_bytes(sent)
+    vms = [{"id": f"vm-{n}", "macs": [mac], "taps": [f"tap{n}"]} for n, mac in enumerate(macs)]
+    owned = [{**vm, "customer": "Example Ltd"} for vm in vms[:2]]
+    limits = {"syn": {"warn": 400, "act": 400, "hard": 500}, "customer": {"syn": {"warn": 500, "hard": 600}}}
+    found = replayed(path, {"limits": limits, "inventory": {"vm": [*owned, vms[2]]}})
+    check_contract(found)
+    (verdict,), (decision,), (notice,) = (of(found, kind) for kind in ("verdict", "decision", "notice"))
+    assert (verdict["customer"], verdict["subject"]) == ("Example Ltd", {"vm": None, "tap": None, "source": None})
+    assert (verdict["band"], verdict["measured"]) == ("hard", 600)
+    assert [(share["vm"], share["packets"]) for share in verdict["shares"]] == [("vm-0", 300), ("vm-1", 300)]
+    assert (decision["act"], decision["scope"]) == ("none", "observe")
+    assert (notice["kind"], notice["to"]) == ("desk-customer", None)
+    assert "- vm-0 at tap0: 300 SYN packets\n- vm-1 at tap1: 300 SYN packets" in notice["text"]
+
+
 # ---- the real captures -----------------------------------------------------------------------------
 
 COLUMNS = {

@@ -18,7 +18,20 @@ import pytest
 import samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import CASE, DECISION, ORDER, RELEASE, RELEASE_ORDER, VERDICT, T, another, happened, notices
+from samples import (
+    CASE,
+    DECISION,
+    ORDER,
+    RELEASE,
+    RELEASE_ORDER,
+    SUM_DECISION,
+    SUM_VERDICT,
+    VERDICT,
+    T,
+    another,
+    happened,
+    notices,
+)
 
 from edgeguard.cases import codec, database
 from edgeguard.cases.database import statements
@@ -774,3 +787,13 @@ def test_samples_agree_with_the_model() -> None:
     """The sample order belongs to the sample decision."""
     assert (ORDER.decision, ORDER.until) == (DECISION.id, DECISION.until)
     assert samples.VM.addresses == (ip_network("192.0.2.10/32"), ip_network("2001:db8:1::/64"))
+
+
+def test_a_customers_sum_is_found_by_the_customer(store: Store) -> None:
+    """The case of a sum is found by the customer's name; those of its single VMs are not, and it tells its story."""
+    summed = replace(CASE, id="EG-sum", vm=None, vm_name=None, tap=None, ifindex=None, mac=None, addresses=())
+    put(store)
+    store.record(summed, SUM_VERDICT, replace(SUM_DECISION, case=summed.id), (), None)
+    assert store.find("Example Ltd") == [summed]
+    assert store.verdicts(summed.id) == [SUM_VERDICT]
+    assert store.timeline(summed.id)[0].text == "case opened for all VMs of customer Example Ltd"

@@ -95,10 +95,14 @@ class Customers:
         if before is not None:
             self._put(before, [p for p in self._points[before] if p != point])
         self._counted.level(np.array([point]), (NEVER, NEVER))
-        self._loud.discard(point)
         if customer is not None:
             self._of[point] = customer
             self._put(customer, [*self._points.get(customer, ()), point])
+
+    def begin(self, point: int) -> None:
+        """A point's counts begin anew: another VM hangs there, whose customer is to be said."""
+        self.forget(point)
+        self.hang(point, None)
 
     def _put(self, customer: str, points: Sequence[int]) -> None:
         if not points:
@@ -109,8 +113,9 @@ class Customers:
 
     def _relevel(self, customer: str) -> None:
         points = self._points[customer]
-        level = tuple(NEVER if total == NEVER else -(-total // len(points)) for total in self._sums)
-        self._levels[customer] = level[0], level[1]
+        parts = (NEVER if total == NEVER else -(-total // len(points)) for total in self._sums)
+        syn, udp = map(min, parts, self._own)
+        self._levels[customer] = syn, udp
         self._counted.level(points, self._levels[customer])
 
     def names(self) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ class Shards:
         own = tuple(addresses)
         for shard in self.of:
             shard.assign(point, subject, own)
-        self.customers.hang(point, None)
+        self.customers.begin(point)
 
     def own(self, point: int, addresses: Iterable[Network]) -> None:
         own = tuple(addresses)

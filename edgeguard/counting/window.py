@@ -87,7 +87,7 @@ class Counting:
         self._subjects[point] = subject
         if self.distinct is not None:
             self.distinct.assign(point)
-        self.customers.hang(point, None)
+        self.customers.begin(point)
         self.own(point, addresses)
 
     def own(self, point: int, addresses: Iterable[Network]) -> None:
