@@ -25,7 +25,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from edgeguard.counting import distinct_state as d
-from edgeguard.counting.kernels import _COLD, _HOT
+from edgeguard.counting.compiling import COLD, HOT
 from edgeguard.counting.state import BEHIND, SLOT, WINDOW
 from edgeguard.record import NOBODY, PROTOCOL_UDP, RECORD, SYN
 
@@ -63,19 +63,19 @@ def _folded(typing_context, one, other):
     return types.uint64(types.uint64, types.uint64), generate
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _epoch(slot):
     return np.uint8(1 + slot % d.EPOCHS)
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _cell(hi, lo, family, secret):
     """Where an address falls. Two folded products: with one, addresses in steps of a power of two are uneven."""
     x = _folded(_folded(lo ^ secret[0], hi ^ secret[1]) + np.uint64(family), secret[2])
     return _trailing_zeros(x | _LAST_RANK) * _REGISTERS + (((x >> _32) * _REGISTERS) >> _32)
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _see(cells, row, at, epoch, alone):
     """Where others feed too, read before write: a line that nobody changes stays in every core's cache.
 
@@ -87,7 +87,7 @@ def _see(cells, row, at, epoch, alone):
         cells[at] = epoch
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _foreign(point, rec):
     """True unless the source is one of the VM's known addresses; of a VM without any, every source counts."""
     for k in range(point.prefixes):
@@ -100,13 +100,13 @@ def _foreign(point, rec):
     return True
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _empty(cells, p):
     for k in range(p * d.COUNTS * d.BYTES, (p + 1) * d.COUNTS * d.BYTES):
         cells[k] = 0
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _clean(cells, first, epoch, gap):
     """Zero what is older than the longest window in one part, before its epoch comes round again.
 
@@ -121,7 +121,7 @@ def _clean(cells, first, epoch, gap):
             cells[k] = 0
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _turn(cells, points, p, slot, lag):
     """Bring a point to `slot`; the epoch to store. Costs PART cells a slot, and never more than all of a point's.
 
@@ -141,7 +141,7 @@ def _turn(cells, points, p, slot, lag):
     return _epoch(slot)
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _enter_slot(st, ts):
     st.slot = ts // SLOT
     st.slot_end = (st.slot + 1) * SLOT
@@ -149,7 +149,7 @@ def _enter_slot(st, ts):
     st.behind = 0
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _turn_back(points, st, ts):
     """The clock was set back to `ts`: what points hold of a time that is still to come is nothing any more."""
     _enter_slot(st, ts)
@@ -158,7 +158,7 @@ def _turn_back(points, st, ts):
             points[p].slot = d.NEVER
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _far_behind(points, st, ts):
     """A packet of more than a second ago is late, or the clock was set back: as in `kernels.count`."""
     if st.behind == 0 or ts < st.behind:
@@ -167,7 +167,7 @@ def _far_behind(points, st, ts):
         _turn_back(points, st, ts)
 
 
-@njit(types.void(_RECORDS, types.int64, types.int64, _CELLS, _POINTS, _STATE), **_COLD)
+@njit(types.void(_RECORDS, types.int64, types.int64, _CELLS, _POINTS, _STATE), **COLD)
 def add(records, start, stop, cells, points, states):
     """See the addresses of records[start:stop]: SYN and UDP alone, as the rules count them."""
     st = states[0]
@@ -201,7 +201,7 @@ def add(records, start, stop, cells, points, states):
             _see(cells, p * _COUNTS + np.uint64(d.SOURCES_IN), at, epoch, alone)
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _occupied(cells, points, row, slot, slots, out):
     """Per rank, the registers seen in the `slots` slots that end with `slot`."""
     p = row // d.COUNTS
@@ -221,7 +221,7 @@ def _occupied(cells, points, row, slot, slots, out):
                 out[rank] += 1
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _most_likely(occupied):
     """The number of addresses that makes these registers most likely, each rank's binomial by itself.
 
@@ -253,7 +253,7 @@ def _most_likely(occupied):
     return min(x * d.REGISTERS, d.MOST)
 
 
-@njit(types.float64(_CELLS, _POINTS, types.int64, types.int64, types.int64), **_COLD)
+@njit(types.float64(_CELLS, _POINTS, types.int64, types.int64, types.int64), **COLD)
 def estimate(cells, points, row, slot, slots):
     """How many different addresses were seen at a count (point * COUNTS + count) in the `slots` slots until `slot`.
 
@@ -264,13 +264,13 @@ def estimate(cells, points, row, slot, slots):
     return _most_likely(occupied)
 
 
-@njit(types.void(_POINTS, _STATE, types.int64), **_COLD)
+@njit(types.void(_POINTS, _STATE, types.int64), **COLD)
 def turn_back(points, states, ts):
     """The clock was set back to `ts`, as another feeder has found."""
     _turn_back(points, states[0], ts)
 
 
-@njit(types.void(_CELLS, _POINTS, types.int64, types.int64), **_COLD)
+@njit(types.void(_CELLS, _POINTS, types.int64, types.int64), **COLD)
 def empty(cells, points, p, slot):
     """Nothing was seen at a point yet: it is another VM's now."""
     points[p].slot = slot

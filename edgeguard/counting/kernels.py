@@ -3,22 +3,18 @@
 One packet costs one look at its row (attachment point) or its source line; rings turn lazily, when
 a row is next touched, so an idle gap or a clock jump costs nothing. Signatures are explicit: all
 kernels are compiled, and cached on disk, when this module is imported, before the first packet.
-What runs for every packet is inlined (`_HOT`); the rest stays a call.
+What runs for every packet is inlined (`HOT`); the rest stays a call.
 """
 
 from __future__ import annotations
-
-import logging
-from typing import Any
 
 import numba as nb
 import numpy as np
 from numba import njit, types
 
 from edgeguard.counting import state as s
+from edgeguard.counting.compiling import COLD, HOT
 from edgeguard.record import FRAGMENT, NOBODY, PROTOCOL_TCP, PROTOCOL_UDP, RECORD, RST, SYN, SYNACK
-
-log = logging.getLogger("edgeguard.counting")
 
 _RECORDS = types.Array(nb.from_dtype(RECORD), 1, "C", readonly=True)
 _ROWS = nb.typeof(s.rows(1))
@@ -28,19 +24,6 @@ _INDEX = nb.typeof(s.index(8))
 _LINES = nb.typeof(s.lines(1))
 _STATE = nb.typeof(s.state())
 
-
-def _cacheable() -> bool:
-    """Whether numba finds a folder to keep compiled kernels in; without one every start compiles them."""
-    try:
-        njit(cache=True)(lambda: None)
-    except RuntimeError:
-        log.warning("no folder to cache the counting kernels in; set NUMBA_CACHE_DIR to one that can be written")
-        return False
-    return True
-
-
-_COLD: Any = {"cache": _cacheable(), "nogil": True, "error_model": "numpy"}
-_HOT: Any = {**_COLD, "forceinline": True}
 _LOW = np.uint64(0xFFFF_FFFF)
 _32 = np.uint64(32)
 _8 = np.uint64(8)
@@ -54,13 +37,13 @@ _CELL = s.RING - 1
 _SECOND = s.SECONDS - 1
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _hash(hi, lo):
     h = (lo ^ (hi * _MIX)) * _GOLDEN
     return h ^ (h >> _32)
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _clear_table(table):
     table.places = 0
     table.floor = 0
@@ -69,7 +52,7 @@ def _clear_table(table):
         table.tag[k] = 0
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _clear_row(row, table):
     """Nothing of the window is left: a gap longer than the ring."""
     for k in range(s.RING):
@@ -80,7 +63,7 @@ def _clear_row(row, table):
     _clear_table(table)
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _close_second(row, slot):
     """Add the slot that ends to its second, and clear the seconds that begin until `slot`."""
     second = row.slot // s.WINDOW
@@ -92,7 +75,7 @@ def _close_second(row, slot):
         row.seconds[k & _SECOND, 1] = 0
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _turn_row(row, table, slot):
     """Move a row's rings to `slot`: subtract what leaves the window, clear what is entered."""
     _close_second(row, slot)
@@ -123,23 +106,23 @@ def _turn_row(row, table, slot):
         table.port_credit[p] = min(table.port_credit[p], table.seen[p, s.PORT])
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _key_hash(hi, lo, what):
     """`what` is not mixed into `lo`: a target's TCP would share its hash with a neighbour's UDP."""
     return _hash(hi ^ (what << _24), lo)
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _tag_of(h):
     return np.uint16(h >> _48) | np.uint16(1)
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _holds(table, p, hi, lo, what):
     return table.key[p, 1] == lo and table.key[p, 0] == hi and table.key[p, 2] == what
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _same_tag(table, hi, lo, what, tag):
     """The place of a key whose tag others have too, or -1."""
     for p in range(table.places):
@@ -148,7 +131,7 @@ def _same_tag(table, hi, lo, what, tag):
     return -1
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _find_place(table, hi, lo, what, h):
     """The place of a key with this hash, or -1.
 
@@ -172,7 +155,7 @@ def _find_place(table, hi, lo, what, h):
     return p
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _misra_gries(table, packets):
     """No place is free: take from every credit. The place that is free now, or -1; and the loss.
 
@@ -198,7 +181,7 @@ def _misra_gries(table, packets):
     return (at if packets > take else -1), take
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _take_place(row, table, hi, lo, what, h, packets):
     """A place for a new target, or -1 when every other one has a better right to stay."""
     if table.places < s.PLACES:
@@ -226,7 +209,7 @@ def _take_place(row, table, hi, lo, what, h, packets):
     return p
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _lead_port(row, table, p, port, packets, cell):
     """Boyer-Moore majority: keep the port that leads, counted exactly since it took the lead."""
     if table.port[p] == port:
@@ -244,7 +227,7 @@ def _lead_port(row, table, p, port, packets, cell):
     table.seen_ring[p, cell, s.PORT] += packets
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _target(row, table, rec, packets, cell):
     """Count a packet of a rule at its (target, protocol)."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
@@ -261,7 +244,7 @@ def _target(row, table, rec, packets, cell):
         _lead_port(row, table, p, np.int64(rec.dst_port), packets, cell)
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _foreign(row, rec):
     """True when the VM's addresses are known and the source is none of them."""
     for k in range(row.prefixes):
@@ -274,7 +257,7 @@ def _foreign(row, rec):
     return row.prefixes > 0
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _rule(rec):
     """The rule a packet counts for: 0 SYN, 1 UDP (later fragments by their protocol), or -1."""
     if rec.kind == SYN:
@@ -284,7 +267,7 @@ def _rule(rec):
     return -1
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _count_class(row, way, rec):
     row.frames[way] += 1
     if rec.kind < 8:
@@ -292,13 +275,13 @@ def _count_class(row, way, rec):
         row.cum[way, rec.kind, 1] += np.int64(rec.bytes)
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _add(row, cell, metric, n):
     row.window[metric] += n
     row.ring[cell, metric] += n
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _mark(row, st, rule, ts):
     """Say when a row's window of a rule is loud, and when the packet of `ts` made it cross."""
     level = row.window[rule]
@@ -311,7 +294,7 @@ def _mark(row, st, rule, ts):
             st.crossed = 1
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _out(row, table, st, rec):
     """A frame left the VM of this row."""
     _count_class(row, 0, rec)
@@ -334,7 +317,7 @@ def _out(row, table, st, rec):
     _mark(row, st, rule, rec.ts)
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _back(table, rec, packets, cell, kept):
     """An answer: count it at the target that sent it."""
     what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
@@ -344,7 +327,7 @@ def _back(table, rec, packets, cell, kept):
         table.seen_ring[p, cell, kept] += packets
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _answer(rec):
     """What an answer into the VM counts as at its target's place, or -1."""
     if rec.kind == SYNACK or (rec.protocol == PROTOCOL_UDP and rec.family != 0):
@@ -354,7 +337,7 @@ def _answer(rec):
     return -1
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _into(row, table, st, rec):
     """A frame reached the VM of this row."""
     _count_class(row, 1, rec)
@@ -370,17 +353,17 @@ def _into(row, table, st, rec):
     _back(table, rec, packets, cell, kept)
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _same(line, family, hi, lo):
     return line.lo == lo and line.hi == hi and line.family == family
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _packed_max(a, b):
     return max(a & _LOW, b & _LOW) | max(a >> _32, b >> _32) << _32
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _close_slot(line):
     """Put the running slot into the ring and remember the peaks it made."""
     line.ring[line.slot & _CELL] = line.current
@@ -389,7 +372,7 @@ def _close_slot(line):
     line.peak_eleven = _packed_max(line.peak_eleven, line.eleven)
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _empty_line(line):
     line.syn += line.eleven & _LOW
     line.udp += line.eleven >> _32
@@ -399,7 +382,7 @@ def _empty_line(line):
         line.ring[k] = 0
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _turn_line(line, slot):
     """Move a source's ring to `slot`."""
     _close_slot(line)
@@ -417,7 +400,7 @@ def _turn_line(line, slot):
         line.ring[gone] = 0
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _new_line(index, lines, st, at, rec):
     """Line + 1 for a source seen for the first time, or 0 when the table is full."""
     n = st.sources
@@ -432,7 +415,7 @@ def _new_line(index, lines, st, at, rec):
     return n + 1
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _promote(rows, st, line, rule, ts):
     """Give a source that is worth judging a row, and the row the source's history.
 
@@ -461,7 +444,7 @@ def _promote(rows, st, line, rule, ts):
     _mark(row, st, rule, ts)
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _count_source(line, st, rec, rule):
     """Count a packet at its source's line; True when the source became worth judging."""
     if line.slot != st.slot:
@@ -477,7 +460,7 @@ def _count_source(line, st, rec, rule):
     return np.int64(level) >= st.promote[rule] and line.row == 0 and line.refused == 0
 
 
-@njit(**_HOT)
+@njit(**HOT)
 def _tick(st, ts):
     """Move packet time to `ts`: the slot and the grid cell it lies in."""
     st.slot = ts // s.SLOT
@@ -486,7 +469,7 @@ def _tick(st, ts):
     st.behind = 0
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _far_behind(st, ts):
     """A packet of more than a second before packet time: late, or the clock was set back.
 
@@ -498,7 +481,7 @@ def _far_behind(st, ts):
         _tick(st, ts)
 
 
-@njit(**_COLD)
+@njit(**COLD)
 def _take_table(rows, tables, st, r):
     """Give a row its table: a free one, or that of a row whose window is empty by now.
 
@@ -523,7 +506,7 @@ def _take_table(rows, tables, st, r):
     rows[r].table = t
 
 
-@njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, _TABLES, _INDEX, _LINES, _STATE), **_COLD)
+@njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, _TABLES, _INDEX, _LINES, _STATE), **COLD)
 def count(records, start, by_source, rows, tables, index, lines, states):  # noqa: PLR0912, PLR0915
     """Count records[start:] and return the index where somebody should look.
 
@@ -593,14 +576,14 @@ def count(records, start, by_source, rows, tables, index, lines, states):  # noq
     return records.size
 
 
-@njit(types.void(_ROWS, _TABLES, types.int64, types.int64), **_COLD)
+@njit(types.void(_ROWS, _TABLES, types.int64, types.int64), **COLD)
 def turn_row(rows, tables, r, slot):
     """Bring one row to `slot`, so that its window is the one that ends there."""
     if slot != rows[r].slot:
         _turn_row(rows[r], tables[rows[r].table], slot)
 
 
-@njit(types.void(_ROWS, _TABLES, _STATE, types.int64), **_COLD)
+@njit(types.void(_ROWS, _TABLES, _STATE, types.int64), **COLD)
 def free_table(rows, tables, states, r):
     """Take a row's table from it."""
     t = rows[r].table
@@ -611,7 +594,7 @@ def free_table(rows, tables, states, r):
         rows[r].table = 0
 
 
-@njit(types.int64(_ROWS, types.int64, types.int64, types.int64), **_COLD)
+@njit(types.int64(_ROWS, types.int64, types.int64, types.int64), **COLD)
 def window(rows, r, rule, seconds):
     """Packets of a rule in the last `seconds` seconds of a row, the running one included."""
     row = rows[r]
@@ -622,7 +605,7 @@ def window(rows, r, rule, seconds):
     return total
 
 
-@njit(types.void(_TABLES, types.int64, _MERGED), **_COLD)
+@njit(types.void(_TABLES, types.int64, _MERGED), **COLD)
 def merge(tables, t, merged):
     """Add the places of a shard's table to those of the shards before it, by target.
 
@@ -653,7 +636,7 @@ def merge(tables, t, merged):
             all_.seen[q, s.PORT] = table.seen[p, s.PORT]
 
 
-@njit(types.void(_MERGED), **_COLD)
+@njit(types.void(_MERGED), **COLD)
 def merge_none(merged):
     """Begin anew with another row."""
     merged[0].places = 0
@@ -661,7 +644,7 @@ def merge_none(merged):
         merged[0].index[k] = 0
 
 
-@njit(types.int64(_ROWS, types.int64[::1]), **_COLD)
+@njit(types.int64(_ROWS, types.int64[::1]), **COLD)
 def hot(rows, out):
     """Write down the numbers of the first rows that are hot, as many as there is room for; how many.
 
@@ -677,7 +660,7 @@ def hot(rows, out):
     return n
 
 
-@njit([types.UniTuple(types.int64, 2)(places, types.int64) for places in (_TABLES, _MERGED)], **_COLD)
+@njit([types.UniTuple(types.int64, 2)(places, types.int64) for places in (_TABLES, _MERGED)], **COLD)
 def answers(tables, t):
     """(SYN-ACKs, resets) that the window's own TCP targets sent back."""
     table = tables[t]
@@ -694,7 +677,7 @@ def answers(tables, t):
         types.UniTuple(types.int64, 3)(places, types.int64, types.int64, types.int64, types.int64)
         for places in (_TABLES, _MERGED)
     ],
-    **_COLD,
+    **COLD,
 )
 def one_way(tables, t, udp, udp_in, ratio):
     """UDP of a window to targets that sent back less than one packet per `ratio`.
@@ -719,7 +702,7 @@ def one_way(tables, t, udp, udp_in, ratio):
     return packets + rest, rest, back + rest_back
 
 
-@njit(types.void(_LINES, _STATE), **_COLD)
+@njit(types.void(_LINES, _STATE), **COLD)
 def close_sources(lines, states):
     """Fold running slots into peaks and totals; at the end of a savefile."""
     for n in range(states[0].sources):
@@ -727,7 +710,7 @@ def close_sources(lines, states):
         _empty_line(lines[n])
 
 
-@njit(types.void(_STATE, types.int64), **_COLD)
+@njit(types.void(_STATE, types.int64), **COLD)
 def tick(states, ts):
     """Move packet time on: past a look that was taken, or through an idle live capture."""
     if ts >= states[0].grid_end:
@@ -735,7 +718,7 @@ def tick(states, ts):
         _tick(states[0], ts)
 
 
-@njit(types.void(_STATE, types.int64), **_COLD)
+@njit(types.void(_STATE, types.int64), **COLD)
 def turn_back(states, ts):
     """Move packet time to `ts`, wherever it is: another shard knows that the clock was set back."""
     states[0].crossed = 0
