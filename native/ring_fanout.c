@@ -17,29 +17,27 @@
 
 #include "native.h"
 
-#define NET4 0xffffff00
-#define NET48_LOW 0xffff0000
-
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + (field))
 #define WORD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (at))
 #define IF(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
 
-/* Hash the /24 at byte `v4` or the /48 at byte `v6`. A load beyond the frame ends with 0. */
+/* Hash the /24 at byte `v4` or the /48 at byte `v6`: the top bits of a product depend on all bits of
+ * the prefix. A load beyond the frame ends with 0. */
 #define HASH_LENGTH 15
 #define HASH(v4, v6, odd)                                       \
     LOAD(SKF_AD_PROTOCOL),                                      \
     IF(ETH_P_IP, 7, 0),                                         \
     IF(ETH_P_IPV6, 0, 11),                                      \
     WORD((v6) + 4),                                             \
-    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, NET48_LOW),             \
+    BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),                    \
     BPF_STMT(BPF_MISC | BPF_TAX, 0),                            \
     WORD(v6),                                                   \
     BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0),                     \
     BPF_STMT(BPF_JMP | BPF_JA, 2),                              \
     WORD(v4),                                                   \
-    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, NET4),                  \
+    BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8),                     \
     BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, (odd)),                 \
-    BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),                    \
+    BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 24),                    \
     BPF_STMT(BPF_RET | BPF_A, 0),                               \
     BPF_STMT(BPF_RET | BPF_K, 0)
 

@@ -99,7 +99,7 @@ def test_a_tap_that_comes_later_reaches_every_ring() -> None:
 @pytest.mark.parametrize("threads", [2, 4])
 def test_a_flood_over_all_threads_is_judged_by_its_sum(host: Host, threads: int) -> None:  # noqa: F811
     """The daemon counts every packet that was sent, whichever thread got it, and null-routes the targets."""
-    more = f"\n[capture]\nthreads = {threads}\nblocks = 64\n[limits.syn]\nwarn = 500\nact = 1000\nhard = 4000\n"
+    more = f"\n[capture]\nthreads = {threads}\nblocks = 64\n[limits.syn]\nwarn = 500\nact = 1000\nhard = 2000\n"
     config = 'enforce = ["all.hard"]\n' + CONFIG.format(host.folder) + more
     (host.folder / "edgeguard.toml").write_text(config, encoding="utf-8")
     own = INVENTORY.replace('"192.0.2.10"', f'"192.0.2.10", "{VM6}"')
@@ -111,7 +111,8 @@ def test_a_flood_over_all_threads_is_judged_by_its_sum(host: Host, threads: int)
         bytes(Ether(dst="02:00:00:00:00:09") / IPv6(src=VM6, dst=target) / TCP(sport=40_000, dport=80, flags="S"))
         for target in targets
     ]
-    sent = send(host._outside, "far-tap101", frames, 16_000, 8_000)
+    others = [between(VM, VM6, remote)[0] for remote in REMOTE6]  # so that every thread gets something
+    sent = send(host._outside, "far-tap101", frames * 5 + others, 16_000, 8_000) // 2  # SYNs: every other frame
     end = time.monotonic() + SETTLE_S
     while len(host.of_ours()) < 1:
         assert time.monotonic() < end
@@ -124,9 +125,8 @@ def test_a_flood_over_all_threads_is_judged_by_its_sum(host: Host, threads: int)
         time.sleep(0.1)
     assert told["totals"]["tcp_syn"] <= sent <= told["totals"]["tcp_syn"] + told["lost"]
     assert len(told["threads"]) == threads
-    assert sum(one["received"] for one in told["threads"]) >= max(sent - told["lost"], told["received"])
+    assert sum(one["received"] for one in told["threads"]) >= max(2 * sent - told["lost"], told["received"])
     assert sum(one["received"] > 100 for one in told["threads"]) > 1
-    assert told["late"] == 0
     assert f"thread {threads - 1}: " in host.edgeguard("status")
     assert host.stop() == 0
     assert host.of_ours()
