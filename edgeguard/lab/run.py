@@ -105,6 +105,9 @@ class Run:
             self._watch(STAYS_S)
         self._tell_work(started)
         sent = self._ended(worker)
+        if self.troubles and sent.pps < settings.UDP_HARD:  # of SYN the same
+            text = f"this machine offered only {units.count(sent.pps)} packets a second, too few for the hard limit"
+            self.troubles.append(text)
         offered = f"{units.count(sent.packets)} packets, {units.count(sent.pps)} a second offered"
         self.story.tell(clock.now(), f"the flood ends: {offered}", "bold")
         return started, sent.pps

@@ -16,6 +16,7 @@ import pytest
 from laboratory import NOBODY
 from test_lab_vanish import _below, _gone, _network_namespaces
 
+from edgeguard.lab import settings
 from edgeguard.lab.scenario import SCENARIOS
 from edgeguard.lab.topology import KINDS
 
@@ -62,6 +63,12 @@ def _lab(*words: str, **how: Any) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
+def _needs_a_flood(offered: int) -> None:
+    """What a machine cannot send above the hard limit in two minutes, nobody can stop there."""
+    if 0 < offered < settings.UDP_HARD:
+        pytest.skip(f"this machine offers only {offered:,} packets a second, and the lab's hard limit is higher")
+
+
 def _marked(cases: list[tuple[str, str]]) -> list[Any]:
     return [pytest.param(*c, marks=() if c in USUAL else pytest.mark.long, id="-".join(c)) for c in cases]
 
@@ -73,6 +80,8 @@ def test_a_scenario_ends_as_it_must(name: str, kind: str) -> None:
     code, found = _lab(name, "--host", kind)
     assert list(found) == list(KEYS)
     benign = SCENARIOS[name].flood is None
+    if not benign and found["got"]["actions"] < found["expected"]["actions"]:
+        _needs_a_flood(found["offered_pps"])
     for key, kind_of in KEYS.items():
         if benign and key in NULL_IN_BENIGN:
             assert found[key] is None, key
@@ -109,6 +118,8 @@ def test_it_needs_no_root() -> None:
         extra_groups=[],
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
     )
+    if not found["got"]["actions"]:
+        _needs_a_flood(found["offered_pps"])
     assert (code, found["ok"]) == (0, True)
 
 
@@ -117,10 +128,15 @@ def test_nothing_stays_of_an_interrupted_flood(number: signal.Signals) -> None:
     """Ctrl-C or kill -9 in the middle of a flood ends daemon, senders and namespaces within seconds."""
     command = subprocess.Popen(_command("syn-flood"), cwd=PACKAGE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert command.stdout
+    offered = 0
     for line in command.stdout:
         if b"null-routed, narrow" in line:
             break
+        if told := re.search(rb"([\d,]+) a second offered", line):
+            offered = int(told[1].replace(b",", b""))
     else:
+        command.wait(120)
+        _needs_a_flood(offered)
         pytest.fail("the flood was never null-routed")
     processes = _below(command.pid)
     assert len(processes) >= 8  # command, keeper, process 1, WAN, observer, daemon, its child, sender, two VMs
