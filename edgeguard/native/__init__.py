@@ -66,7 +66,7 @@ class PointTable:
 
 
 def _rows(out: Records) -> Any:
-    return ffi.cast("struct eg_record *", out.ctypes.data)
+    return ffi.from_buffer("struct eg_record[]", out)
 
 
 class Twins:
