@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeguard import clock
+from edgeguard.attachments import Attachments
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.tpacket import RingCapture
@@ -81,7 +82,12 @@ class Answers:
         return vm
 
     def _taps(self, vm: Vm) -> list[tuple[int, Tap]]:
-        taps = self._live.attachments.of_vm(vm.id)
+        attachments = self._live.attachments
+        taps = attachments.of_vm(vm.id)
+        if not taps and isinstance(attachments, Attachments):
+            for tap in attachments.waiting():
+                if tap.name in vm.taps:
+                    raise UsageError(f"VM {vm.id}: tap {tap.name} shares the overflow row; nothing can be done there")
         if not taps:
             raise UsageError(f"VM {vm.id}: none of its taps ({', '.join(vm.taps) or 'none known'}) is on this host")
         dead = [tap for _, tap in taps if tap.kind is TapKind.NONE]
@@ -135,6 +141,14 @@ class Answers:
                 "sampling_seen": round(settings.sampling / window.carried, 2) if window.carried else None,
             }
         }
+
+    def _overflow(self) -> dict[str, Any]:
+        """The taps without a row of their own, where there are any."""
+        attachments = self._live.attachments
+        if not isinstance(attachments, Attachments) or not attachments.refused:
+            return {}
+        out, into = attachments.overflowed()
+        return {"overflow": {"taps": [tap.name for tap in attachments.waiting()], "out": out, "into": into}}
 
     def _threads(self) -> dict[str, Any]:
         """The share of each capture thread, where there are several."""
@@ -219,6 +233,7 @@ class Answers:
             "taps": len(live.attachments.taps()),
             "taps_unknown": unknown,
             "taps_refused": live.attachments.refused,
+            **self._overflow(),
             "lag_ns": health.lag_ns,
             "clock_steps": live.vitals.steps,
             **self._mirror(),

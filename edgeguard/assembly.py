@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 from edgeguard import native
 from edgeguard.answers import Answers
+from edgeguard.attachments import ROWS
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.points import Points
@@ -97,14 +98,14 @@ def _required(taps: Taps, config: Config) -> None:
 
 def _counting(config: Config) -> Counting | Shards:
     """One counter, or one for each thread."""
-    ratio, distinct, settings = config.judging.one_way_ratio, Distinct(_key()), config.counting
+    ratio, distinct, settings = config.judging.one_way_ratio, Distinct(_key(), ROWS), config.counting
     limits = {"syn": settings.remote_syn, "udp": settings.remote_udp, "packets": settings.remote_packets}
     threads = config.capture.threads
     if threads == 1:
         remote = FlowMemory(limits, _key())
-        return Counting(0, one_way_ratio=ratio, by_source=False, remote=remote, distinct=distinct)
+        return Counting(0, one_way_ratio=ratio, by_source=False, points=ROWS, remote=remote, distinct=distinct)
     shares = FlowShards(limits, [_key() for _ in range(threads)])
-    return Shards(threads, one_way_ratio=ratio, remote=shares, distinct=distinct)
+    return Shards(threads, one_way_ratio=ratio, points=ROWS, remote=shares, distinct=distinct)
 
 
 def _mirrored(config: Config, counting: Counted, inventory: Inventory, taps: Taps) -> Mirrored | None:

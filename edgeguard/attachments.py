@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+import logging
+
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.state import POINTS
 from edgeguard.inventory import Inventory
 from edgeguard.model import Subject, Tap, Vm
-from edgeguard.record import NOBODY
+
+ROWS = POINTS + 1  # one for each of so many taps, and the overflow row
+FURTHER = "further taps"
+
+log = logging.getLogger("edgeguard")
 
 
 class Attachments:
-    """Rows by tap. A row is given to a tap when it appears and taken back when it is gone."""
+    """Rows by tap. A row is given to a tap when it appears and taken back when it is gone.
+
+    Taps beyond `points` are counted together in the overflow row, the one after them, which is never
+    judged, and wait there for a row of their own.
+    """
 
     noun = "tap"
 
-    def __init__(self, counting: Counted, inventory: Inventory) -> None:
+    def __init__(self, counting: Counted, inventory: Inventory, points: int = POINTS) -> None:
         self._counting = counting
         self._inventory = inventory
-        self._free = list(range(POINTS - 1, -1, -1))
+        self._free = list(range(points - 1, -1, -1))
         self._point: dict[int, int] = {}  # by ifindex
         self._taps: dict[int, Tap] = {}
         self._vms: dict[int, Vm | None] = {}
-        self.refused = 0  # taps that found no row
+        self._waiting: dict[int, Tap] = {}  # by ifindex: taps at the overflow row, the longest there first
+        self._overflow = points
+        self._overflowed = False
 
     def assign(self, tap: Tap) -> int:
-        """The row of a tap, new or changed; NOBODY when all rows are taken: counted as refused."""
+        """The row of a tap, new or changed; the overflow row when all others are taken."""
         point = self._point.get(tap.ifindex)
         if point is None:
             if not self._free:
-                self.refused += 1
-                return NOBODY
+                return self._refuse(tap)
+            self._waiting.pop(tap.ifindex, None)
             point = self._point[tap.ifindex] = self._free.pop()
         vm = self._inventory.by_tap(tap.name)
         before, self._taps[point] = self._taps.get(point), tap
@@ -38,6 +50,38 @@ class Attachments:
         elif vm != self._vms.get(point):
             self._hang(point, vm, anew=not self._stays(point, vm))
         return point
+
+    def _refuse(self, tap: Tap) -> int:
+        if not self._overflowed:
+            self._overflowed = True
+            self._counting.assign(self._overflow, Subject(None, FURTHER, None), ())
+            self._counting.never_judge(self._overflow)
+        if tap.ifindex not in self._waiting:
+            log.warning(
+                "tap %s: all %s rows are taken: it is counted together with other taps, not judged and never acted "
+                "upon until a row is free",
+                tap.name,
+                f"{self._overflow:,}",
+            )
+        self._waiting[tap.ifindex] = tap
+        return self._overflow
+
+    @property
+    def refused(self) -> int:
+        """How many taps are at the overflow row now."""
+        return len(self._waiting)
+
+    def waiting(self) -> list[Tap]:
+        """The taps at the overflow row."""
+        return list(self._waiting.values())
+
+    def due(self) -> list[Tap]:
+        """Of these, the ones for which a row is free: whoever captures them must have them assigned again."""
+        return self.waiting()[: len(self._free)]
+
+    def overflowed(self) -> tuple[int, int]:
+        """Every frame out of and into taps at the overflow row so far."""
+        return self._counting.frames(self._overflow) if self._overflowed else (0, 0)
 
     def _stays(self, point: int, vm: Vm | None) -> bool:
         before = self._vms.get(point)
@@ -54,7 +98,8 @@ class Attachments:
         self._counting.customers.hang(point, vm.customer if vm else None)
 
     def gone(self, tap: Tap) -> int | None:
-        """The row that a tap had, free again."""
+        """The row that a tap had to itself, free again."""
+        self._waiting.pop(tap.ifindex, None)
         point = self._point.pop(tap.ifindex, None)
         if point is not None:
             del self._taps[point]

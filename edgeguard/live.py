@@ -120,6 +120,14 @@ class Live:
             elif change.what == "changed":
                 self._changed(change.tap)
             log.info("tap %s %s (%s)", change.tap.name, change.what, change.tap.kind_detail or change.tap.kind)
+        if changes and self._capture is not None:
+            self._seat(self._capture)
+
+    def _seat(self, capture: RingCapture) -> None:
+        """Rows that became free are for the taps that wait for one."""
+        for tap in self.attachments.due():
+            capture.place(tap)
+            log.info("tap %s has a row of its own now", tap.name)
 
     def _changed(self, tap: Tap) -> None:
         """A tap that is enforced in another way now: its null routes are decided anew where they hold."""

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.counting import SECOND, SLOT, Packet, rows
 
-from edgeguard.attachments import Attachments
+from edgeguard.attachments import FURTHER, ROWS, Attachments
+from edgeguard.cli.status import _overflow
+from edgeguard.counting.shards import Shards
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
 from edgeguard.inventory import Index
 from edgeguard.model import Tap, TapKind, Vm
-from edgeguard.record import NOBODY
 
 T = 1_767_225_600 * SECOND
 VM = Vm("vm-1", "web1", "Example Ltd", "ops@example.net", ("tap1",), (), (ip_network("192.0.2.10"),))
@@ -34,7 +35,7 @@ class Changing:
 
 @pytest.fixture(scope="module")
 def counting() -> Counting:
-    return Counting(16, one_way_ratio=20, by_source=False)
+    return Counting(0, one_way_ratio=20, by_source=False, points=ROWS)
 
 
 def tap(n: int, **changes: object) -> Tap:
@@ -118,15 +119,56 @@ def test_the_inventory_is_asked_again(counting: Counting) -> None:
     assert counting.reading(known, T + SLOT).foreign is None
 
 
-def test_more_taps_than_rows_are_refused_and_said(counting: Counting) -> None:
-    """The 1,025th tap is not counted, and that is known; it gets a row when one is free."""
+def test_more_taps_than_rows_share_the_overflow_row(counting: Counting) -> None:
+    """1,024 taps have a row each; the 1,025th is counted, not judged, and is the first to get a row that is free."""
     points = Attachments(counting, Index([]))
-    given_ = {points.assign(tap(0, ifindex=n)) for n in range(POINTS)}
+    given_ = {points.assign(tap(0, ifindex=n)) for n in range(1, POINTS + 1)}
     assert given_ == set(range(POINTS))
-    assert points.assign(tap(0, ifindex=POINTS)) == NOBODY
-    assert points.refused == 1
-    points.gone(tap(0, ifindex=5))
-    assert points.assign(tap(0, ifindex=POINTS)) != NOBODY
+    late = tap(0, ifindex=POINTS + 1)
+    assert points.assign(late) == POINTS
+    assert (points.refused, points.due()) == (1, [])
+    freed = points.gone(tap(0, ifindex=5))
+    assert points.due() == [late]
+    assert points.assign(late) == freed
+    assert (points.refused, points.due()) == (0, [])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_taps_at_the_overflow_row(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+    """They are counted there together and never judged, each is said once, and a tap that is gone waits no more."""
+    made: Counting | Shards = Counting(0, one_way_ratio=20, by_source=False, points=3)
+    if threads > 1:
+        made = Shards(threads, one_way_ratio=20, points=3)
+    made.limits((1, 1), (2, 2))
+    points = Attachments(made, Index([VM, OTHER]), points=2)
+    assert [points.assign(tap(n)) for n in (1, 2, 3, 4, 5)] == [0, 1, 2, 2, 2]
+    assert points.assign(tap(3, kind=TapKind.BRIDGED)) == 2  # changed, and still waiting
+    said = [record.message for record in caplog.records]
+    assert [line.split(":")[0] for line in said] == ["tap tap3", "tap tap4", "tap tap5"]
+    assert "all 2 rows are taken" in said[0]
+    made.tick(T)
+    packets = [Packet(T, out_of=2, packets=50), Packet(T, into=2), Packet(T, out_of=1, packets=50)]
+    assert made.add(rows(packets), 0) == len(packets)
+    assert made.hot() == [1]
+    assert points.overflowed() == (1, 1)
+    assert (made.subject(2).vm, made.subject(2).tap) == (None, FURTHER)
+    assert (points.vm(2), points.tap(2), points.of_vm("vm-2")) == (None, None, [(1, tap(2))])
+    assert points.gone(tap(4)) is None
+    assert [waiting.name for waiting in points.waiting()] == ["tap3", "tap5"]
+    points.gone(tap(1))
+    assert [points.assign(due) for due in points.due()] == [0]
+    assert (points.vm(0), points.refused) == (OTHER, 1)
+    assert points.overflowed() == (1, 1)
+
+
+def test_status_says_who_shares_the_overflow_row() -> None:
+    assert _overflow(None) == []
+    assert _overflow({"taps": ["tap9"], "out": 1_200, "into": 3}) == [
+        "1 tap is at the overflow row, not judged and never acted upon: tap9; 1,200 frames out and 3 in there so far"
+    ]
+    (line,) = _overflow({"taps": [f"tap{n}" for n in range(7)], "out": 0, "into": 0})
+    assert line.startswith("7 taps share the overflow row, not judged and never acted upon: tap0, ")
+    assert "tap4, ...; " in line
 
 
 @settings(max_examples=50, deadline=None)
@@ -145,8 +187,9 @@ def test_no_row_is_ever_shared(counting: Counting, steps: list[tuple[bool, int]]
         assert len({point for point, _ in points.taps()}) == len(there)
 
 
-def test_a_customers_points_follow_taps_and_inventory(counting: Counting) -> None:
+def test_a_customers_points_follow_taps_and_inventory() -> None:
     """Taps that come, go, and are sold with their VM are added to and taken from their customer's points at once."""
+    counting = Counting(0, one_way_ratio=20, by_source=False)  # no other test's taps in its sums
     inventory = Changing(VM, replace(OTHER, customer="Example Ltd"))
     points = Attachments(counting, inventory)  # type: ignore[arg-type]
     given_ = {n: points.assign(tap(n)) for n in (1, 2, 3, 4)}

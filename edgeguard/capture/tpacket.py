@@ -27,7 +27,7 @@ class RingCapture:
     """The frames of every tap of this namespace as records.
 
     `assign` gives the point index of a tap when it appears or changes, or NOBODY to leave it out;
-    index and tap are the caller's to remember.
+    index and tap are the caller's to remember. `place` asks for it again.
     """
 
     def __init__(self, settings: CaptureSettings, taps: Taps, points: Points, assign: Callable[[Tap], int]) -> None:
@@ -69,6 +69,14 @@ class RingCapture:
         """Taps that appeared, changed or are gone since the last call; at first, all there are."""
         changes, self._changes = self._changes, []
         return changes
+
+    def place(self, tap: Tap) -> None:
+        """Ask again for the point of a tap that is there: its frames are that point's from the next read on."""
+        index = self._assign(tap)
+        if index == NOBODY:
+            self._points.remove(tap.ifindex)
+        else:
+            self._points.put(tap.ifindex, index, self._taps.reversed(tap.ifindex))
 
     def totals(self) -> dict[str, int]:
         """Running totals by name (struct eg_totals)."""
@@ -114,12 +122,10 @@ class RingCapture:
             self._narrow()
 
     def _apply(self, change: Change) -> None:
-        tap = change.tap
-        index = NOBODY if change.what == "gone" else self._assign(tap)
-        if index == NOBODY:
-            self._points.remove(tap.ifindex)
+        if change.what == "gone":
+            self._points.remove(change.tap.ifindex)
         else:
-            self._points.put(tap.ifindex, index, self._taps.reversed(tap.ifindex))
+            self.place(change.tap)
         self._changes.append(change)
 
 

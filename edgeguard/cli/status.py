@@ -9,6 +9,8 @@ import click
 
 from edgeguard.cli.options import config_option, example, json_option, loaded
 
+NAMED = 5  # of the taps without a row of their own
+
 
 @click.command(epilog=example("edgeguard status", "edgeguard status --json"))
 @json_option
@@ -25,6 +27,7 @@ def status(as_json: bool, config_path: Path) -> None:
         return
     click.echo(output.told(answer["text"]))
     for line in [
+        *_overflow(answer.get("overflow")),
         *_mirror(answer.get("mirror")),
         *_loud(answer["loud"]),
         *_customers(answer["customers"]),
@@ -32,6 +35,17 @@ def status(as_json: bool, config_path: Path) -> None:
         *_remote(answer["remote"]),
     ]:
         click.echo(output.told(line))
+
+
+def _overflow(overflow: dict[str, Any] | None) -> list[str]:
+    """The taps beyond the last row, where there are any."""
+    if overflow is None:
+        return []
+    taps = overflow["taps"]
+    share = "1 tap is at the overflow row" if len(taps) == 1 else f"{len(taps):,} taps share the overflow row"
+    named = ", ".join(taps[:NAMED]) + (", ..." if len(taps) > NAMED else "")
+    frames = f"{overflow['out']:,} frames out and {overflow['into']:,} in there so far"
+    return [f"{share}, not judged and never acted upon: {named}; {frames}"]
 
 
 def _mirror(mirror: dict[str, Any] | None) -> list[str]:

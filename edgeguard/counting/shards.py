@@ -78,6 +78,10 @@ class Shards:
             shard.assign(point, subject, own)
         self.customers.begin(point)
 
+    def never_judge(self, point: int) -> None:
+        for shard in self.of:
+            shard.never_judge(point)
+
     def own(self, point: int, addresses: Iterable[Network]) -> None:
         own = tuple(addresses)
         for shard in self.of:

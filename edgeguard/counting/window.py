@@ -90,6 +90,10 @@ class Counting:
         self.customers.begin(point)
         self.own(point, addresses)
 
+    def never_judge(self, point: int) -> None:
+        """A row that is nobody's by itself is never hot, until it is given to a subject."""
+        self._rows["loud"][point] = self._rows["arm"][point] = state.NEVER
+
     def own(self, point: int, addresses: Iterable[Network]) -> None:
         """The addresses that a point's VM may send from; beyond the 16th they are not looked at."""
         row = self._rows[point]
