@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file as with -m
 
 from bench.parts import report, storm
 
 UNIQUE = (100_000, 1_000_000, 4_000_000, 8_000_000)
+BETWEEN = (4_400_000, 4_800_000, 5_600_000, 6_000_000)  # where the storm begins, the product alone
 HEADLINE = 4_000_000
 HEAVY, PACKETS = 1000, 50
 LIMIT = 1000
@@ -42,9 +44,15 @@ def run(unique: int, seed: int) -> Row:
     return {
         "unique": unique,
         "mean_lane_at_least": report.neat(len(keys) / storm.CELLS),
-        "admitted": storm.admitted(keys, LIMIT) / unique,
+        **alone(unique, keys),
         "keepers": found,
     }
+
+
+def alone(unique: int, keys: npt.NDArray[np.uint32]) -> Row:
+    """What the product lets through by its own threshold, and how full its lanes are then, 1 at most."""
+    admitted, full = storm.admitted(keys, LIMIT)
+    return {"admitted": admitted / unique, "fullness": report.neat(full)}
 
 
 def _judged(said: storm.Counts, truth: storm.Counts) -> dict[str, float]:
@@ -56,7 +64,7 @@ def _judged(said: storm.Counts, truth: storm.Counts) -> dict[str, float]:
     return {"mean": report.neat(mean), "p99": report.neat(p99), "max": report.neat(most), **shares}
 
 
-def result(rows: Sequence[Row], headline: int) -> dict[str, Any]:
+def result(rows: Sequence[Row], headline: int, between: Sequence[int]) -> dict[str, Any]:
     """The contract's object."""
     of = {row["unique"]: row for row in rows}[headline]
     ours = of["keepers"]["edgeguard"]
@@ -72,6 +80,7 @@ def result(rows: Sequence[Row], headline: int) -> dict[str, Any]:
         ratios,
         spread=report.spread([row["admitted"] for row in rows]),
         levels=list(rows),
+        between={f"{n:,}": alone(n, storm.stream(n, n, HEAVY, PACKETS)) for n in between},
         cells=storm.CELLS,
         limit=LIMIT,
         target={"value": 0.001},
@@ -83,21 +92,25 @@ def show(found: Mapping[str, Any]) -> None:
     for row in found["levels"]:
         print(
             f"{row['unique']:,} sources of one packet: mean lane at least {row['mean_lane_at_least']}, "
-            f"admitted {row['admitted']:.4%}"
+            f"admitted {row['admitted']:.4%}, lanes {row['fullness']:.0%} full"
         )
         lines = [
             (TITLES[name], k["mean"], k["p99"], k["max"], *(f"{k[f'over_{limit}']:.3%}" for limit in OVER))
             for name, k in row["keepers"].items()
         ]
         print(report.table(head, lines), end="\n\n")
+    for unique, row in found["between"].items():
+        print(f"{unique} sources: admitted {row['admitted']:.4%}, lanes {row['fullness']:.0%} full")
 
 
-def bench(unique: Sequence[int], headline: int, tell: Callable[[str], None]) -> dict[str, Any]:
+def bench(
+    unique: Sequence[int], headline: int, tell: Callable[[str], None], between: Sequence[int] = BETWEEN
+) -> dict[str, Any]:
     rows = []
     for number in unique:
         rows.append(run(number, number))
         tell(f"{number:,} sources: done")
-    return result(rows, headline)
+    return result(rows, headline, between)
 
 
 def main() -> None:

@@ -156,8 +156,10 @@ static struct prices prices_of(const struct eg_generation *g)
     return (struct prices){ { any, syn, udp, syn > udp ? syn : udp } };
 }
 
-/* The classes that a packet counts for. */
-static const classes counts_for[4] = { { 0, 0, ~0u, 0 }, { ~0u, 0, ~0u, 0 }, { 0, ~0u, ~0u, 0 }, { ~0u, ~0u, ~0u, 0 } };
+/* The classes that a packet counts for: neither, SYN, UDP; both cannot be. */
+static const classes counts_for[4] = {
+    { 0, 0, ~0u, 0 }, { ~0u, 0, ~0u, 0 }, { 0, ~0u, ~0u, 0 }, { ~0u, ~0u, ~0u, 0 },
+};
 
 static inline void put_record(struct chunk *c, const struct eg_flows *m, const struct prices *prices, uint32_t i,
                               const struct eg_record *r)

@@ -5,6 +5,8 @@
 
 #include "flow.h"
 
+#define MOST_LEAVING 1024   /* entries, where a slot begins */
+
 /* ---- seeds ---- */
 
 static uint64_t rotated(uint64_t x, uint32_t n) { return x << n | x >> (64 - n); }
@@ -77,7 +79,7 @@ static uint16_t *cells_of(const struct eg_flows *m, const struct eg_generation *
 double eg_flows_fullness(const struct eg_flows *m, int64_t slot)
 {
     const struct eg_generation *g = eg_flows_generation(m, slot);
-    uint32_t sum[EG_FLOW_LEVELS] = { 0 };
+    uint64_t sum[EG_FLOW_LEVELS] = { 0 }; /* all lanes full are 2^32 */
 
     for (uint32_t level = 0; g && level < EG_FLOW_LEVELS; level++) {
         const uint16_t *lanes = cells_of(m, g) + level * EG_FLOW_LEVEL_LANES;
@@ -172,11 +174,14 @@ void eg_flows_ask(const struct eg_flows *m, uint32_t class_, struct eg_flow_boun
 /* Write what an entry counted in one slot to the filter, as if it had never been admitted. */
 static void give_back_slot(struct eg_flows *m, const struct eg_flow *f, const uint32_t *packets, int64_t slot)
 {
-    const struct eg_generation *g = eg_flows_generation(m, slot);
+    const struct eg_generation *g;
     int64_t cost = 0, sum;
     uint64_t hash;
     uint16_t *lanes;
 
+    if ((packets[0] | packets[1] | packets[2]) == 0)
+        return;
+    g = eg_flows_generation(m, slot);
     for (uint32_t c = 0; g && c < EG_FLOW_CLASSES; c++)
         cost = most(cost, (int64_t)packets[c] * g->cost[c]);
     if (cost == 0)
@@ -239,11 +244,12 @@ static void turn_entry(struct eg_flow *f, struct eg_flow_past *past, int64_t end
         memset(past->ring[eg_flow_cell(k)], 0, sizeof past->ring[0]);
 }
 
-/* The obvious rule, "let go when the window is low", loses sources that pulse: docs/counting.md. */
+/* The obvious rule, "let go when the window is low", loses sources that pulse: docs/counting.md. To stay
+ * longer than needed never is wrong, so a crowd that falls silent at once does not leave at once. */
 void eg_flow_turn(struct eg_flows *m, int64_t ended)
 {
     const struct eg_generation *g = eg_flows_generation(m, ended);
-    uint32_t left = g ? m->used : 0;
+    uint32_t left = g ? m->used : 0, leave = MOST_LEAVING;
 
     for (uint32_t n = 0; left > 0; n++) {
         struct eg_flow *f = &m->flows[n];
@@ -254,7 +260,9 @@ void eg_flow_turn(struct eg_flows *m, int64_t ended)
         if (f->now[0] >= g->threshold[0] || f->now[1] >= g->threshold[1] || f->now[2] >= g->threshold[2])
             f->loud = ended;
         turn_entry(f, &m->past[n], ended, m->slot);
-        if (m->slot - f->loud > m->quiet)
+        if (leave > 0 && m->slot - f->loud > m->quiet) {
             eg_flows_let_go(m, n);
+            leave--;
+        }
     }
 }

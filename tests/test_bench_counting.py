@@ -111,11 +111,12 @@ def test_misra_gries_errs_by_what_it_says() -> None:
 
 def test_the_storm_table_is_whole() -> None:
     """One object by the contract, with every level and keeper; at 0.2 million nobody is admitted by the product."""
-    told = admission_storm.bench((200_000,), 200_000, lambda _: None)
+    told = admission_storm.bench((200_000,), 200_000, lambda _: None, (300_000,))
     assert set(told) >= CONTRACT
     (row,) = told["levels"]
     assert set(row["keepers"]) == set(admission_storm.TITLES)
     assert row["admitted"] == told["value"] == 0
+    assert 0 < row["fullness"] < told["between"]["300,000"]["fullness"] < 0.2
     admission_storm.show(told)
 
 

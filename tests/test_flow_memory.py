@@ -17,7 +17,7 @@ from oracles.counting import SECOND, SLOT, Packet, rows
 from oracles.feeding import KEY, LIMITS, POINTS, WHATS, T, feed, found, memory, packet
 
 from edgeguard.counting.flow_memory import CLASSES, FlowMemory
-from edgeguard.native.flows import IN, NET6, QUIET
+from edgeguard.native.flows import ADDRESS4, FULL, IN, NET6, QUIET
 from edgeguard.record import NOBODY, RECORD, SYN, Records
 
 
@@ -98,8 +98,11 @@ steps = st.tuples(
 )
 
 
+together = st.sampled_from((1, 2, 9, 63, 64, 65, 300))
+
+
 @settings(max_examples=100, deadline=None)
-@given(st.lists(steps, max_size=120), st.sampled_from((0, T, 4_291_747_200 * SECOND)), st.integers(1, 9))
+@given(st.lists(steps, max_size=300), st.sampled_from((0, T, 4_291_747_200 * SECOND)), together)
 def test_bounds_are_true_whatever_the_clock_does(walk: list[Any], start: int, together: int) -> None:
     """Idle gaps, jumps, clocks set back, 1970 and 2106: at least <= truth <= at most, in batches of any size."""
     at, stream = start, []
@@ -175,6 +178,16 @@ def test_a_clock_that_is_set_back_is_followed() -> None:
     assert made.late == 11
 
 
+def test_a_slot_of_the_filter_that_comes_round_is_empty() -> None:
+    """Lanes are used again after thirteen slots, those of prefixes too: a quiet key alone is bounded exactly."""
+    made, prefix = memory(), ip_network("203.0.113.0/24")
+    for slot in range(60):
+        feed(made, [packet(T + slot * SLOT, f"203.0.113.{slot}", "udp", POINTS[1], 2)])
+        assert made.bounds(prefix, True, "udp") == (0, 2 * min(slot + 1, 11))
+        assert made.bounds(ip_network(f"203.0.113.{slot}"), True, "udp") == (0, 2)
+    assert made.used == 0
+
+
 # ---- the table of entries ------------------------------------------------------------------------
 
 
@@ -221,6 +234,77 @@ def test_the_table_survives_thousands_of_arrivals_and_leavings() -> None:
     assert made.admitted > 6000
     assert made.admitted - made.evicted == made.used
     assert made.refused == 0
+
+
+def twins(made: FlowMemory) -> list[tuple[int, int]]:
+    """Pairs of IPv4 sources with the same index cell and the same tag: what the index alone cannot tell apart."""
+    low = np.arange(200_000, dtype=np.uint64) + np.uint64(0x0A00_0000)
+    by = [np.uint64(number) for number in made.flows.c.home]
+    with np.errstate(over="ignore"):
+        mixed = (low ^ np.uint64(ADDRESS4 + IN) * np.uint64(0x9E37_79B9_7F4A_7C15)) * by[0]
+        found = (mixed ^ mixed >> np.uint64(32)) * by[1]
+    seen = (found >> np.uint64(32) & np.uint64(made.flows.c.mask)) << np.uint64(17) | found >> np.uint64(47)
+    order = np.argsort(seen, kind="stable")
+    same = np.flatnonzero(np.diff(seen[order]) == 0)
+    return [(int(low[order[n]]), int(low[order[n + 1]])) for n in same]
+
+
+def sent(at: int, sources: list[int]) -> Records:
+    """One SYN each, in this order."""
+    batch = np.zeros(len(sources), RECORD)
+    batch["ts"], batch["src_lo"], batch["packets"] = at, sources, 1
+    batch["kind"], batch["protocol"], batch["family"] = SYN, 6, 4
+    batch["out_of"] = batch["into"] = NOBODY
+    return batch
+
+
+def test_keys_that_the_index_cannot_tell_apart_are_counted_apart() -> None:
+    """Same cell, same tag: a heavy key's entry gets nothing of its twin's, and the twin an entry of its own."""
+    pairs = twins(memory())
+    assert len(pairs) > 50
+    for n, (heavy, twin) in enumerate(pairs[:50]):
+        made, rng = memory(), random.Random(n)
+        made.add(sent(T, [heavy] * 40), 0, 40)
+        mixed = [rng.choice((heavy, twin)) for _ in range(200)]
+        made.add(sent(T + SLOT, mixed), 0, 200)
+        counts = {heavy: 40 + mixed.count(heavy), twin: mixed.count(twin)}
+        assert made.used == 2
+        for key, truth in counts.items():
+            low, high = made.bounds(ip_network(key), False, "syn")
+            assert truth - 3 <= low <= truth <= high
+
+
+def test_a_memory_that_stays_full_raises_its_limits_until_nobody_is_refused() -> None:
+    """More steady keys than entries: limits rise, stay up, and a source above them is found among the crowd."""
+    made, refused = memory(entries=64), []
+    for slot in range(100):
+        made.add(strangers(slot, T + slot * SLOT, [3 * n + 1 for n in range(100)], 30), 0, 100)
+        refused.append(made.refused)
+    assert 0 < refused[0] < refused[15] == refused[-1]
+    assert LIMITS["syn"] * 8 <= made.effective["syn"] <= LIMITS["syn"] * 32
+    limit = made.effective["syn"]
+    feed(made, [packet(T + 100 * SLOT + k, "192.0.2.7", "syn", POINTS[2], 40) for k in range(-(-limit // 40))])
+    assert (ip_network("192.0.2.7"), False) in found(made, "syn", limit)
+
+
+def test_a_crowd_that_falls_silent_leaves_little_by_little() -> None:
+    """At most 1,024 entries leave where a slot begins, so that no slot begins with a pause."""
+    made = FlowMemory(LIMITS, KEY)
+    made.add(strangers(1, T, [3 * n + 1 for n in range(4000)], 40), 0, 4000)
+    left = []
+    for slot in range(1, 20):
+        made.add(strangers(2, T + slot * SLOT, [1], 1), 0, 1)
+        left.append(made.evicted)
+    assert left[10:] == [0, 1024, 2048, 3072, 4000, 4000, 4000, 4000, 4000]
+
+
+def test_a_filter_with_every_lane_full_is_full() -> None:
+    """The mean lane of a slot that has no room left is that of a full lane."""
+    made, rng = memory(dict.fromkeys(CLASSES, 1000)), np.random.default_rng(1)
+    flood = np.repeat(sent(T, [1]), 2_000_000)
+    flood["src_lo"], flood["packets"] = rng.integers(0, 2**32, len(flood)), 100
+    made.add(flood, 0, len(flood))
+    assert made.flows.fullness(made.slot) == FULL
 
 
 def test_a_full_memory_says_so() -> None:

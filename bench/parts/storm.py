@@ -51,12 +51,13 @@ def filtered(keys: npt.NDArray[np.uint32], asked: npt.NDArray[np.uint32]) -> Cou
     return keys_asked["high"]
 
 
-def admitted(keys: npt.NDArray[np.uint32], limit: int) -> int:
-    """Keys that the product lets through in this slot, those that found no entry included."""
+def admitted(keys: npt.NDArray[np.uint32], limit: int) -> tuple[int, float]:
+    """Keys that the product lets through in this slot, those that found no entry included; and its mean lane,
+    as a share of full."""
     memory = FlowMemory({"syn": limit, "udp": limit, "packets": limit}, (1, 2))
     batch = records(keys)
     memory.add(batch, 0, len(batch))
-    return memory.admitted + memory.refused
+    return memory.admitted + memory.refused, memory.flows.fullness(memory.slot) / flows.FULL
 
 
 def records(keys: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:

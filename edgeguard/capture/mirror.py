@@ -20,7 +20,8 @@ from edgeguard.config import CaptureSettings
 from edgeguard.model import Health, Tap
 from edgeguard.native import Mirror, Twins
 
-MOST = np.iinfo(np.uint32).max
+# Packets that a record may stand for: a slot of 100 ms holds 4,000 such records before a count wraps.
+MOST = {"packets": 1 << 20, "bytes": np.iinfo(np.uint32).max}
 
 
 class Machines(Protocol):
@@ -83,8 +84,8 @@ class MirrorCapture(RingCapture):
 
     def _scale(self, n: int) -> None:
         rows = self._rows[:n]
-        for name in ("packets", "bytes"):
-            rows[name] = np.minimum(rows[name].astype(np.uint64) * self._sampling, MOST)
+        for name, most in MOST.items():
+            rows[name] = np.minimum(rows[name].astype(np.uint64) * self._sampling, most)
 
     def _narrow(self) -> None:
         self._machines.host(self._taps.macs())

@@ -25,6 +25,7 @@ KINDS = {(4, 32): ADDRESS4, (6, 128): ADDRESS6, (4, 24): PREFIX4, (6, 64): NET6,
 # on they are admitted in numbers (docs/counting.md)
 MOST_FULL = FULL * 3 // 4
 LEAST_FULL = FULL * 3 // 10  # below it they come back: less than half, so that it does not swing
+HELD = 100  # slots that limits stay up after a key found no entry: those that were refused are still there
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class FlowMemory:
         self.flows = native.Flows(entries, key)
         self._doubled = 0
         self._ended = -1
-        self._used = 0  # entries when the last slot ended
+        self._used = self._refused = 0  # when the last slot ended
+        self._held = 0  # the slot until which limits do not come down
         self._set_thresholds()
 
     def _set_thresholds(self) -> None:
@@ -77,7 +79,8 @@ class FlowMemory:
 
     @property
     def refused(self) -> int:
-        """Keys that found no entry, running total: while it grows the promise is broken, and said."""
+        """Packets that let their key in and found no entry, running total: while it grows the promise is
+        broken, and said."""
         return int(self.flows.c.refused)
 
     @property
@@ -112,13 +115,16 @@ class FlowMemory:
         self._ended = self.slot
         fullness = self.flows.fullness(self.slot - 1)
         full = self.capacity * 3 // 4
-        crowded = self.used > full and self.used > self._used  # not again while it empties
-        self._used = self.used
+        refused = self.refused > self._refused
+        crowded = self.used > full and (self.used > self._used or refused)  # not again while it empties
+        self._used, self._refused = self.used, self.refused
+        if refused:
+            self._held = self.slot + HELD
         if not self._settled(self.slot - 1):
             return
         if crowded or fullness > MOST_FULL:
             self._doubled += int(self._next.min() < FULL)
-        elif self._doubled and self.used < full // 2 and fullness < LEAST_FULL:
+        elif self._doubled and self.slot >= self._held and self.used < full // 2 and fullness < LEAST_FULL:
             self._doubled -= 1
         self._set_thresholds()
 

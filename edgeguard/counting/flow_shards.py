@@ -78,7 +78,8 @@ class FlowShards:
         return sum(low for low, _ in each), sum(high for _, high in each)
 
     def heavy(self, name: str, at_most: int) -> list[Heavy]:
-        """The keys whose upper bound in the last second reaches `at_most` packets of a class, largest first.
+        """The keys whose upper bound in the last second reaches `at_most` packets of a class, largest first;
+        all of them from the effective limit on.
 
         A sum that reaches it has a memory that reaches its own share, which is in proportion to its
         limit in force: there the key has an entry. What the others have seen of it, they are asked.
