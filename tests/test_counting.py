@@ -571,6 +571,57 @@ def test_what_finds_no_line_is_said(drawn: list[tuple[int, str, int]]) -> None:
         assert made.overflow[rule] == plain.packets(p for p in mine if p.src not in first)
 
 
+KEYS = [tuple(drawn.getrandbits(64) for _ in state.SOURCE_KEY) for drawn in map(random.Random, range(3))]
+
+
+@settings(max_examples=40, deadline=None)
+@given(streams(backwards=False))
+def test_no_result_depends_on_the_key(packets: list[Packet]) -> None:
+    """Lines, rows and readings are the same under every key, in the same order."""
+    found = []
+    for key in KEYS:
+        made = counting(judge_sources=True, key=key)
+        made.limits((4, 4), (10, 10))
+        stops = feed(made, packets)
+        rows = judged(made)
+        readings_ = [reading(made, row, packets[-1].ts // SLOT) for row in rows.values()]
+        found.append((stops, rows, readings_, list(columns(made).items())))
+    assert found[0] == found[1] == found[2]
+
+
+def crafted(how: str, n: int) -> tuple[Any, Any]:
+    """(hi, lo) of `n` sources that meet under hashes without a secret, or that multiply words of 64 bits."""
+    k = np.arange(n, dtype=np.uint64)
+    none = np.zeros(n, np.uint64)
+    golden = np.uint64(pow(0x9E37_79B9_7F4A_7C15, -1, 1 << 64))
+    if how == "the inverse of a public multiplier":
+        return none, ((k << np.uint64(32)) | k) * golden
+    if how == "two words that cancel":
+        return k, k * np.uint64(0xD6E8_FEB8_6659_FD93)
+    if how == "the highest bits":
+        return (k & np.uint64(63)) << np.uint64(58), (k >> np.uint64(6)) << np.uint64(58)
+    return none, k << np.uint64(32)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "how", ["the inverse of a public multiplier", "two words that cancel", "the highest bits", "one word of 32 bits"]
+)
+def test_crafted_sources_are_spread_over_the_index(how: str, key: tuple[int, ...]) -> None:
+    """No search passes more than a few lines: none is longer than the longest run of the index."""
+    n = 4096
+    rows = np.repeat(plain.rows([Packet(T, src="2001:db8::1")]), n)
+    rows["src_hi"], rows["src_lo"] = crafted(how, n)
+    made = counting(sources=n * 4, key=key)
+    assert made.add(rows, 0) == n
+    assert made.sources == n
+    taken = made._index != 0
+    assert np.count_nonzero(taken) == n
+    free = np.flatnonzero(~taken)
+    longest = int(np.diff(free, append=free[0] + len(taken)).max()) - 1
+    assert longest < 32
+
+
 def judged(made: Counting) -> dict[str, int]:
     """The rows of judged sources by address."""
     lines = made._lines[: made.sources]

@@ -39,8 +39,22 @@ _SECOND = s.SECONDS - 1
 
 @njit(**HOT)
 def _hash(hi, lo):
+    """Without a key: only for places, of which a search passes 64, or 512 of all shards, at most."""
     h = (lo ^ (hi * _MIX)) * _GOLDEN
     return h ^ (h >> _32)
+
+
+@njit(**HOT)
+def _source_hash(st, hi, lo):
+    """32 bits, keyed: any two addresses share them under at most one key in 2**31, whoever chose the addresses.
+
+    Pair-multiply-shift (Thorup, High Speed Hashing for Integers and Strings): sums of products of 32-bit words
+    and the key, of which the upper half is kept. Products of whole 64-bit words would not do: where addresses
+    differ in their highest bits only, all lower bits of the product are the same under every key.
+    """
+    high = (st.key[0] + (hi >> _32)) * (st.key[1] + (hi & _LOW))
+    low = (st.key[2] + (lo >> _32)) * (st.key[3] + (lo & _LOW))
+    return (high + low) >> _32
 
 
 @njit(**COLD)
@@ -547,7 +561,7 @@ def count(records, start, by_source, rows, tables, index, lines, states):  # noq
             continue
         rule = _rule(rec)
         if rule >= 0 or st.judged > 0:
-            at = _hash(rec.src_hi, rec.src_lo) & mask
+            at = _source_hash(st, rec.src_hi, rec.src_lo) & mask
             n = np.int64(index[at])
             while n != 0 and not _same(lines[n - 1], rec.family, rec.src_hi, rec.src_lo):
                 at = (at + _ONE) & mask
@@ -565,7 +579,7 @@ def count(records, start, by_source, rows, tables, index, lines, states):  # noq
                 if rule >= 0 and _count_source(lines[n - 1], st, rec, rule):
                     _promote(rows, st, lines[n - 1], rule, ts)
         if st.judged > 0:
-            at = _hash(rec.dst_hi, rec.dst_lo) & mask
+            at = _source_hash(st, rec.dst_hi, rec.dst_lo) & mask
             n = np.int64(index[at])
             while n != 0 and not _same(lines[n - 1], rec.family, rec.dst_hi, rec.dst_lo):
                 at = (at + _ONE) & mask

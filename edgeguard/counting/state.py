@@ -35,6 +35,12 @@ HINTS = 512  # eight for each place: few keys share one
 SHARDS = 8  # at most
 PREFIXES = 16  # of one VM, for the forged share
 NEVER = np.iinfo(np.int64).max
+SOURCE_KEY = (  # of the source table where nobody chooses the packets, as in tests: digits of pi
+    0x243F_6A88_85A3_08D3,
+    0x1319_8A2E_0370_7344,
+    0xA409_3822_299F_31D0,
+    0x082E_FA98_EC4E_6C89,
+)
 
 # metrics of a row, each with a ring and a running window sum; the first two are the rules
 SYN, UDP, SYN_BYTES, UDP_BYTES, SYN_FOREIGN, UDP_FOREIGN, MISSED = range(7)
@@ -142,6 +148,7 @@ STATE = np.dtype(
         ("free", "i8"),  # head of the list of free tables; 0: none
         ("hand", "i8"),  # the table that was last asked whether its row is quiet
         ("untabled", "i8"),  # packets of rows that found no table: their targets are not known
+        ("key", "u8", (4,)),  # of the source table's hash
     ]
 )
 
@@ -177,9 +184,13 @@ def lines(n: int) -> Array:
     return np.zeros(n, LINE)
 
 
-def state(tables: int = 0) -> Array:
-    """One STATE over so many free tables; sources are not judged until `promote` says from when."""
+def state(tables: int = 0, key: tuple[int, ...] = SOURCE_KEY) -> Array:
+    """One STATE over so many free tables; sources are not judged until `promote` says from when.
+
+    `key`: four numbers of 64 bits.
+    """
     made = np.zeros(1, STATE)
     made["free"] = min(1, tables)
     made["promote"] = NEVER
+    made["key"] = np.array(key, np.uint64)
     return made

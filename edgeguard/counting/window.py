@@ -37,7 +37,9 @@ class Counting:
     `remote`: the flow memory that is fed the same packets (live); `distinct`: the distinct counts that are too;
     `points`: rows for attachment points;
     `tables`: places for so many rows at a time, None: for all of them;
-    `one_way_ratio`: fewer than one packet back per this many sent is one-way."""
+    `one_way_ratio`: fewer than one packet back per this many sent is one-way;
+    `key`: four secret numbers of 64 bits, so that who writes the packets cannot make sources meet in the table; no
+    result depends on them, and the default is public."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Counting:
         distinct: Distinct | None = None,
         points: int = state.POINTS,
         tables: int | None = None,
+        key: tuple[int, ...] = state.SOURCE_KEY,
     ) -> None:
         self.by_source = by_source
         self.remote = remote
@@ -60,7 +63,7 @@ class Counting:
         self._tables = state.tables(len(self._rows) if tables is None else tables)
         self._index = state.index(sources)
         self._lines = state.lines(sources)
-        self._state = state.state(len(self._tables) - 1)
+        self._state = state.state(len(self._tables) - 1, key)
         self._subjects: dict[int, Subject] = {}
         self._levels = np.full((2, 2), state.NEVER, np.int64)
         self.customers = customers.Customers(self)
