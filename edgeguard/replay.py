@@ -29,7 +29,7 @@ from edgeguard.record import Records, point_key
 
 SOURCES = 1 << 20  # lines for the sources of a savefile: 256 MiB, of which only what is used is touched
 BATCH = 8192  # records: 512 KiB, so that a batch is still in the L2 cache when it is counted
-KEY = (0, 0)  # of the hash: a replay is the same every time, and nobody can aim at one
+KEY = (0, 0)  # of the distinct counts: the same in every replay, so who makes a capture could aim at a cell
 HOST = "savefile"  # nothing of the machine that replays may get into what is printed
 
 Found = Verdict | Decision | Notice
