@@ -22,12 +22,14 @@
 #define IF(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
 
 /* Hash the /24 at byte `v4` or the /48 at byte `v6`: the top bits of a product depend on all bits of
- * the prefix. A load beyond the frame ends with 0. */
-#define HASH_LENGTH 15
+ * the prefix. One product is not enough: with one secret in a hundred, prefixes in a row would all be
+ * in one ring. A load beyond the frame ends with 0. */
+#define HASH_LENGTH 19
+#define GOLDEN 0x9E3779B1u
 #define HASH(v4, v6, odd)                                       \
     LOAD(SKF_AD_PROTOCOL),                                      \
     IF(ETH_P_IP, 7, 0),                                         \
-    IF(ETH_P_IPV6, 0, 11),                                      \
+    IF(ETH_P_IPV6, 0, 15),                                      \
     WORD((v6) + 4),                                             \
     BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),                    \
     BPF_STMT(BPF_MISC | BPF_TAX, 0),                            \
@@ -37,6 +39,10 @@
     WORD(v4),                                                   \
     BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8),                     \
     BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, (odd)),                 \
+    BPF_STMT(BPF_MISC | BPF_TAX, 0),                            \
+    BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 15),                    \
+    BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0),                     \
+    BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, GOLDEN),                \
     BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 24),                    \
     BPF_STMT(BPF_RET | BPF_A, 0),                               \
     BPF_STMT(BPF_RET | BPF_K, 0)
