@@ -9,11 +9,11 @@
  * entries and lanes are apart, and a key that is admitted in the chunk is looked up again. */
 #include <string.h>
 
+#include "decode.h"
 #include "flow.h"
 
 #define CHUNK 64             /* records */
 #define KEYS (4 * CHUNK)     /* from VM to VM: target, its prefix, source, its /64 */
-#define PROTO_UDP 17
 #define NET4 0xffffff00u
 #define PROTO_UDP 17
 #define NET48 0xffffffffffff0000u
@@ -164,7 +164,7 @@ static const classes counts_for[4] = {
 static inline void put_record(struct chunk *c, const struct eg_flows *m, const struct prices *prices, uint32_t i,
                               const struct eg_record *r)
 {
-    uint32_t syn = r->kind == EG_SYN, udp = r->protocol == PROTO_UDP;
+    uint32_t syn = r->kind == EG_SYN, udp = r->protocol == EG_PROTO_UDP;
     uint64_t cost = (uint64_t)r->packets * prices->of[syn + 2 * udp];
 
     c->weight[i] = r->packets & counts_for[syn + 2 * udp];

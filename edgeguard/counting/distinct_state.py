@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeguard.counting.state import BEHIND, PREFIXES, SLOT
+from edgeguard.record import aligned
 
 SYN_TARGETS, UDP_TARGETS, SOURCES_OUT, SOURCES_IN = range(4)
 COUNTS = 4
@@ -33,7 +34,6 @@ LAG = BEHIND // SLOT  # slots: further behind is no lag but a clock set back
 MOST = 500e6  # addresses; beyond it hardly an empty register is left to tell by
 STEPS, NEAR = 64, 1e-9  # of the estimate: at most so many, and how close is close enough
 NEVER = -(1 << 40)  # slot of a point that holds nothing
-CACHE_LINE = 64
 
 POINT = np.dtype(
     [
@@ -60,10 +60,7 @@ Array = npt.NDArray[Any]
 
 def cells(n: int) -> Array:
     """Zeroed cells of n points, on a line of the cache; the kernel gives pages only when they are touched."""
-    size = n * COUNTS * BYTES
-    room = np.zeros(size + CACHE_LINE, np.uint8)
-    first = -room.ctypes.data % CACHE_LINE
-    return room[first : first + size]
+    return aligned(n * COUNTS * BYTES, np.uint8)
 
 
 def points(n: int) -> Array:
