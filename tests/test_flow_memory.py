@@ -141,7 +141,7 @@ def test_a_key_that_leaves_and_comes_back_keeps_what_it_sent() -> None:
 
 
 def test_an_entry_that_leaves_in_the_middle_of_a_slot_loses_nothing() -> None:
-    """Packets that the memory counted in the running slot before the sweep count for the admission."""
+    """Packets of the slot in which an entry leaves count for its next admission, every one of them."""
     made = memory({"syn": 110, "udp": 110, "packets": 110})
     feed(made, [packet(T + k, "192.0.2.7", "syn", POINTS[2]) for k in range(10)])
     later = [packet(T + 12 * SLOT + k, "192.0.2.7", "syn", POINTS[2]) for k in range(10)]
