@@ -22,7 +22,8 @@ from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import KernelCount, Question, Window
 from edgeguard.detection import syn, udp
 from edgeguard.docket import Docket
-from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Reading, Tap, TapKind, Verdict, Vm
+from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Tap, TapKind, Verdict, Vm
+from edgeguard.reading import Reading
 from edgeguard.record import Records
 from edgeguard.sums import Judge, Sums
 

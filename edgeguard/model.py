@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from edgeguard.record import Address
@@ -34,7 +34,21 @@ class Scope(StrEnum):
     OBSERVE = "observe"
     WARN = "warn"
     NARROW = "narrow"
+    OWN_ONLY = "own-only"  # the forged packets, whatever their target
     FULL = "full"
+
+
+class Kind(StrEnum):
+    """What a rule takes the packets for. The last two are no floods: they are told, never dropped."""
+
+    FLOOD = "flood"  # few targets
+    CARPET = "carpet"  # one prefix, no address of it by itself
+    SPRAY = "spray"  # many targets, many packets: not a scan, nothing narrow to drop
+    REFLECTION = "reflection"  # answers of a service to requests that somebody else forged
+    CONNECTIONS = "connection flood"  # handshakes that complete; a load test looks alike
+    FORGED = "forged"  # sources that are not the VM's, at no target that stands out
+    SCAN = "scan"  # many targets, few packets each
+    BUSY = "busy client"  # connections that complete
 
 
 class TapKind(StrEnum):
@@ -83,33 +97,35 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address under flood. port None: any port of the protocol."""
+    """An address, or a carpet's prefix, under flood. port None: any port of the protocol.
+
+    protocol 0: whatever goes there. `length`: bits of the prefix that `address` begins; None: the address alone.
+    """
 
     address: Address
     protocol: int
     port: int | None
     share: float = 0.0  # of the window's packets, from the exact lower bound
     packets: int = 0  # exact lower bound in the window
+    length: int | None = None
 
     def key(self) -> tuple[str, int, int | None]:
         """What a null route distinguishes; share and count change all the time."""
-        return str(self.address), self.protocol, self.port
+        return self.place, self.protocol, self.port
+
+    @property
+    def place(self) -> str:
+        """As people write it: an address, or a prefix with its length."""
+        return str(self.address) if self.length is None else f"{self.address}/{self.length}"
+
+    @property
+    def network(self) -> Network:
+        """The address as a network of one, or the prefix."""
+        return ip_network((self.address, self.address.max_prefixlen if self.length is None else self.length))
 
     @property
     def protocol_name(self) -> str:
         return PROTOCOL_NAMES.get(self.protocol, str(self.protocol))
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """What one target got in the window; counts are exact lower bounds."""
-
-    address: Address
-    protocol: int
-    port: int | None  # the destination port that leads
-    packets: int
-    port_packets: int  # of them to that port
-    back: int  # packets that came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,34 +149,23 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One subject's counts in the window (the last second) that ends at `at`. [packets] unless said."""
-
-    point: int
-    subject: Subject
-    at: int
-    packets: dict[str, int]  # by rule: 'syn', 'udp'
-    bytes: dict[str, int]  # IP bytes of those packets
-    foreign: dict[str, int] | None  # of those, with a source that is not the VM's; None: addresses unknown
-    crossed: dict[str, int]  # timestamp of the packet that reached the armed level; 0: none
-    longer: dict[str, tuple[tuple[int, int], ...]]  # by rule: (seconds, packets) of the longer windows
-    flows: tuple[Flow, ...]  # the largest, largest first
-    missing: int  # packets that may be missing from any one flow (Misra-Gries)
-    syn_acks: int  # came back from targets of the window's SYNs
-    resets: int
-    one_way: int  # UDP to targets that answer less than once per `one_way_ratio` packets
-    one_way_back: int  # UDP that came back from those
-    shares: tuple[Share, ...] = ()  # of a customer's sum, largest first
-    spread: dict[str, Spread] | None = None  # by rule; None: not counted for this subject
-
-
-@dataclass(frozen=True, slots=True)
 class CameBack:
     """What the same targets sent back in the same window; None: not visible."""
 
     packets: int | None
     syn_acks: int | None = None
     resets: int | None = None
+    third_acks: int | None = None  # handshakes that the subject completed
+    unreachable: int | None = None  # ICMP unreachable, from anywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One way to read a window, whether it holds, and the arithmetic why, in a sentence for people."""
+
+    kind: str  # of Kind, or what else it might be: 'victim', 'mismatch'
+    holds: bool
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,12 @@ class Verdict:
     longer: tuple[tuple[int, int], ...] = ()  # (seconds, packets of the class, answered or not) until `at`
     shares: tuple[Share, ...] = ()  # of a customer's sum, largest first
     spread: Spread | None = None  # of the window; None: not counted for this subject
+    kind: Kind = Kind.FLOOD
+    unit: str = "packets"  # of `measured`, `at_least`, `limit`: 'packets' or 'bits' a second
+    forging: bool = False  # the forging rule holds for these packets: own-only would stop them
+    alternatives: tuple[Alternative, ...] = ()  # every reading that was tried, the one that holds among them
+    harm: str | None = None  # how others suffered, where that made the band
+    baseline: str | None = None  # how this compares with what the VM is used to, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,18 +336,6 @@ class Mail:
     headers: tuple[tuple[str, str], ...] = ()
     message_id: str = ""
     fallback: str | None = None  # why the built-in text was used instead of the template
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How far a window can be trusted."""
-
-    received: int = 0  # frames handed over by the kernel, running total
-    lost: int = 0  # frames the ring had no room for, running total
-    lag_ns: int = 0  # age of the youngest record when it was read
-    stepped: bool = False  # the wall clock jumped
-    looked: int = 0  # frames of a mirror port looked at for having come twice, running total
-    twice: int = 0  # of them, copies of one that had come just before
 
 
 def identity(prefix: str, *parts: object) -> str:

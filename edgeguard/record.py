@@ -46,6 +46,10 @@ NOBODY = 0xFFFF
 PROTOCOL_TCP = 6
 PROTOCOL_UDP = 17
 
+# UDP services whose answers are many times their requests; Rossow, Amplification Hell (NDSS 2014), and what
+# was found since: chargen, DNS, TFTP, portmapper, NTP, NetBIOS, SNMP, CLDAP, SSDP, ARD, WS-Discovery, memcached.
+REFLECTORS = (17, 19, 53, 69, 111, 123, 137, 161, 389, 1900, 3283, 3702, 5353, 11211)
+
 Address = IPv4Address | IPv6Address
 
 

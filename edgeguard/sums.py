@@ -17,7 +17,8 @@ from edgeguard.detection import customer as together
 from edgeguard.detection import udp
 from edgeguard.detection.episode import Episode
 from edgeguard.docket import Docket
-from edgeguard.model import Reading, Subject, Verdict
+from edgeguard.model import Subject, Verdict
+from edgeguard.reading import Reading
 
 Judge = Callable[[Reading, Limits, Judging, Episode | None], tuple[Episode | None, Verdict | None]]
 

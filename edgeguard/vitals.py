@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from edgeguard.clock import MILLISECOND
 from edgeguard.counting.counted import Counted
 from edgeguard.decision.question import KernelCount, Window
-from edgeguard.model import Health, Tap
+from edgeguard.model import Tap
 from edgeguard.native import link_counters
+from edgeguard.reading import Health
 
 OLD_ENOUGH = 200 * MILLISECOND
 BACKLOG = 100 * MILLISECOND

@@ -18,7 +18,8 @@ from oracles.counting import SECOND, SLOT, Packet
 
 from edgeguard.counting import readings, state
 from edgeguard.counting.window import Counting
-from edgeguard.model import Reading, Subject
+from edgeguard.model import Subject
+from edgeguard.reading import Reading
 from edgeguard.record import NOBODY
 
 T = 1_767_225_600 * SECOND

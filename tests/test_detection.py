@@ -12,7 +12,8 @@ from edgeguard import config
 from edgeguard.clock import SECOND, SLOT
 from edgeguard.detection import rule, syn, udp
 from edgeguard.detection.episode import Episode
-from edgeguard.model import Band, Flow, Reading, Subject, Verdict
+from edgeguard.model import Band, Subject, Verdict
+from edgeguard.reading import Flow, Reading
 
 T = 1_767_225_600 * SECOND
 SETTINGS = config.build({"limits": {"syn": {"warn": 20, "act": 50, "hard": 500}}})

@@ -24,7 +24,8 @@ from edgeguard.decision.question import KernelCount, Window
 from edgeguard.errors import ConfigError
 from edgeguard.inventory import Index
 from edgeguard.inventory.entries import parse
-from edgeguard.model import Decision, Health, Vm
+from edgeguard.model import Decision, Vm
+from edgeguard.reading import Health
 from edgeguard.record import NOBODY, point_key
 from edgeguard.replay import Replay
 from edgeguard.vitals import Vitals

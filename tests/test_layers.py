@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "edgeguard"
 
 STAGES = {"capture", "counting", "detection", "decision", "enforcement", "inventory", "evidence", "notice", "cases"}
 LEVELS: list[set[str]] = [
-    {"record", "model", "errors", "clock", "units"},
+    {"record", "model", "reading", "errors", "clock", "units"},
     {"native"},
     {"config"},
     STAGES,

@@ -24,7 +24,8 @@ from edgeguard.counting.flow_memory import CLASSES
 from edgeguard.counting.flow_shards import FlowShards
 from edgeguard.counting.shards import Shards, share
 from edgeguard.counting.window import Counting
-from edgeguard.model import Reading, Subject
+from edgeguard.model import Subject
+from edgeguard.reading import Reading
 from edgeguard.record import NOBODY
 
 T = 1_767_225_600 * SECOND

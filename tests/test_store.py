@@ -44,7 +44,6 @@ from edgeguard.model import (
     Decision,
     Facts,
     Happened,
-    Health,
     Mail,
     Notice,
     Order,
@@ -58,6 +57,7 @@ from edgeguard.model import (
     Verdict,
     Vm,
 )
+from edgeguard.reading import Health
 
 VALUES = (
     Tap,

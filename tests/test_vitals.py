@@ -10,7 +10,8 @@ from oracles.counting import SECOND, Packet, rows
 
 from edgeguard.counting.window import Counting
 from edgeguard.decision.question import KernelCount
-from edgeguard.model import Health, Subject, Tap, TapKind
+from edgeguard.model import Subject, Tap, TapKind
+from edgeguard.reading import Health
 from edgeguard.vitals import OLD_ENOUGH, Vitals
 
 T = 1_767_225_600 * SECOND

@@ -13,8 +13,9 @@ from edgeguard.capture.taps import Taps
 from edgeguard.capture.tpacket import SMALLEST_SLOT, RingCapture
 from edgeguard.clock import MILLISECOND, now
 from edgeguard.config import CaptureSettings
-from edgeguard.model import Health, Tap
+from edgeguard.model import Tap
 from edgeguard.native import Ring, Totals, fanout
+from edgeguard.reading import Health
 from edgeguard.record import RECORD, Records, aligned
 
 

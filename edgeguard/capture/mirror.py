@@ -17,8 +17,9 @@ from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Change, Taps
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.config import CaptureSettings
-from edgeguard.model import Health, Tap
+from edgeguard.model import Tap
 from edgeguard.native import Mirror, Twins
+from edgeguard.reading import Health
 
 # Packets that a record may stand for: a slot of 100 ms holds 4,000 such records before a count wraps.
 MOST = {"packets": 1 << 20, "bytes": np.iinfo(np.uint32).max}

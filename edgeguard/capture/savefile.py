@@ -13,8 +13,8 @@ from types import TracebackType
 from edgeguard.capture.mapped import WANTED, mapped
 from edgeguard.capture.points import Points
 from edgeguard.errors import SavefileError
-from edgeguard.model import Health
 from edgeguard.native import Savefile, Stamps, Totals, Twins
+from edgeguard.reading import Health
 from edgeguard.record import RECORD, Records, aligned
 
 MANY = 0.05  # a larger share of frames that came twice is told

@@ -11,8 +11,9 @@ from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Change, Taps
 from edgeguard.clock import MILLISECOND, now
 from edgeguard.config import CaptureSettings
-from edgeguard.model import Health, Tap
+from edgeguard.model import Tap
 from edgeguard.native import Ring, Totals
+from edgeguard.reading import Health
 from edgeguard.record import NOBODY, RECORD, Records, aligned
 
 SMALLEST_SLOT = 128  # bytes a frame takes in a block at least: header 48, address 20, offload 10, frame

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from edgeguard.counting.customers import Customers
 from edgeguard.counting.state import Array
-from edgeguard.model import Network, Reading, Subject
+from edgeguard.model import Network, Subject
+from edgeguard.reading import Reading
 from edgeguard.record import Records
 
 if TYPE_CHECKING:  # its kernels are compiled only where it is used

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgeguard.counting import kernels, state
-from edgeguard.model import Flow, Reading, Spread, Subject
+from edgeguard.model import Spread, Subject
+from edgeguard.reading import Flow, Reading
 from edgeguard.record import address
 
 RULES = ("syn", "udp")

@@ -18,7 +18,8 @@ from edgeguard.counting.customers import Customers
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.flow_shards import FlowShards
 from edgeguard.counting.window import Counting
-from edgeguard.model import Network, Reading, Subject
+from edgeguard.model import Network, Subject
+from edgeguard.reading import Reading
 from edgeguard.record import Records
 
 FURTHER_TABLES = 192  # of every shard but the first; rows that find none count on, but not by target

@@ -14,7 +14,8 @@ import numpy as np
 from edgeguard.counting import customers, kernels, readings, state
 from edgeguard.counting.readings import RULES
 from edgeguard.errors import UsageError
-from edgeguard.model import Network, Reading, Spread, Subject
+from edgeguard.model import Network, Spread, Subject
+from edgeguard.reading import Reading
 from edgeguard.record import Records, address, halves
 
 if TYPE_CHECKING:  # its kernels are compiled only where it is used

@@ -13,7 +13,8 @@ from typing import Any
 from edgeguard.config import Limits
 from edgeguard.detection import udp
 from edgeguard.detection.episode import RANK, Episode
-from edgeguard.model import Band, Flow, Reading, Share, Subject
+from edgeguard.model import Band, Share, Subject
+from edgeguard.reading import Flow, Reading
 from edgeguard.record import PROTOCOL_UDP
 
 SHOWN = 16  # flows, as in the reading of one point

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from edgeguard.clock import SLOT
 from edgeguard.config import Judging, Limits
 from edgeguard.detection.episode import Episode
-from edgeguard.model import Band, CameBack, Flow, Reading, Target, Verdict, identity
+from edgeguard.model import Band, CameBack, Target, Verdict, identity
+from edgeguard.reading import Flow, Reading
 
 # A port is named as the target's only when nearly all of the target's packets go there: a narrower
 # null route than the flood would let the rest through.

@@ -9,7 +9,8 @@ from __future__ import annotations
 from edgeguard.config import Judging, Limits
 from edgeguard.detection import rule
 from edgeguard.detection.episode import Episode
-from edgeguard.model import CameBack, Reading, Verdict
+from edgeguard.model import CameBack, Verdict
+from edgeguard.reading import Reading
 from edgeguard.record import PROTOCOL_UDP
 
 NAME = "udp"
