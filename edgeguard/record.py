@@ -30,7 +30,7 @@ RECORD = np.dtype(
         ("kind", "u1"),
         ("flags", "u1"),
         ("tcp_flags", "u1"),
-        ("reserved", "u1"),
+        ("icmp_type", "u1"),
         ("vlan", "<u2"),
     ]
 )

@@ -56,7 +56,7 @@ struct eg_record {
     uint8_t kind;               /* EG_SYN ... EG_OTHER_LINK */
     uint8_t flags;              /* EG_FLAG_... */
     uint8_t tcp_flags;
-    uint8_t reserved;
+    uint8_t icmp_type;          /* of ICMP and ICMPv6, where it was read; else 0 */
     uint16_t vlan;              /* outermost VLAN id, 0 none */
 };
 

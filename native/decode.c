@@ -219,6 +219,8 @@ static void read_upper(const struct packet *p, struct eg_record *r)
         r->kind = eg_tcp_read(p->ip + p->upper, &flags);
         r->tcp_flags = flags;
     }
+    if (r->kind == EG_ICMP && there > 0)
+        r->icmp_type = p->ip[p->upper];
     if (there < wanted && (uint64_t)p->upper + wanted <= p->length)
         r->flags |= EG_FLAG_CUT;
 }

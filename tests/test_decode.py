@@ -78,7 +78,7 @@ def test_too_long_for_its_length_field() -> None:
 def test_fields_without_meaning_are_cleared() -> None:
     """A record holds nothing of the frame decoded into it before."""
     said = decoded(raw(E / ARP()))
-    zero = ["src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "flags", "tcp_flags", "reserved", "vlan"]
+    zero = ["src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "flags", "tcp_flags", "icmp_type", "vlan"]
     assert {name: said[name] for name in zero} == dict.fromkeys(zero, 0)
 
 

@@ -111,7 +111,7 @@ static inline void expect_record(const struct eg_record *r)
 {
     EXPECT(r->kind <= EG_OTHER_LINK);
     EXPECT(r->flags < 2 * EG_FLAG_CUT);
-    EXPECT(r->reserved == 0);
+    EXPECT(r->icmp_type == 0 || r->kind == EG_ICMP);
     EXPECT(r->vlan <= 0xfff);
     EXPECT(r->packets >= 1);
     EXPECT((r->packets > 1) == ((r->flags & EG_FLAG_SUPER) != 0));

@@ -49,6 +49,7 @@ class Frame:
     packets: int = 1
     ports: tuple[int, int] | None = None
     tcp_flags: int = 0
+    icmp_type: int = 0
     vlan: int = 0
     name: str = ""  # of a frame that is not IP
     headers: int = field(default=0, compare=False)  # IP and upper header, repeated by segments
@@ -226,6 +227,8 @@ def upper(protocol: int, inside: bytes, at: int, later: bool, result: Frame) -> 
     header = inside[at:]
     if protocol in (6, 17) and len(header) >= 4:
         result.ports = number(header, 0, 2), number(header, 2, 2)
+    if protocol in (1, 58) and header:
+        result.icmp_type = header[0]
     if protocol == 6:
         tcp(header, result)
     if protocol == 17:
