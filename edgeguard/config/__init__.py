@@ -1,0 +1,43 @@
+"""The configuration: defaults.toml, overlaid by one TOML file; every finding reported together."""
+
+from __future__ import annotations
+
+from edgeguard.config.limits import AllLimits, BitLimits, CustomerLimits, Limits, SumLimits
+from edgeguard.config.loading import DEFAULTS, build, load
+from edgeguard.config.sections import (
+    CaptureSettings,
+    Clocks,
+    CountingSettings,
+    EnforcementSettings,
+    EvidenceSettings,
+    Host,
+    InventorySettings,
+    Judging,
+    Mail,
+    Paths,
+    Protected,
+)
+from edgeguard.config.whole import Config
+
+__all__ = [
+    "DEFAULTS",
+    "AllLimits",
+    "BitLimits",
+    "CaptureSettings",
+    "Clocks",
+    "Config",
+    "CountingSettings",
+    "CustomerLimits",
+    "EnforcementSettings",
+    "EvidenceSettings",
+    "Host",
+    "InventorySettings",
+    "Judging",
+    "Limits",
+    "Mail",
+    "Paths",
+    "Protected",
+    "SumLimits",
+    "build",
+    "load",
+]
