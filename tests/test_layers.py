@@ -17,7 +17,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "edgeguard"
 
-STAGES = {"capture", "counting", "detection", "decision", "enforcement", "inventory", "evidence", "notice", "cases"}
+STAGES = {"capture", "counting", "harm", "baselines", "detection", "decision", "enforcement", "inventory", "evidence"}
+STAGES |= {"notice", "cases"}
 LEVELS: list[set[str]] = [
     {"record", "model", "reading", "errors", "clock", "units"},
     {"native"},
@@ -25,7 +26,7 @@ LEVELS: list[set[str]] = [
     STAGES,
     {"metrics", "request", "control"},
     {"docket", "sums"},
-    {"engine", "attachments", "mirrored", "readers", "vitals", "check"},
+    {"engine", "attachments", "mirrored", "readers", "vitals", "host", "check"},
     {"replay", "live", "answers"},
     {"assembly", "summary", "jsonl"},
     {"cli", "lab"},

@@ -14,6 +14,7 @@ from edgeguard.errors import CaptureError
 from edgeguard.model import Tap, TapKind
 
 REVERSED_KINDS = ("macvtap",)  # received = into the VM
+WITH_A_SPEED = ("", "bond", "team")  # kinds of links whose speed is that of a wire; "": a device of its own driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,16 @@ class Change:
 
     what: str  # 'appeared', 'gone', 'changed'
     tap: Tap  # as it is; of one that is gone, as it was
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """An uplink, or what lies below one."""
+
+    index: int
+    name: str
+    has_speed: bool  # that its driver can be asked for: a veth and a tun make one up
+    below: bool
 
 
 class Taps:
@@ -59,6 +70,24 @@ class Taps:
     def named(self, names: tuple[str, ...]) -> list[int]:
         """Ifindexes of the links of these names that there are."""
         return [link.index for link in self._links.by_index.values() if link.name in names]
+
+    def carriers(self) -> list[Carrier]:
+        """The uplinks that there are, and below each what carries its frames: a VLAN's device, the ports of a bond
+        or a bridge that are no taps."""
+        links, found = self._links.by_index, dict[int, Carrier]()
+        waiting = [(link, False) for link in links.values() if link.name in self.uplinks]
+        while waiting:
+            link, below = waiting.pop(0)
+            if link.index not in found:
+                found[link.index] = Carrier(link.index, link.name, link.kind in WITH_A_SPEED, below)
+                waiting += [(lower, True) for lower in self._below(link)]
+        return list(found.values())
+
+    def _below(self, link: Link) -> list[Link]:
+        links = self._links.by_index
+        ports = [port for port in links.values() if port.master == link.index and port.index not in self._taps]
+        lower = links.get(link.peer) if link.peer is not None and link.kind == "vlan" and not link.elsewhere else None
+        return [port for port in (lower, *ports) if port is not None and port.kind in (*WITH_A_SPEED, "vlan")]
 
     def macs(self) -> set[str]:
         """The MAC addresses of this host's own links."""

@@ -1,0 +1,203 @@
+"""The way back: do the host's VMs still complete connections as they did minutes ago?
+
+Where they do not, nothing comes back to anybody, and a busy client looks like a flood. What is in doubt
+supports nothing, so an attacker would like it to be in doubt: who is judged is therefore never asked.
+The witnesses are the *other customers*, each with one vote; a witness must have completed most of its
+connections before, must still try, and must not suddenly try far more (a flood by several accounts would
+vouch for itself). At least three must testify, and four of five must say the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from edgeguard.clock import HOUR, MINUTE, SECOND
+from edgeguard.harm.sender import Sender
+
+NOW = 5 * SECOND  # what 'now' means: a cut shows within half of it
+KEPT = 5  # minutes of healthy time remembered of a VM
+WITNESSES = 3  # other customers, at least
+AGREED = 0.8  # of them
+COMPLETED = 20  # handshakes that a VM must have completed before, and at least half of what it tried
+TRIED = 5  # SYNs now: fewer prove nothing
+SURGE = 4  # times the SYN rate of before: whoever tries more is no witness
+HELD = HOUR  # how long a VM that fails is compared with its last good minutes; then the new is the usual
+FRAMES = 1_000  # out of the others now: as many without a single one into them is one direction
+ONE_SAMPLE = 3 * SECOND // 2  # a gap beyond this is no continuous watch
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One customer's testimony."""
+
+    customer: str | None
+    tried: int
+    completed: int
+    usual: float  # share completed before
+    failing: bool
+
+
+@dataclass(slots=True)
+class Past:
+    """What is remembered of one row while it is the same VM's."""
+
+    vm: str
+    customer: str | None
+    recent: deque[tuple[int, Sender]] = field(default_factory=lambda: deque(maxlen=16))
+    minutes: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=KEPT))  # ns, SYNs, completed
+    running: tuple[int, int, int] = (0, 0, 0)
+    failing_since: int = 0
+
+    def take(self, now: int, sender: Sender) -> None:
+        if self.recent:
+            before, last = self.recent[-1]
+            self._learn(now, now - before, sender.syns - last.syns, sender.third_acks - last.third_acks)
+        self.recent.append((now, sender))
+        while now - self.recent[0][0] > NOW:
+            self.recent.popleft()
+
+    def _learn(self, now: int, span: int, syns: int, completed: int) -> None:
+        """Healthy seconds only: what a VM is compared with must not become what is wrong with it."""
+        if self.failing_since and now - self.failing_since < HELD:
+            return
+        took, tried, done = self.running
+        self.running = took + span, tried + syns, done + completed
+        if self.running[0] >= MINUTE:
+            self.minutes.append(self.running)
+            self.running = 0, 0, 0
+
+    def lately(self) -> tuple[int, int, int]:
+        """Nanoseconds, SYNs and handshakes completed now."""
+        (since, first), (until, last) = self.recent[0], self.recent[-1]
+        return until - since, last.syns - first.syns, last.third_acks - first.third_acks
+
+    def frames(self) -> tuple[int, int]:
+        """Frames out and in, now."""
+        first, last = self.recent[0][1], self.recent[-1][1]
+        return last.out - first.out, last.into - first.into
+
+    def usual(self) -> tuple[int, int, int]:
+        """The same as `lately`, of the minutes remembered."""
+        took, tried, done = (sum(column) for column in zip(*self.minutes, strict=True)) if self.minutes else (0, 0, 0)
+        return took, tried, done
+
+    def testifies(self) -> bool:
+        """Whether this VM can say anything of the way back."""
+        took, tried, done = self.usual()
+        span, trying, _ = self.lately()
+        completes = done >= COMPLETED and 2 * done >= tried
+        return completes and trying >= TRIED and trying * took <= SURGE * tried * span
+
+    def fails(self) -> bool:
+        _, tried, done = self.usual()
+        _, trying, doing = self.lately()
+        return 2 * doing * tried < done * trying
+
+    def judge(self, now: int) -> None:
+        """Remember since when it fails; a VM that has nothing to say stays as it was."""
+        if self.testifies():
+            self.failing_since = (self.failing_since or now) if self.fails() else 0
+
+
+class ReturnPath:
+    """Sampled once a second; asked at every judgement."""
+
+    def __init__(self) -> None:
+        self._past: dict[int, Past] = {}
+        self._votes: dict[str | None, Vote] = {}
+        self._frames: dict[str | None, tuple[int, int]] = {}  # now, by customer
+        self._first: dict[int, Sender] = {}
+        self._last = 0
+
+    def take(self, now: int, senders: Sequence[Sender]) -> None:
+        """A sample of every row in use."""
+        if not 0 < now - self._last < ONE_SAMPLE * 10:
+            self._forget_recent()
+        self._last = now
+        for point in self._past.keys() - {sender.point for sender in senders}:
+            del self._past[point]
+        for sender in senders:
+            if sender.vm is not None:
+                self._of(sender, sender.vm).take(now, sender)
+        for past in self._past.values():
+            past.judge(now)
+        self._votes = {vote.customer: vote for vote in self._counted()}
+        self._frames = self._summed()
+
+    def _of(self, sender: Sender, vm: str) -> Past:
+        """The row's past; another VM, another customer or a count that began anew is another past."""
+        past = self._past.get(sender.point)
+        began = bool(past and past.recent and past.recent[-1][1].out > sender.out)
+        if past is None or began or (past.vm, past.customer) != (vm, sender.customer):
+            past = self._past[sender.point] = Past(vm, sender.customer)
+        return past
+
+    def _forget_recent(self) -> None:
+        """The clock stepped, or nobody watched for long: spans would mean nothing."""
+        for past in self._past.values():
+            past.recent.clear()
+
+    def _counted(self) -> Iterator[Vote]:
+        by: dict[str | None, list[Past]] = {}
+        for past in self._past.values():
+            if past.testifies():
+                by.setdefault(past.customer, []).append(past)
+        for customer, pasts in by.items():
+            _, tried, done = (sum(column) for column in zip(*(past.usual() for past in pasts), strict=True))
+            _, trying, doing = (sum(column) for column in zip(*(past.lately() for past in pasts), strict=True))
+            yield Vote(customer, trying, doing, done / tried, 2 * doing * tried < done * trying)
+
+    def _summed(self) -> dict[str | None, tuple[int, int]]:
+        found: dict[str | None, tuple[int, int]] = {}
+        for past in self._past.values():
+            out, into = past.frames()
+            before = found.get(past.customer, (0, 0))
+            found[past.customer] = before[0] + out, before[1] + into
+        return found
+
+    def doubt(self, customer: str | None) -> str | None:
+        """Why what came back to a customer's VMs is not known. VMs without a customer are taken for one customer."""
+        return self._one_direction(customer) or self._stopped(
+            [vote for vote in self._votes.values() if vote.customer != customer]
+        )
+
+    def _stopped(self, votes: list[Vote]) -> str | None:
+        failing = [vote for vote in votes if vote.failing]
+        if len(votes) < WITNESSES or len(failing) < AGREED * len(votes):
+            return None
+        tried, completed = sum(vote.tried for vote in failing), sum(vote.completed for vote in failing)
+        usual = sum(vote.usual for vote in failing) / len(failing)
+        return (
+            f"the way back is in doubt: {len(failing)} of {len(votes)} other customers on this host stopped completing "
+            f"their connections: {completed:,} of {tried:,} in the last {NOW // SECOND} s, "
+            f"{usual:.0%} in the minutes before"
+        )
+
+    def _one_direction(self, customer: str | None) -> str | None:
+        others = _added(frames for name, frames in self._frames.items() if name != customer)
+        enough = sum(1 for name, (out, _) in self._frames.items() if name != customer and out) >= WITNESSES
+        if not enough or others[0] < FRAMES or others[1]:
+            return None
+        return (
+            f"only one direction is visible: {others[0]:,} frames out of the other customers' VMs in the last "
+            f"{NOW // SECOND} s and none into them"
+        )
+
+    def told(self) -> dict[str, object]:
+        """For `status`: how many customers testify, how many of them fail, and what is in doubt for a newcomer."""
+        votes = list(self._votes.values())
+        return {
+            "witnesses": len(votes),
+            "failing": sum(vote.failing for vote in votes),
+            "needed": WITNESSES,
+            "doubt": self.doubt(""),
+        }
+
+
+def _added(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    out = into = 0
+    for more, back in pairs:
+        out, into = out + more, into + back
+    return out, into
