@@ -13,6 +13,7 @@ from edgeguard.check.finding import Finding, Grade, ok, warning, wrong
 from edgeguard.check.mailserver import mail
 from edgeguard.check.places import places
 from edgeguard.check.rights import back_ends, rights
+from edgeguard.check.table import table
 from edgeguard.config import Config
 from edgeguard.errors import ConfigError
 from edgeguard.inventory import Index, Inventory, configured
@@ -33,6 +34,7 @@ def findings(path: Path | None) -> list[Finding]:
         *back_ends(),
         *places(settings.paths),
         *mail(settings.mail),
+        *table(),
         *attachment(settings.capture.exclude, settings.uplinks, inventory, bool(settings.enforce)),
     ]
 
