@@ -23,6 +23,7 @@ LEVELS: list[set[str]] = [
     {"record", "model", "reading", "errors", "clock", "units"},
     {"native"},
     {"config"},
+    {"policy"},
     STAGES,
     {"metrics", "request", "control"},
     {"docket", "sums"},

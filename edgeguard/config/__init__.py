@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeguard.config.groups import Group, Setting
 from edgeguard.config.limits import AllLimits, BitLimits, CustomerLimits, Limits, SumLimits
 from edgeguard.config.loading import DEFAULTS, build, load
 from edgeguard.config.sections import (
@@ -16,6 +17,7 @@ from edgeguard.config.sections import (
     Mail,
     Paths,
     Protected,
+    RulesSettings,
 )
 from edgeguard.config.whole import Config
 
@@ -30,6 +32,7 @@ __all__ = [
     "CustomerLimits",
     "EnforcementSettings",
     "EvidenceSettings",
+    "Group",
     "Host",
     "InventorySettings",
     "Judging",
@@ -37,6 +40,8 @@ __all__ = [
     "Mail",
     "Paths",
     "Protected",
+    "RulesSettings",
+    "Setting",
     "SumLimits",
     "build",
     "load",

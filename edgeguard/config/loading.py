@@ -1,4 +1,4 @@
-"""From text to a configuration: defaults.toml, overlaid by one TOML file; every finding reported together."""
+"""From text to a configuration: defaults.toml, overlaid by one TOML file and, where it names one, by a rules file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,125 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgeguard.config.whole import Config
+from edgeguard.config.findings import sentence
+from edgeguard.config.whole import Config, Written
 from edgeguard.errors import ConfigError
 
 DEFAULTS = Path(__file__).parents[1] / "defaults.toml"
+IN_RULES = ("enforce", "limits", "group", "vm")  # what a rules file may hold
+ONCE = ("enforce", "group", "vm")  # and what would be replaced, not completed, if both files held it
 
 
 @functools.cache
 def _defaults() -> str:
     return DEFAULTS.read_text(encoding="utf-8")
+
+
+def build(values: dict[str, Any], source: str = "configuration") -> Config:
+    """The configuration of `values` over the defaults. ConfigError holds every finding."""
+    whole = _whole(values)
+    try:
+        return Config.model_validate(whole)
+    except ValidationError as error:
+        raise ConfigError([sentence(finding, source, whole) for finding in error.errors()]) from None
+
+
+def load(path: Path | None) -> Config:
+    """The configuration in a file, or the defaults alone. ConfigError holds every finding, the rules file's too."""
+    if path is None:
+        return build({})
+    values = _read(path, "check the path given to -c")
+    rules = values.get("rules")
+    file = rules.get("file") if isinstance(rules, dict) else None
+    findings = []
+    try:
+        settings = build(values, str(path))
+    except ConfigError as error:
+        findings = error.findings
+    if file and isinstance(file, str):
+        try:
+            settings = with_rules(Written(values, str(path)), Path(file))
+        except ConfigError as error:
+            findings += error.findings
+    if findings:
+        raise ConfigError(findings)
+    return settings
+
+
+def with_rules(written: Written, file: Path) -> Config:
+    """The configuration with what a rules file says. ConfigError holds every finding of that file: it is good whole."""
+    rules = _read(file, "check [rules] file")
+    findings = [f"{file}: {text}" for text in _out_of_place(rules, written)]
+    whole = _whole(_overlay(written.values, {key: rules[key] for key in IN_RULES if key in rules}))
+    others = _places(_whole(written.values))
+    try:
+        settings = Config.model_validate(whole)
+    except ValidationError as error:
+        of_rules = [finding for finding in error.errors() if (finding["loc"], finding["msg"]) not in others]
+        findings += [sentence(finding, str(file), whole) for finding in of_rules]
+        settings = None
+    if findings or settings is None:
+        raise ConfigError(findings)
+    settings._written = written
+    return settings
+
+
+def _read(path: Path, hint: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}; {hint}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
+
+
+def _out_of_place(rules: dict[str, Any], written: Written) -> list[str]:
+    """What does not belong into a rules file, or stands in the configuration already."""
+    found = [
+        f"{key}: a rules file holds {', '.join(IN_RULES)}; all else is of {written.source}"
+        for key in rules
+        if key not in IN_RULES
+    ]
+    twice = [key for key in ONCE if key in rules and key in written.values]
+    return found + [f"{key}: stands in {written.source} too; write it in one of the two" for key in twice]
+
+
+def _places(whole: dict[str, Any]) -> set[tuple[Any, str]]:
+    """What is wrong already without the rules file."""
+    try:
+        Config.model_validate(whole)
+    except ValidationError as error:
+        return {(finding["loc"], finding["msg"]) for finding in error.errors()}
+    return set()
+
+
+def _whole(values: dict[str, Any]) -> dict[str, Any]:
+    """`values` over the defaults; the limits of a group or a VM over those, rule by rule."""
+    whole = _overlay(tomllib.loads(_defaults()), values)
+    groups, vms = whole.get("group"), whole.get("vm")
+    if isinstance(groups, list):
+        whole["group"] = [_completed(group, whole["limits"]) for group in groups]
+    if isinstance(vms, dict):
+        whole["vm"] = {id: _completed(setting, whole["limits"]) for id, setting in vms.items()}
+    return whole
+
+
+def _completed(setting: Any, base: Any) -> Any:
+    """A setting whose rules are whole: a rule of which it names one limit has the others from the defaults."""
+    if not isinstance(setting, dict) or not isinstance(setting.get("limits"), dict) or not isinstance(base, dict):
+        return setting
+    return {**setting, "limits": _filled(setting["limits"], base)}
+
+
+def _filled(limits: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+    filled = {}
+    for rule, given in limits.items():
+        usual = base.get(rule)
+        if not isinstance(given, dict) or not isinstance(usual, dict):
+            filled[rule] = given
+        else:
+            filled[rule] = _filled(given, usual) if rule == "in" else _overlay(usual, given)
+    return filled
 
 
 def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -28,46 +138,3 @@ def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         both_tables = isinstance(below, dict) and isinstance(value, dict)
         merged[key] = _overlay(below, value) if both_tables else value  # type: ignore[arg-type]
     return merged
-
-
-WRONG_TYPES = {
-    "tuple_type": 'must be a list, like ["one", "two"]',
-    "model_type": "must be a table of keys",
-    "string_type": "must be text in quotes",
-    "missing": "is missing",
-}
-
-
-def _sentence(finding: Any, source: str) -> str:
-    *section, key = [f"item {part + 1}" if isinstance(part, int) else str(part) for part in finding["loc"]] or ["file"]
-    if key.startswith("item ") and section:
-        *section, name = section
-        key = f"{name}, {key}"
-    where = f"[{'.'.join(section)}] {key}" if section else key
-    if finding["type"] == "extra_forbidden":
-        return f"{source}: {where}: unknown key; see docs/configuration.md for the known ones"
-    message = WRONG_TYPES.get(finding["type"], finding["msg"].removeprefix("Value error, "))
-    given = finding.get("input")
-    told = "" if isinstance(given, (dict, list)) or repr(given) in message else f" (given: {given!r})"
-    return f"{source}: {where}: {message}{told}"
-
-
-def build(values: dict[str, Any], source: str = "configuration") -> Config:
-    """The configuration of `values` over the defaults. ConfigError holds every finding."""
-    try:
-        return Config.model_validate(_overlay(tomllib.loads(_defaults()), values))
-    except ValidationError as error:
-        raise ConfigError([_sentence(finding, source) for finding in error.errors()]) from None
-
-
-def load(path: Path | None) -> Config:
-    """The configuration in a file, or the defaults alone. ConfigError holds every finding."""
-    if path is None:
-        return build({})
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}; check the path given to -c"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
-    return build(values, str(path))

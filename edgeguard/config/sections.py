@@ -15,6 +15,12 @@ class Host(Section):
     place: str
 
 
+class RulesSettings(Section):
+    """Where the rules file is, if any: it is followed while the daemon runs."""
+
+    file: str
+
+
 class Judging(Section):
     sustain_seconds: Annotated[int, Field(ge=1, le=60)]
     sustain_of: Annotated[int, Field(ge=1, le=60)]
@@ -151,9 +157,3 @@ class EnforcementSettings(Section):
     priority: Annotated[int, Field(ge=1, le=900)]
     table: Annotated[int, Field(ge=1000, le=2**31)]
     nft_table: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
-
-
-class RulesSettings(Section):
-    """Where the rules file is, if any: it is followed while the daemon runs."""
-
-    file: str

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field, PrivateAttr, field_validator
 
 from edgeguard.config.fields import Bits, Section
+from edgeguard.config.groups import Group, Setting
 from edgeguard.config.limits import AllLimits
+from edgeguard.config.modes import enforceable
 from edgeguard.config.sections import (
     CaptureSettings,
     Clocks,
@@ -20,28 +23,29 @@ from edgeguard.config.sections import (
     Mail,
     Paths,
     Protected,
+    RulesSettings,
 )
-from edgeguard.reading import OUT
-
-ENFORCEABLE = frozenset(f"{rule}.{band}" for rule in (*OUT, "scan", "all") for band in ("act", "hard"))
 
 
-def _enforceable(name: str) -> str:
-    if name.partition(".")[0].endswith("-in"):
-        raise ValueError(f"{name!r} is judged on the way in: observed, never enforced")
-    if name not in ENFORCEABLE:
-        raise ValueError(f"{name!r} is nothing that can be enforced: one of {', '.join(sorted(ENFORCEABLE))}")
-    return name
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the configuration file itself says, to lay the next version of its rules file on."""
+
+    values: dict[str, Any]
+    source: str
 
 
 class Config(Section):
     """`load` builds it; tests use `build(overrides)`."""
 
-    enforce: tuple[Annotated[str, AfterValidator(_enforceable)], ...]
+    enforce: tuple[Annotated[str, AfterValidator(enforceable)], ...]
     uplinks: tuple[str, ...]
     uplink_bits: Bits
     host: Host
     limits: AllLimits
+    group: tuple[Group, ...] = ()
+    vm: dict[str, Setting] = Field(default_factory=dict)
+    rules: RulesSettings
     judging: Judging
     clocks: Clocks
     capture: CaptureSettings
@@ -52,3 +56,12 @@ class Config(Section):
     paths: Paths
     evidence: EvidenceSettings
     enforcement: EnforcementSettings
+    _written: Written | None = PrivateAttr(default=None)  # None: there is no rules file
+
+    @field_validator("group")
+    @classmethod
+    def _told_apart(cls, groups: tuple[Group, ...]) -> tuple[Group, ...]:
+        names = [group.name for group in groups]
+        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+            raise ValueError(f"{names.count(name)} groups are named {name!r}; nobody could tell which one is meant")
+        return groups
