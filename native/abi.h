@@ -117,6 +117,43 @@ struct eg_twins {
     struct eg_twin seen[1024];
 };
 
+/* ---- headers: the last frames of each attachment point, headers only --------------------- */
+
+#define EG_HEADERS_KEPT 512     /* frames of each point */
+#define EG_HEADERS_BYTES 112    /* of a frame, at most */
+#define EG_HEADERS_OUT 1        /* out of the point; else into it */
+#define EG_HEADERS_TAGGED 2     /* the kernel took a VLAN tag off: `tag` */
+#define EG_HEADERS_RAW 4        /* begins with its IP header */
+
+struct eg_headers_frame {
+    int64_t ts;
+    uint32_t wire;              /* bytes of the frame as it lay in the ring */
+    uint16_t tag;
+    uint8_t captured, flags;
+    uint8_t bytes[112];
+};
+
+struct eg_headers_point {
+    int64_t due;                /* a frame with this stamp or a later one is kept */
+    uint64_t kept;              /* frames so far; the last EG_HEADERS_KEPT are there, place: number % that */
+};
+
+/* The caller owns the arrays, zeroed; readers of several rings may share them. Whoever reads them does
+ * so while no ring is read. */
+struct eg_headers {
+    struct eg_headers_point *point;
+    struct eg_headers_frame *frame;     /* [points][EG_HEADERS_KEPT] */
+    uint32_t points, reserved;
+    uint64_t random;                    /* not 0: nobody who sends packets may know it */
+};
+
+/* Of a frame's captured bytes, those that are headers: up to the end of the TCP, UDP, SCTP or ICMP
+ * header of the outermost IP packet. */
+uint32_t eg_headers_end(const uint8_t *frame, uint32_t captured, uint32_t wire, uint32_t link_type);
+/* Keep the frame if it is due: what the readers do with every frame of a point. */
+void eg_headers_offer(struct eg_headers *h, uint32_t point, uint32_t flags, const uint8_t *frame,
+                      uint32_t captured, uint32_t wire, uint32_t link_type, int64_t ts, uint32_t tag);
+
 /* ---- savefile: pcap and pcapng in memory ----------------------------------------------- */
 
 #define EG_MAX_INTERFACES 256   /* per pcapng section; frames of later ones are EG_OTHER_LINK */
@@ -170,6 +207,7 @@ struct eg_ring {
     uint8_t *cursor;            /* next frame in the block */
     uint64_t received, lost, freezes;   /* running totals; the kernel's are reset by reading */
     uint64_t unknown;           /* frames of interfaces without a point */
+    struct eg_headers *headers; /* set by the caller: where headers are kept, or NULL */
 };
 
 /* Needs CAP_NET_RAW. The socket starts with a filter that lets nothing through, until

@@ -2,21 +2,11 @@
  *
  * Any frame -> record. A cursor walks link header, tags, LLC, IP and extension headers; each step
  * checks its own bounds and says what comes next. Nothing inside the outermost IP packet is opened. */
+#include "extensions.h"
 #include "link_layer.h"
 
-#define MAX_EXTENSIONS 32     /* IPv6 extension headers walked; more: no protocol known */
-#define IPV6_HEADER 40
 #define UDP_HEADER 8
 #define TCP_HEADER 20
-
-#define PROTO_HOP_BY_HOP 0
-#define PROTO_ROUTING 43
-#define PROTO_FRAGMENT 44
-#define PROTO_AH 51
-#define PROTO_DESTINATION 60
-#define PROTO_MOBILITY 135
-#define PROTO_HIP 139
-#define PROTO_SHIM6 140
 
 /* The IP packet at the cursor. Offsets count from its first byte. */
 struct packet {
@@ -108,16 +98,6 @@ static int open_ipv4(struct packet *p, struct eg_record *r)
     return 0;
 }
 
-static int is_extension(uint32_t protocol)
-{
-    switch (protocol) {
-    case PROTO_HOP_BY_HOP: case PROTO_ROUTING: case PROTO_FRAGMENT: case PROTO_AH:
-    case PROTO_DESTINATION: case PROTO_MOBILITY: case PROTO_HIP: case PROTO_SHIM6:
-        return 1;
-    }
-    return 0;
-}
-
 /* Read the fragment header at h (RFC 8200 4.5); whether it is a later fragment. */
 static uint32_t read_fragment(const uint8_t *h, struct eg_record *r)
 {
@@ -147,14 +127,9 @@ static void walk_extensions(struct packet *p, struct eg_record *r)
         }
         h = p->ip + p->upper;
         p->protocol = h[0];
-        if (protocol == PROTO_FRAGMENT) {
-            p->upper += 8;
-            p->later = read_fragment(h, r);
-            if (p->later)
-                return;
-        } else {
-            p->upper += protocol == PROTO_AH ? (h[1] + 2) * 4 : (h[1] + 1) * 8;
-        }
+        p->upper += extension_bytes(protocol, h);
+        if (protocol == PROTO_FRAGMENT && (p->later = read_fragment(h, r)))
+            return;
     }
 }
 

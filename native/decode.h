@@ -163,6 +163,7 @@ static inline void eg_decode_plain(const uint8_t *frame, struct eg_record *r,
     ports = (ports >> 16 | ports << 16) & -ported;
     tail = 4 | protocol << 8 | kind << 16 | ported << 24;
     tail |= (uint64_t)(flags & -has_flags) << 32;
+    tail |= (uint64_t)(upper[0] & -(uint32_t)(kind == EG_ICMP)) << 40;
     r->src_hi = 0;
     r->src_lo = eg_net32(ip + 12);
     r->dst_hi = 0;
@@ -180,6 +181,7 @@ _Static_assert(offsetof(struct eg_record, dst_port) == offsetof(struct eg_record
                offsetof(struct eg_record, kind) == offsetof(struct eg_record, family) + 2 &&
                offsetof(struct eg_record, flags) == offsetof(struct eg_record, family) + 3 &&
                offsetof(struct eg_record, tcp_flags) == offsetof(struct eg_record, family) + 4 &&
+               offsetof(struct eg_record, icmp_type) == offsetof(struct eg_record, family) + 5 &&
                offsetof(struct eg_record, family) + 8 == sizeof(struct eg_record),
                "eg_decode_plain stores these fields as words");
 

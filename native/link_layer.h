@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From the first byte of a frame to the first byte of its IP header. Private to decode.c.
+ * From the first byte of a frame to the first byte of its IP header. Private to decode.c and headers.c.
  *
  *     struct cursor c = { frame, captured, wire, 0, 0 };
  *     type = read_link_layer(&c, link_type, &vlan);   the cursor stands behind the link header

@@ -17,7 +17,7 @@
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 
-#include "decode.h"
+#include "headers.h"
 
 #define LINK_UNKNOWN 0xffff            /* decodes to EG_OTHER_LINK */
 #define RING_SECOND 1000000000LL
@@ -52,6 +52,12 @@ static inline uint32_t ring_link_type(uint16_t hatype)
     if (hatype == ARPHRD_ETHER)
         return EG_LINK_ETHERNET;
     return hatype == ARPHRD_NONE || hatype == ARPHRD_RAWIP ? EG_LINK_RAW : LINK_UNKNOWN;
+}
+
+/* EG_HEADERS_... of a slot, without its direction. */
+static inline uint32_t ring_header_flags(const struct tpacket3_hdr *h)
+{
+    return h->tp_status & TP_STATUS_VLAN_VALID ? EG_HEADERS_TAGGED : 0;
 }
 
 static inline uint32_t ring_gso_size(const uint8_t *frame)

@@ -137,6 +137,18 @@ static int open_slot(const struct tpacket3_hdr *h, const struct eg_mirror *m, st
     return 1;
 }
 
+/* At the machine it leaves and at the one it enters. What VXLAN carried has all its tags. */
+static void keep_headers(struct eg_headers *headers, const struct tpacket3_hdr *h, const struct view *v,
+                         int opened, const struct eg_record *r)
+{
+    uint32_t flags = opened ? 0 : ring_header_flags(h);
+
+    eg_headers_pass(headers, r->out_of, flags | EG_HEADERS_OUT, v->frame, v->captured, v->wire,
+                    EG_LINK_ETHERNET, r->ts, h->hv1.tp_vlan_tci);
+    eg_headers_pass(headers, r->into, flags, v->frame, v->captured, v->wire, EG_LINK_ETHERNET, r->ts,
+                    h->hv1.tp_vlan_tci);
+}
+
 /* 1 if the frame became a record, 0 if it is nobody's or an empty slot, -1 if its sender needs a
  * point first. */
 static int decode(struct eg_ring *r, struct eg_mirror *m, const struct eg_points *points,
@@ -170,6 +182,7 @@ static int decode(struct eg_ring *r, struct eg_mirror *m, const struct eg_points
     out->vlan = 0;
     eg_decode_frame(v.frame, v.captured, v.wire, EG_LINK_ETHERNET, gso, out, tally, totals);
     out->vlan = (uint16_t)v.vlan;
+    keep_headers(r->headers, h, &v, opened, out);
     return 1;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "headers.h"
 #include "points.h"
 #include "ring_block.h"
 
@@ -151,6 +152,9 @@ static uint32_t decode(struct eg_ring *r, const struct eg_points *points, struct
     out->into = s->into;
     if (h->tp_status & TP_STATUS_VLAN_VALID)   /* the outermost tag, taken off by the kernel */
         out->vlan = h->hv1.tp_vlan_tci & 0xfff;
+    /* one of the two is EG_NOBODY: all bits are set */
+    eg_headers_pass(r->headers, s->out_of & s->into, ring_header_flags(h) | (s->into == EG_NOBODY), frame,
+                    h->tp_snaplen, h->tp_len, s->link_type, out->ts, h->hv1.tp_vlan_tci);
     return 1;
 }
 

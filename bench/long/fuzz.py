@@ -31,9 +31,9 @@ from bench.parts import report
 NATIVE = report.ROOT / "native"
 PLACE = report.ROOT / "build" / "fuzz"
 SOURCES = {
-    "decode": ("fuzz/fuzz_decode.c", "decode.c"),
+    "decode": ("fuzz/fuzz_decode.c", "decode.c", "headers.c"),
     "savefile": ("fuzz/fuzz_savefile.c", "decode.c", "savefile.c", "pcapng.c", "points.c", "error.c"),
-    "mirror": ("fuzz/fuzz_mirror.c", "decode.c", "ring_mirror.c"),
+    "mirror": ("fuzz/fuzz_mirror.c", "decode.c", "headers.c", "ring_mirror.c"),
 }
 EXECUTIONS = 20_000_000
 LONGEST = 1024  # bytes of an input: every path of all is inside, and longer ones only cost time

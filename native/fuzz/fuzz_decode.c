@@ -10,7 +10,7 @@
  * The frame lies in memory of exactly its size. Beyond not crashing: the record and the totals hold
  * together (expect.h), every field is written whatever stood there before, the inline path and
  * eg_decode_slow() agree, an offload frame is its packets, and a cut frame says nothing that the
- * whole frame does not say. */
+ * whole frame does not say; and the headers that evidence keeps say all of it. */
 #include "../decode.h"
 #include "expect.h"
 
@@ -118,6 +118,19 @@ static struct decoded decode_cut(const struct frame *whole, uint32_t captured)
     return d;
 }
 
+/* The headers alone say all that the frame says. */
+static void expect_headers(const struct frame *f, const struct decoded *whole)
+{
+    uint32_t end = eg_headers_end(f->bytes, f->captured, f->wire, f->link_type);
+    struct decoded d, expected = *whole;
+
+    EXPECT(end <= f->captured);
+    d = decode_cut(f, end);
+    d.record.flags &= ~EG_FLAG_CUT;
+    expected.record.flags &= ~EG_FLAG_CUT;
+    expect_same(&d, &expected);
+}
+
 static struct frame read_head(const uint8_t *data, size_t size)
 {
     uint32_t kinds = sizeof link_types / sizeof *link_types, captured = size - HEAD;
@@ -146,6 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slow = decode_slow(&f);
     expect_same(&first, &again);
     expect_same(&first, &slow);
+    expect_headers(&f, &first);
     if (f.gso_size) {
         uint32_t gso_size = f.gso_size;
 
