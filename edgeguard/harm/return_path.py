@@ -25,7 +25,7 @@ TRIED = 5  # SYNs now: fewer prove nothing
 SURGE = 4  # times the SYN rate of before: whoever tries more is no witness
 HELD = HOUR  # how long a VM that fails is compared with its last good minutes; then the new is the usual
 FRAMES = 1_000  # out of the others now: as many without a single one into them is one direction
-ONE_SAMPLE = 3 * SECOND // 2  # a gap beyond this is no continuous watch
+PAUSE = 15 * SECOND  # between two samples: beyond this nobody watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,21 @@ class Past:
 
     vm: str
     customer: str | None
-    recent: deque[tuple[int, Sender]] = field(default_factory=lambda: deque(maxlen=16))
+    recent: deque[tuple[int, Sender]] = field(default_factory=lambda: deque(maxlen=64))
     minutes: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=KEPT))  # ns, SYNs, completed
     running: tuple[int, int, int] = (0, 0, 0)
     failing_since: int = 0
 
     def take(self, now: int, sender: Sender) -> None:
-        if self.recent:
-            before, last = self.recent[-1]
-            self._learn(now, now - before, sender.syns - last.syns, sender.third_acks - last.third_acks)
         self.recent.append((now, sender))
         while now - self.recent[0][0] > NOW:
-            self.recent.popleft()
+            at, first = self.recent.popleft()
+            then, next_ = self.recent[0]
+            self._learn(now, then - at, next_.syns - first.syns, next_.third_acks - first.third_acks)
 
     def _learn(self, now: int, span: int, syns: int, completed: int) -> None:
-        """Healthy seconds only: what a VM is compared with must not become what is wrong with it."""
+        """Healthy seconds only, and only when they are past: what a VM is compared with must not become what is
+        wrong with it."""
         if self.failing_since and now - self.failing_since < HELD:
             return
         took, tried, done = self.running
@@ -108,12 +108,11 @@ class ReturnPath:
         self._past: dict[int, Past] = {}
         self._votes: dict[str | None, Vote] = {}
         self._frames: dict[str | None, tuple[int, int]] = {}  # now, by customer
-        self._first: dict[int, Sender] = {}
         self._last = 0
 
     def take(self, now: int, senders: Sequence[Sender]) -> None:
         """A sample of every row in use."""
-        if not 0 < now - self._last < ONE_SAMPLE * 10:
+        if not 0 < now - self._last < PAUSE:
             self._forget_recent()
         self._last = now
         for point in self._past.keys() - {sender.point for sender in senders}:

@@ -87,7 +87,7 @@ class Uplinks:
         self.loads: tuple[Load, ...] = ()
 
     def take(self, now: int, uplinks: Sequence[Uplink], senders: Sequence[Sender]) -> None:
-        taps = {s.point: (s.tap_bytes, s.tap_frames) for s in senders if s.tap_bytes is not None and s.tap_frames}
+        taps = {s.point: (s.tap_bytes, s.tap_frames or 0) for s in senders if s.tap_bytes is not None}
         span = now - self._at
         if 0 < span <= LONGEST:
             seconds = span / SECOND
