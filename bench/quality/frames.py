@@ -74,14 +74,17 @@ def together(parts: Iterable[Frames]) -> Frames:
 
 def pcap(frames: Frames) -> bytes:
     """A savefile of the frames as they stand."""
-    rows = np.zeros((len(frames), _RECORD_HEADER.itemsize + ROOM), np.uint8)
-    head = rows[:, : _RECORD_HEADER.itemsize].view(_RECORD_HEADER)[:, 0]
+    first, widest = _RECORD_HEADER.itemsize, int(frames.captured.max(initial=0))
+    rows = np.zeros((len(frames), first + widest), np.uint8)
+    rows[:, :first] = _record_headers(frames).view(np.uint8).reshape(-1, first)
+    rows[:, first:] = frames.head[:, :widest]
+    if int(frames.captured.min(initial=widest)) != widest:
+        rows = rows[np.arange(first + widest) < first + frames.captured[:, None]]
+    return FILE_HEADER.tobytes() + rows.tobytes()
+
+
+def _record_headers(frames: Frames) -> Array:
+    head = np.zeros(len(frames), _RECORD_HEADER)
     head["sec"], head["nsec"] = np.divmod(frames.at, _SECOND)
     head["captured"], head["length"] = frames.captured, frames.length
-    rows[:, _RECORD_HEADER.itemsize :] = frames.head
-    ends = frames.captured + _RECORD_HEADER.itemsize
-    widest = int(ends.max(initial=0))
-    kept = rows[:, :widest]
-    if len(ends) and int(ends.min()) != widest:
-        kept = kept[np.arange(widest) < ends[:, None]]
-    return FILE_HEADER.tobytes() + kept.tobytes()
+    return head
