@@ -12,15 +12,18 @@ import pytest
 from pydantic import ValidationError
 
 from edgeguard import config
+from edgeguard.config.loading import IN_RULES
 from edgeguard.errors import ConfigError
 
 MANUAL = Path(__file__).parents[1] / "docs" / "configuration.md"
 ROW = re.compile(r"^\| `([a-z_]+)` \| `(.+?)` \| \S.*\|$")
+LIMITS_ROW = re.compile(r"^\| `([a-z]+)` \| `(\d+)` \| `(\d+)` \| `(\d+)` \| \S.*\|$")
+RULES = ("syn", "udp", "icmp", "fragments", "tcp", "total")
 
 
 def leaves(table: dict[str, Any], section: str = "") -> Iterator[tuple[str, str, Any]]:
     for key, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key != "bits":
             yield from leaves(value, f"{section}.{key}".strip("."))
         else:
             yield section, key, value
@@ -36,7 +39,12 @@ def manual_rows() -> dict[tuple[str, str], str]:
     for line in MANUAL.read_text().splitlines():
         if heading := re.match(r"^## (?:`\[(.+)\]`)?", line):
             section = heading[1] or ""
-        if row := ROW.match(line):
+        if row := LIMITS_ROW.match(line):
+            for key, value in zip(("warn", "act", "hard"), row.groups()[1:], strict=True):
+                rows[section.replace("RULE", row[1]), key] = value
+        elif (row := ROW.match(line)) and section == "limits.RULE":  # said once for the rules of both directions
+            rows |= {(f"limits.{way}{rule}", row[1]): row[2] for way in ("", "in.") for rule in RULES}
+        elif row:
             rows[section, row[1]] = row[2]
     return rows
 
@@ -168,5 +176,19 @@ def test_the_example_of_the_manual_is_valid() -> None:
     assert examples
     for example in examples:
         values = tomllib.loads(example)
-        if "vm" not in values:
+        if not isinstance(values.get("vm"), list):  # an inventory
             config.build(values)
+
+
+def test_the_manual_names_every_key_of_a_group() -> None:
+    """The table of a group's keys must be complete, and the keys of a VM's own setting named."""
+    text = MANUAL.read_text()
+    table = re.search(r"^\| key of a group .*?\n\n", text, re.MULTILINE | re.DOTALL)
+    assert table
+    assert re.findall(r"^\| `([a-z]+)` \|", table[0], re.MULTILINE) == [
+        *("name", "vms", "customers", "prefixes"),
+        *config.Setting.model_fields,
+    ]
+    assert set(config.Group.model_fields) == {"name", "vms", "customers", "prefixes", *config.Setting.model_fields}
+    for name in (*IN_RULES, *RULES, *(f"{rule}-in" for rule in ("syn", "udp"))):
+        assert f"`{name}`" in text, name
