@@ -10,21 +10,38 @@ from edgeguard.cases.case import Case
 from edgeguard.clock import SECOND
 from edgeguard.detection.episode import Episode
 from edgeguard.model import Act, Decision, Scope, Subject, Tap, Verdict, Vm, identity
+from edgeguard.reading import INTO
 
-STATES = {Scope.OBSERVE: "observed", Scope.WARN: "warned", Scope.NARROW: "narrow", Scope.FULL: "full"}
-_HEIGHT = ("observed", "warned", "narrow", "full")
+STATES = {
+    Scope.OBSERVE: "observed",
+    Scope.WARN: "warned",
+    Scope.NARROW: "narrow",
+    Scope.OWN_ONLY: "own-only",
+    Scope.FULL: "full",
+}
+_HEIGHT = tuple(STATES.values())
+_NULL_ROUTED = _HEIGHT[_HEIGHT.index("narrow") :]
+VICTIM = "victim"  # a case of its own for what reaches a VM: no decision ever changes its state
 
 
-def _key(subject: Subject) -> str:
-    """One VM, whatever tap it uses; an unknown tap, a source, or a customer's sum stands for itself."""
+def _key(subject: Subject, victim: bool = False) -> str:
+    """One VM, whatever tap it uses; an unknown tap, a source, or a customer's sum stands for itself.
+
+    What reaches a VM is kept apart from what it sends: it says nothing against it.
+    """
+    return f"victim, {_whose(subject)}" if victim else _whose(subject)
+
+
+def _whose(subject: Subject) -> str:
     if subject.vm is None and subject.tap is None and subject.customer is not None:
         return f"customer {subject.customer}"
     return f"vm {subject.vm}" if subject.vm else f"tap {subject.tap}" if subject.tap else f"source {subject.source}"
 
 
-def _subject(case: Case) -> Subject:
-    """Whom a case is about: a customer only where no VM and no tap is."""
-    return Subject(case.vm, case.tap, case.source, None if case.vm or case.tap else case.customer)
+def _key_of(case: Case) -> str:
+    """The key that a case was opened under: it is about a customer only where no VM and no tap is."""
+    subject = Subject(case.vm, case.tap, case.source, None if case.vm or case.tap else case.customer)
+    return _key(subject, case.state == VICTIM)
 
 
 class Docket:
@@ -34,7 +51,7 @@ class Docket:
         self._host = host
         self._episodes: dict[tuple[int, str], Episode] = {}
         self._cases: dict[str, Case] = {}
-        self._of_point: dict[int, str] = {}
+        self._of_point: dict[tuple[int, bool], str] = {}  # out of a point and into it are two cases
 
     # ---- episodes ----------------------------------------------------------------------------
 
@@ -72,24 +89,25 @@ class Docket:
 
     def resume(self, case: Case) -> None:
         """An open case from the database, after a restart."""
-        self._cases[_key(_subject(case))] = case
+        self._cases[_key_of(case)] = case
 
     def case(self, verdict: Verdict, vm: Vm | None, tap: Tap | None) -> Case:
         """The open case of a verdict's subject, or a new one."""
-        key = _key(verdict.subject)
-        self._of_point[verdict.point] = key
+        victim = verdict.rule in INTO
+        key = _key(verdict.subject, victim)
+        self._of_point[verdict.point, victim] = key
         if key not in self._cases:
-            self._cases[key] = self.new(verdict.subject, verdict.since, vm, tap)
+            self._cases[key] = self.new(verdict.subject, verdict.since, vm, tap, victim)
         return self._cases[key]
 
     def by_person(self, subject: Subject, at: int, vm: Vm, tap: Tap) -> Case:
         """The open case of a VM that a person acts on, or a new one."""
         return self._cases.setdefault(_key(subject), self.new(subject, at, vm, tap))
 
-    def new(self, subject: Subject, at: int, vm: Vm | None, tap: Tap | None) -> Case:
+    def new(self, subject: Subject, at: int, vm: Vm | None, tap: Tap | None, victim: bool = False) -> Case:
         day = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y%m%d")
         return Case(
-            id=identity(f"EG-{day}", self._host, _key(subject), at),
+            id=identity(f"EG-{day}", self._host, _key(subject, victim), at),
             vm=subject.vm,
             vm_name=vm.name if vm else None,
             tap=subject.tap,
@@ -97,17 +115,18 @@ class Docket:
             mac=tap.mac if tap else None,
             customer=vm.customer if vm else subject.customer,
             opened=at,
-            state="observed",
+            state=VICTIM if victim else "observed",
             source=subject.source,
             addresses=vm.addresses if vm else (),
         )
 
     def decided(self, case: Case, decision: Decision) -> Case:
         """The case with the state that a decision gives it: never lower than it stands. See `put`."""
-        state = STATES[decision.scope]
-        if decision.act is Act.RELEASE or _HEIGHT.index(state) <= _HEIGHT.index(_known(case.state)):
+        if case.state == VICTIM or decision.act is Act.RELEASE:
             return case
-        return replace(case, state=state)
+        state = STATES[decision.scope]
+        lower = _HEIGHT.index(state) <= _HEIGHT.index(_known(case.state))
+        return case if lower else replace(case, state=state)
 
     def released(self, decision: Decision, still: bool) -> Case:
         """The case after a release; `still`: others of its null routes stand. See `put`."""
@@ -116,7 +135,7 @@ class Docket:
 
     def settled(self, null_routed: set[str]) -> Iterator[Case]:
         """Cases that nothing holds open any more; each is given once."""
-        held = {self._of_point.get(point) for point, _ in self._episodes}
+        held = {self._of_point.get((point, rule in INTO)) for point, rule in self._episodes}
         for key, case in list(self._cases.items()):
             if key not in held and case.id not in null_routed:
                 del self._cases[key]
@@ -124,13 +143,14 @@ class Docket:
 
     def lost(self, point: int) -> None:
         """The attachment point of a case is gone, and with it what was null-routed there."""
-        case = self._cases.get(self._of_point.pop(point, ""))
-        if case and case.state in ("narrow", "full"):
+        self._of_point.pop((point, True), None)
+        case = self._cases.get(self._of_point.pop((point, False), ""))
+        if case and case.state in _NULL_ROUTED:
             self.put(replace(case, state="tap gone"))
 
     def put(self, case: Case) -> None:
         """A case stands like this now: its decision is recorded."""
-        self._cases[_key(_subject(case))] = case
+        self._cases[_key_of(case)] = case
 
 
 def _known(state: str) -> str:

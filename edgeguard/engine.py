@@ -195,6 +195,8 @@ class Engine:
             standing=tuple(t for entry in self.ledger.of_point(verdict.point) for t in entry.decision.targets),
             freed=self.ledger.freed(case.id),
             full=self.ledger.is_full(verdict.point),
+            own_only=self.ledger.is_own_only(verdict.point),
+            freed_scopes=self.ledger.freed_scopes(case.id),
         )
 
     def _order(self, decision: Decision, vm: Vm | None, tap: Tap | None) -> Order | None:
@@ -246,7 +248,7 @@ class Engine:
             return None
         self.docket.put(case)
         if by != AUTOMATION:
-            self.ledger.free(decision.case, decision.targets)
+            self.ledger.free(decision.case, decision.targets, {entry.decision.scope for entry in entries})
         for entry in entries:
             self.ledger.end(entry.decision.id)
             if by == AUTOMATION and entry.point is not None:

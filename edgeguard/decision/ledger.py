@@ -5,7 +5,7 @@ The key is never a tap's name: a tap deleted and made again under its name is th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from edgeguard.model import Decision, Happened, Order, Outcome, Scope, Target
@@ -37,6 +37,7 @@ class Ledger:
         self._entries: dict[str, Entry] = {}
         self._past: list[Entry] = []  # ended lately: a flood that moves is judged by them too
         self._freed: dict[str, tuple[Target, ...]] = {}  # by case: what a person released
+        self._freed_scopes: dict[str, frozenset[Scope]] = {}  # by case: how wide that was
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries.values()))
@@ -82,16 +83,25 @@ class Ledger:
         lately = (entry for entry in (*self, *self._past) if entry.decision.at >= since)
         return tuple(t for entry in lately if entry.decision.case == case for t in entry.decision.targets)
 
-    def free(self, case: str, targets: tuple[Target, ...]) -> None:
+    def free(self, case: str, targets: tuple[Target, ...], scopes: Iterable[Scope] = ()) -> None:
         """A person released these: automation leaves them alone as long as the case lasts."""
         self._freed[case] = self.freed(case) + targets
+        self._freed_scopes[case] = self.freed_scopes(case) | set(scopes)
 
     def freed(self, case: str) -> tuple[Target, ...]:
         return self._freed.get(case, ())
 
+    def freed_scopes(self, case: str) -> frozenset[Scope]:
+        return self._freed_scopes.get(case, frozenset())
+
     def forget(self, case: str) -> None:
         """A case is closed: its VM's next flood is judged anew."""
         self._freed.pop(case, None)
+        self._freed_scopes.pop(case, None)
 
     def is_full(self, point: int) -> bool:
         return any(entry.decision.scope is Scope.FULL for entry in self.of_point(point))
+
+    def is_own_only(self, point: int) -> bool:
+        """Whether the forged packets of a point are dropped already."""
+        return any(entry.decision.scope is Scope.OWN_ONLY for entry in self.of_point(point))

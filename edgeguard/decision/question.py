@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeguard.config import Config
-from edgeguard.model import Tap, Target, Verdict, Vm
+from edgeguard.model import Scope, Tap, Target, Verdict, Vm
+from edgeguard.reading import Circumstances
+
+NOTHING_SPECIAL = Circumstances()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,6 @@ class Question:
     standing: tuple[Target, ...]  # of this attachment point now
     freed: tuple[Target, ...]  # of this case, released by a person
     full: bool  # this tap is null-routed as a whole already
+    own_only: bool = False  # its forged packets are dropped already
+    freed_scopes: frozenset[Scope] = frozenset()  # of what a person released of this case
+    around: Circumstances = NOTHING_SPECIAL  # of the host: harm, and why what came back is not known

@@ -10,21 +10,35 @@ from collections.abc import Callable
 
 from edgeguard import units
 from edgeguard.config import Config
+from edgeguard.decision import forged
+from edgeguard.decision.answer import PASS, REFUSE, UNKNOWN
+from edgeguard.decision.backwards import completed, harm, return_path
 from edgeguard.decision.question import Question, Window
-from edgeguard.model import Band, SafetyAnswer, Tap, TapKind, Target, Vm
+from edgeguard.decision.reach import is_protected
+from edgeguard.model import Band, Kind, SafetyAnswer, Tap, TapKind, Vm
+from edgeguard.reading import INTO
 
-PASS, REFUSE, UNKNOWN = "pass", "refuse", "unknown"
+NO_FLOODS = (Kind.SCAN, Kind.BUSY)  # told; never dropped but where `enforce` names scans
 CONFIRMED = 0.8  # the kernel must have seen this share of our frames
 CARRIED = 2 / 3  # a mirror port must carry this share of what the kernel saw, once multiplied
 
 
 def enforce(question: Question) -> SafetyAnswer:
-    verdict = question.verdict
-    wanted = (f"{verdict.rule}.{verdict.band}", f"all.{verdict.band}")
+    if question.verdict.rule in INTO:
+        return SafetyAnswer("enforce", REFUSE, "what reaches a VM is observed only: it is no ground against the VM")
+    wanted = enforceable_by(question)
     for name in wanted:
         if name in question.config.enforce:
             return SafetyAnswer("enforce", PASS, f"the configuration enforces {name}")
     return SafetyAnswer("enforce", REFUSE, f"the configuration does not enforce {wanted[0]}; observed only")
+
+
+def enforceable_by(question: Question) -> tuple[str, ...]:
+    """The names of `enforce` that allow this verdict: 'all' includes no scan and no busy client."""
+    verdict = question.verdict
+    if verdict.kind in NO_FLOODS:
+        return (f"scan.{verdict.band}",)
+    return f"{verdict.rule}.{verdict.band}", f"all.{verdict.band}"
 
 
 def protected_subject(question: Question) -> SafetyAnswer:
@@ -39,17 +53,13 @@ def _protected(config: Config, vm: Vm | None, tap: Tap | None) -> str | None:
     return next((name for name in config.protected.subjects if name in names), None)
 
 
-def is_protected(target: Target, config: Config) -> bool:
-    """A target that no null route may name."""
-    return any(
-        target.address in prefix for prefix in config.protected.targets if prefix.version == target.address.version
-    )
-
-
 def protected_target(question: Question) -> SafetyAnswer:
     targets = question.verdict.targets
-    held = [str(target.address) for target in targets if is_protected(target, question.config)]
+    held = [target.place for target in targets if is_protected(target, question.config)]
     if held and len(held) == len(targets):
+        if forged.may_be_dropped(question):
+            told = f"every target is protected: {', '.join(held)}; only packets with forged senders are dropped"
+            return SafetyAnswer("protected target", PASS, told)
         return SafetyAnswer("protected target", REFUSE, f"every target is protected: {', '.join(held)}")
     if held:
         return SafetyAnswer("protected target", PASS, f"left out, because protected: {', '.join(held)}")
@@ -149,10 +159,15 @@ def enforceable(question: Question) -> SafetyAnswer:
 
 
 def target_share(question: Question) -> SafetyAnswer:
-    share = units.percent(question.config.judging.target_share)
+    share, name = units.percent(question.config.judging.target_share), "target share"
+    if forged.may_be_dropped(question):
+        return SafetyAnswer(name, PASS, "no target stands out; what is dropped is packets with forged senders")
     if question.verdict.targets:
-        return SafetyAnswer("target share", PASS, f"each target got at least {share} of the window, exactly counted")
-    return SafetyAnswer("target share", REFUSE, f"no target got {share} of the window: nothing narrow to null-route")
+        return SafetyAnswer(name, PASS, f"each target got at least {share} of the window, exactly counted")
+    if forged.spreads(question) and not forged.addresses_known(question):
+        told = "the VM's addresses are not known, so nothing tells forged packets from its own"
+        return SafetyAnswer(name, REFUSE, f"no target got {share} of the window, and {told}")
+    return SafetyAnswer(name, REFUSE, f"no target got {share} of the window: nothing narrow to null-route")
 
 
 ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
@@ -161,12 +176,15 @@ ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
     protected_target,
     capture_health,
     independent_count,
+    return_path,
+    completed,
+    harm,
     attribution,
     enforceable,
     target_share,
 )
 
-MEASUREMENTS = ("capture health", "independent count")  # what they say may change within a second
+MEASUREMENTS = ("capture health", "independent count", "return path")  # what they say may change within a second
 BEFORE_WARNING = ("capture health", "attribution")  # what a mere warning asks, too
 
 
@@ -182,11 +200,14 @@ def attributed_sum(question: Question) -> SafetyAnswer:
 
 
 OF_SUM = (enforced_sum, capture_health, attributed_sum)
+OF_VICTIM = (enforce, capture_health, attribution)
 
 
 def ask(question: Question) -> tuple[SafetyAnswer, ...]:
-    """Every safety's answer, in order. Of a sum only those are asked that a message needs: it acts on nobody."""
-    return tuple(safety(question) for safety in (ALL if question.verdict.subject.customer is None else OF_SUM))
+    """Every safety's answer, in order. Of a sum, and of what reaches a VM, only those that a message needs."""
+    verdict = question.verdict
+    asked = OF_SUM if verdict.subject.customer is not None else OF_VICTIM if verdict.rule in INTO else ALL
+    return tuple(safety(question) for safety in asked)
 
 
 def refusals(answers: tuple[SafetyAnswer, ...]) -> tuple[SafetyAnswer, ...]:
