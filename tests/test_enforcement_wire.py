@@ -19,12 +19,22 @@ names = st.text("abcdefghijklmnopqrstuvwxyz0123456789.-_", min_size=1, max_size=
 )
 addresses = st.ip_addresses()
 hosts = addresses.map(lambda address: ip_network(int(address).to_bytes(len(address.packed), "big")))
-targets = st.builds(
-    Target,
-    address=addresses,
-    protocol=st.integers(1, 255),
-    port=st.none() | st.integers(0, 65535),
-)
+
+
+@st.composite
+def some_targets(draw: st.DrawFn) -> Target:
+    """An address, or a prefix as wide as is allowed at most."""
+    address = draw(addresses)
+    bits = address.max_prefixlen
+    length = draw(st.none() | st.integers(wire.SHORTEST[address.version], bits))
+    if length is not None:
+        first = int(address) >> (bits - length) << (bits - length)
+        address = ip_network(first.to_bytes(bits // 8, "big")).network_address
+    protocol, port = draw(st.integers(1, 255)), draw(st.none() | st.integers(0, 65535))
+    return Target(address, protocol, port, length=length)
+
+
+targets = some_targets()
 taps = st.builds(
     Tap,
     ifindex=st.integers(1, 2**31 - 1),
@@ -36,10 +46,10 @@ orders = st.builds(
     Order,
     decision=st.text("abcdefghij-0123456789", min_size=1, max_size=64),
     act=st.sampled_from([Act.NULL_ROUTE, Act.RELEASE]),
-    scope=st.sampled_from([Scope.NARROW, Scope.FULL]),
+    scope=st.sampled_from([Scope.NARROW, Scope.OWN_ONLY, Scope.FULL]),
     tap=taps,
     vm=st.text(max_size=64),
-    prefixes=st.lists(hosts, max_size=8).map(tuple),
+    prefixes=st.lists(hosts, min_size=1, max_size=8).map(tuple),
     targets=st.lists(targets, min_size=1, max_size=wire.MAX_TARGETS).map(tuple),
     until=st.integers(0, 2**62),
 )
@@ -90,7 +100,7 @@ def test_the_largest_order_fits() -> None:
         ORDER,
         decision="d" * 64,
         vm="v" * wire.MAX_TEXT,
-        targets=(Target(long, 255, 65535),) * wire.MAX_TARGETS,
+        targets=(Target(long, 255, 65535, length=128),) * wire.MAX_TARGETS,
         prefixes=(ip_network(f"{long}/128"),) * wire.MAX_PREFIXES,
     )
     assert wire.decode_request(wire.encode(order)) == order
@@ -142,7 +152,7 @@ def _tap(**changes: Any) -> dict[str, Any]:
     return _changed(tap={**json.loads(wire.encode(ORDER))["order"]["tap"], **changes})
 
 
-TARGET = ["198.51.100.1", 17, 53]
+TARGET = ["198.51.100.1", 17, 53, None]
 REFUSED = {
     "no object": [],
     "no kind": {},
@@ -152,13 +162,20 @@ REFUSED = {
     "too many targets": _changed(targets=[TARGET] * 65),
     "too many prefixes": _changed(prefixes=["192.0.2.2/32"] * 257),
     "no target": _changed(targets=[]),
-    "port too high": _changed(targets=[["198.51.100.1", 17, 65536]]),
-    "protocol too high": _changed(targets=[["198.51.100.1", 256, None]]),
-    "port without protocol": _changed(targets=[["198.51.100.1", 0, 53]]),
-    "boolean for a number": _changed(targets=[["198.51.100.1", True, 53]]),
-    "number for an address": _changed(targets=[[3325256705, 17, 53]]),
-    "address with a zone": _changed(targets=[["fe80::1%eth0", 17, 53]]),
-    "a network as target": _changed(targets=[["198.51.100.0/24", 17, 53]]),
+    "port too high": _changed(targets=[["198.51.100.1", 17, 65536, None]]),
+    "protocol too high": _changed(targets=[["198.51.100.1", 256, None, None]]),
+    "port without protocol": _changed(targets=[["198.51.100.1", 0, 53, None]]),
+    "boolean for a number": _changed(targets=[["198.51.100.1", True, 53, None]]),
+    "number for an address": _changed(targets=[[3325256705, 17, 53, None]]),
+    "address with a zone": _changed(targets=[["fe80::1%eth0", 17, 53, None]]),
+    "a network as address": _changed(targets=[["198.51.100.0/24", 17, 53, None]]),
+    "a target without length": _changed(targets=[["198.51.100.1", 17, 53]]),
+    "a prefix that is too wide": _changed(targets=[["198.51.0.0", 17, 53, 23]]),
+    "an IPv6 prefix that is too wide": _changed(targets=[["2001:db8::", 17, 53, 47]]),
+    "a length beyond the address": _changed(targets=[["198.51.100.1", 17, 53, 33]]),
+    "a length as text": _changed(targets=[["198.51.100.0", 17, 53, "24"]]),
+    "host bits in a target": _changed(targets=[["198.51.100.1", 17, 53, 24]]),
+    "own-only of unknown addresses": _changed(scope="own-only", prefixes=[]),
     "everything as prefix": _changed(prefixes=["0.0.0.0/0"]),
     "host bits in a prefix": _changed(prefixes=["192.0.2.2/24"]),
     "act none": _changed(act="none"),

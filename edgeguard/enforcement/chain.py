@@ -10,19 +10,20 @@ import errno
 import struct
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
 
 from edgeguard import clock
 from edgeguard.enforcement import chain_messages as messages
 from edgeguard.enforcement.boottime import boottime
-from edgeguard.enforcement.chain_messages import Element
-from edgeguard.enforcement.expression import interface_key
+from edgeguard.enforcement.chain_messages import NET
+from edgeguard.enforcement.element import FORGED, FULL, OWN, Element
+from edgeguard.enforcement.expression import interface_key, interface_range
 from edgeguard.enforcement.netfilter import Message, Netfilter, RefusedError
 from edgeguard.enforcement.netlink import attributes
 from edgeguard.errors import EnforcementError
-from edgeguard.model import Scope, Tap, Target
+from edgeguard.model import Network, Scope, Tap, Target
 
 GRACE = clock.SECOND  # the kernel's end comes this much after ours
+_OWN_GRACE = clock.MINUTE  # and more for what lets the VM's own packets by: never before what drops the rest
 _WITH_PORTS = (6, 17, 33, 132, 136)  # TCP, UDP, DCCP, SCTP, UDP-Lite
 _NO_TABLES = (errno.EPROTONOSUPPORT, errno.EINVAL)  # a kernel without nfnetlink, or without nf_tables in it
 _ANY_PROTOCOL = 0
@@ -37,12 +38,25 @@ class TapChain:
 
     @property
     def full(self) -> bool:
-        return any(element.set_name == "full" for element in self.elements)
+        return any(element.set_name == FULL for element in self.elements)
 
 
 def full_element(tap: Tap) -> Element:
     """Everything out of and into the tap."""
-    return Element("full", interface_key(tap.ifindex))
+    return Element(FULL, interface_key(tap.ifindex))
+
+
+def _ranged(name: str, tap: Tap, network: Network, behind: bytes = b"") -> Element:
+    """From the first to the last address of a network."""
+    head = interface_range(tap.ifindex)
+    first, last = network.network_address.packed, network.broadcast_address.packed
+    return Element(name, head + first + behind, head + last + behind)
+
+
+def own_only_elements(tap: Tap, own: Iterable[Network]) -> set[Element]:
+    """Whatever has a source that is not of these, out of the tap."""
+    passed = {_ranged(f"{OWN}{prefix.version}", tap, prefix) for prefix in own}
+    return passed | {Element(FORGED, interface_key(tap.ifindex))}
 
 
 def has_ports(target: Target) -> bool:
@@ -52,15 +66,20 @@ def has_ports(target: Target) -> bool:
 
 def target_elements(tap: Tap, target: Target) -> tuple[Element, ...]:
     """One target on one tap; with a port also the later fragments, which have none."""
-    family = "4" if isinstance(target.address, IPv4Address) else "6"
-    key = interface_key(tap.ifindex) + target.address.packed
     if target.protocol == _ANY_PROTOCOL:
-        return (Element("host" + family, key),)
-    key += bytes([target.protocol, 0, 0, 0])
+        return (_to(tap, target, "host"),)
+    protocol = bytes([target.protocol, 0, 0, 0])
     if not has_ports(target):
-        return (Element("any" + family, key),)
+        return (_to(tap, target, "any", protocol),)
     port = struct.pack(">HH", target.port or 0, 0)
-    return Element("port" + family, key + port), Element("frag" + family, key)
+    return _to(tap, target, "port", protocol + port), _to(tap, target, "frag", protocol)
+
+
+def _to(tap: Tap, target: Target, name: str, behind: bytes = b"") -> Element:
+    """A key of one address, or of a prefix in the set that holds ranges."""
+    if target.length is not None:
+        return _ranged(f"{name}{NET}{target.address.version}", tap, target.network, behind)
+    return Element(f"{name}{target.address.version}", interface_key(tap.ifindex) + target.address.packed + behind)
 
 
 def elements(tap: Tap, scope: Scope, targets: Iterable[Target]) -> set[Element]:
@@ -108,7 +127,7 @@ class Chains:
     def present(self) -> bool:
         """Whether a table of our name stands in the kernel."""
         try:
-            self._netfilter.dump(messages.list_elements(self._table, "full"))
+            self._netfilter.dump(messages.list_elements(self._table, FULL))
         except RefusedError as refused:
             if refused.number in (errno.ENOENT, *_NO_TABLES):
                 return False
@@ -116,9 +135,25 @@ class Chains:
         return True
 
     def dropped(self, which: Collection[Element]) -> int:
-        """Frames these elements have dropped since they were put."""
+        """Frames these elements have dropped since they were put; a wider range counts for one that lies in it."""
+        mine = {element for element in which if element.drops}
+        standing = self._standing(mine)
+        counted = {element if element in standing else _wider(element, standing) for element in mine}
+        return self._count(counted - {None})
+
+    def dropped_beside(self, which: Collection[Element]) -> int:
+        """Frames dropped by these, or by whatever else stands on their tap and may have dropped them first."""
+        mine = [element for element in which if element.drops]
+        return self._count({one for one in self._standing(mine) if any(one.meets(element) for element in mine)})
+
+    def _standing(self, which: Iterable[Element]) -> set[Element]:
+        """Everything on the taps of these."""
+        chains = (self._taps.get(index) for index in {element.ifindex for element in which})
+        return {element for chain in chains if chain for element in chain.elements}
+
+    def _count(self, which: Collection[Element | None]) -> int:
         counts: dict[Element, int] = {}
-        for name in sorted({element.set_name for element in which}):
+        for name in sorted({element.set_name for element in which if element}):
             try:
                 listed = self._netfilter.dump(messages.list_elements(self._table, name))
             except RefusedError as refused:
@@ -127,7 +162,7 @@ class Chains:
                 raise
             for part in listed:
                 counts.update(_counts(name, part))
-        return sum(counts.get(element, 0) for element in which)
+        return sum(counts.get(element, 0) for element in which if element)
 
     # ---- what is sent ---------------------------------------------------------------------------
 
@@ -188,8 +223,14 @@ class Chains:
             new += messages.new_egress(self._table, tap.ifindex, tap.name)
         for element, ends in after.elements.items():
             if had.get(element) != ends:
-                new.append(messages.new_element(self._table, element, ends - now + GRACE))
+                grace = GRACE if element.drops else GRACE + _OWN_GRACE
+                new.append(messages.new_element(self._table, element, ends - now + grace))
         return new
+
+
+def _wider(element: Element, standing: Iterable[Element]) -> Element | None:
+    """The range that stands for one that lies in it."""
+    return next((one for one in standing if one.end and element.end and one.covers(element)), None)
 
 
 def _counts(set_name: str, listed: bytes) -> dict[Element, int]:
@@ -198,17 +239,17 @@ def _counts(set_name: str, listed: bytes) -> dict[Element, int]:
     for kind, body in attributes(listed):
         if kind == 3:  # NFTA_SET_ELEM_LIST_ELEMENTS
             for _, element in attributes(body):
-                key, packets = _count(element)
-                found[Element(set_name, key)] = packets
+                key, end, packets = _count(element)
+                found[Element(set_name, key, end)] = packets
     return found
 
 
-def _count(element: bytes) -> tuple[bytes, int]:
-    """(key, packets): NFTA_SET_ELEM_KEY holds NFTA_DATA_VALUE; ..._EXPR our counter."""
+def _count(element: bytes) -> tuple[bytes, bytes, int]:
+    """(key, its end in a set of ranges, packets). NFTA_SET_ELEM_KEY and KEY_END hold NFTA_DATA_VALUE."""
     parts = dict(attributes(element))
-    key = dict(attributes(parts.get(1, b""))).get(1, b"")
+    key, end = (dict(attributes(parts.get(kind, b""))).get(1, b"") for kind in (1, 10))
     counter = dict(attributes(dict(attributes(parts.get(7, b""))).get(2, b"")))
-    return key, int.from_bytes(counter.get(2, b""), "big")  # NFTA_COUNTER_PACKETS
+    return key, end, int.from_bytes(counter.get(2, b""), "big")  # NFTA_COUNTER_PACKETS
 
 
 def _line(refused: RefusedError, where: str) -> str:

@@ -3,8 +3,11 @@
     table netdev edgeguard {
         set port4 { type iface_index . ipv4_addr . inet_proto . inet_service; flags timeout; counter }
         ... any4 (any port), frag4 (later fragments), host4 (any protocol), the same for IPv6, and full
+        ... each again as portnet4 and so on, with flags interval: for targets that are prefixes
+        set forged { type iface_index; ... }   set own4 { type iface_index . ipv4_addr; flags interval; ... }
         chain check { meta iif @full drop; by ether type to ip4, ip6, tagged4, tagged6 }
-        chain ip4 { meta iif . ip daddr . ip protocol @any4 drop; ... }
+        chain ip4 { meta iif . ip daddr . ip protocol @any4 drop; ...
+                    meta iif . ip saddr @own4 return; what stays on the link return; meta iif @forged drop }
         chain in12 { type filter hook ingress device "tap0" priority -150; jump check }
     }
 
@@ -20,16 +23,20 @@ a flood may not care to. What follows an IPv4 header with options or IPv6 extens
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from edgeguard.enforcement import expression as e
+from edgeguard.enforcement.element import FORGED, FULL, OWN, Element
 from edgeguard.enforcement.netfilter import Message
 from edgeguard.enforcement.netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, attribute, be32, be64, nested, text
+from edgeguard.enforcement.onlink import ON_LINK, OnLink
+from edgeguard.model import Network
 
 NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, DELCHAIN, NEWRULE = 0, 1, 2, 3, 5, 6
 NEWSET, NEWSETELEM, GETSETELEM, DELSETELEM = 9, 12, 13, 14
-_SET_TIMEOUT = 0x10
+_SET_INTERVAL, _SET_TIMEOUT, _SET_CONCAT = 0x04, 0x10, 0x80
 _INGRESS, _EGRESS = 0, 1
 _PRIORITY = -150  # before an operator's own filter at 0
 _MILLISECOND = 1_000_000
@@ -39,9 +46,7 @@ _IFINDEX, _ADDRESS4, _ADDRESS6, _PROTOCOL, _PORT = 20, 7, 8, 12, 13  # nft datat
 
 _HOST_ORDER = struct.pack("=BBI", 0, 4, 1)  # libnftnl udata.h: key byte order, for nft's listing
 
-# name: the parts of the key after the ifindex
-SETS = {
-    "full": (),
+_TARGETS: dict[str, tuple[int, ...]] = {
     "host4": (_ADDRESS4,),
     "any4": (_ADDRESS4, _PROTOCOL),
     "frag4": (_ADDRESS4, _PROTOCOL),
@@ -51,17 +56,18 @@ SETS = {
     "frag6": (_ADDRESS6, _PROTOCOL),
     "port6": (_ADDRESS6, _PROTOCOL, _PORT),
 }
+NET = "net"  # in the name of a set of ranges
+_RANGES: dict[str, tuple[int, ...]] = {
+    **{name[:-1] + NET + name[-1]: parts for name, parts in _TARGETS.items()},
+    OWN + "4": (_ADDRESS4,),
+    OWN + "6": (_ADDRESS6,),
+}
+# name: the parts of the key after the ifindex
+SETS: dict[str, tuple[int, ...]] = {FULL: (), FORGED: (), **_TARGETS, **_RANGES}
+_BYTES = {_IFINDEX: 4, _ADDRESS4: 4, _ADDRESS6: 16, _PROTOCOL: 1, _PORT: 2}
 CHAINS = ("check", "tagged", "ip4", "ip6", "tagged4", "tagged6")
 
 Rule = list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """One key of one set; what a null route on a chain is made of."""
-
-    set_name: str
-    key: bytes
 
 
 # ---- the packet's key -----------------------------------------------------------------------------
@@ -72,11 +78,13 @@ class _Header:
     """Where an IP header holds what the keys need; `shift` bytes of tag stand before it."""
 
     family: str
-    address: int
+    source: int
+    address: int  # the destination
     address_length: int
     protocol: int
     length: int  # of the header without options
     shift: int
+    net: str = ""  # NET: keys of ranges, which begin with the ifindex in network order
 
     @property
     def after_address(self) -> int:
@@ -85,9 +93,25 @@ class _Header:
     def at(self, offset: int, length: int, register: int) -> bytes:
         return e.payload(e.NETWORK, self.shift + offset, length, register)
 
+    def tap(self) -> Rule:
+        return [e.meta(e.META_IIF, 0), *([e.network_order(0)] if self.net else [])]
+
     def head(self) -> Rule:
         """ifindex . destination"""
-        return [e.meta(e.META_IIF, 0), self.at(self.address, self.address_length, 1)]
+        return [*self.tap(), self.at(self.address, self.address_length, 1)]
+
+    def by_source(self) -> Rule:
+        """ifindex . source"""
+        return [*self.tap(), self.at(self.source, self.address_length, 1)]
+
+    def within(self, offset: int, network: Network) -> Rule:
+        """Goes on when the address at `offset` lies in a network."""
+        if network.prefixlen == 0:
+            return []
+        steps = [self.at(offset, self.address_length, 0)]
+        if network.prefixlen < network.max_prefixlen:
+            steps.append(e.masked(network.netmask.packed))
+        return [*steps, e.equal(network.network_address.packed)]
 
     def by_protocol(self) -> Rule:
         return [*self.head(), self.at(self.protocol, 1, self.after_address)]
@@ -103,15 +127,15 @@ class _Header:
         return e.payload(e.TRANSPORT, 2, 2, self.after_address + 1)
 
     def drop(self, name: str) -> Rule:
-        return [e.lookup(name + self.family), e.drop()]
+        return [e.lookup(name + self.net + self.family), e.drop()]
 
 
-def _header4(shift: int = 0) -> _Header:
-    return _Header("4", 16, 4, 9, 20, shift)
+def _header4(shift: int = 0, net: str = "") -> _Header:
+    return _Header("4", 12, 16, 4, 9, 20, shift, net)
 
 
-def _header6(shift: int = 0) -> _Header:
-    return _Header("6", 24, 16, 6, 40, shift)
+def _header6(shift: int = 0, net: str = "") -> _Header:
+    return _Header("6", 8, 24, 16, 6, 40, shift, net)
 
 
 def _plain(at: _Header) -> list[Rule]:
@@ -147,9 +171,21 @@ def _extensions6(at: _Header) -> list[Rule]:
     ]
 
 
+def _own_only(at: _Header) -> list[Rule]:
+    """Last: the VM's own packets and what stays on the link go on, the rest of a forging tap is dropped."""
+    own = [*at.by_source(), e.lookup(OWN + at.family), e.go_on()]
+    here = [row for row in ON_LINK if str(row.source.version) == at.family]
+    return [own, *(_on_link(at, row) for row in here), [e.meta(e.META_IIF, 0), e.lookup(FORGED), e.drop()]]
+
+
+def _on_link(at: _Header, row: OnLink) -> Rule:
+    protocol = [at.at(at.protocol, 1, 0), e.equal(bytes([row.protocol]))] if row.protocol else []
+    return [*at.within(at.source, row.source), *at.within(at.address, row.target), *protocol, e.go_on()]
+
+
 def _check() -> list[Rule]:
     """The kernel has taken off the first tag; a second one is still the frame's ether type."""
-    full = [e.meta(e.META_IIF, 0), e.lookup("full"), e.drop()]
+    full = [e.meta(e.META_IIF, 0), e.lookup(FULL), e.drop()]
     where = ((_IP4, "ip4"), (_IP6, "ip6"), (_DOT1Q, "tagged"), (_DOT1AD, "tagged"))
     return [full, *([e.meta(e.META_PROTOCOL, 0), e.equal(kind), e.jump(chain)] for kind, chain in where)]
 
@@ -160,15 +196,20 @@ def _tagged() -> list[Rule]:
     return [[e.payload(e.NETWORK, 2, 2, 0), e.equal(kind), e.jump(chain)] for kind, chain in where]
 
 
+def _of_family(header: Callable[..., _Header], rules: Callable[[_Header], list[Rule]]) -> list[Rule]:
+    """Single addresses first, because most null routes are of them; then prefixes, then forged sources."""
+    return [*rules(header()), *rules(header(net=NET)), *_own_only(header(net=NET))]
+
+
 def _rules() -> list[tuple[str, Rule]]:
     """(chain, rule) of every shared chain."""
     shared = {
         "check": _check(),
         "tagged": _tagged(),
-        "ip4": _rules4(_header4()) + _options4(_header4()),
-        "ip6": _rules6(_header6()) + _extensions6(_header6()),
-        "tagged4": _rules4(_header4(shift=4)),
-        "tagged6": _rules6(_header6(shift=4)),
+        "ip4": _of_family(_header4, lambda at: _rules4(at) + _options4(at)),
+        "ip6": _of_family(_header6, lambda at: _rules6(at) + _extensions6(at)),
+        "tagged4": _of_family(partial(_header4, 4), _rules4),
+        "tagged6": _of_family(partial(_header6, 4), _rules6),
     }
     return [(chain, rule) for chain, rules in shared.items() for rule in rules]
 
@@ -187,18 +228,26 @@ def _set_types(name: str) -> tuple[int, int]:
 
 def _new_set(table: str, name: str, identity: int) -> Message:
     number, length = _set_types(name)
+    ranges = name in _RANGES
     return Message(
         NEWSET,
         NLM_F_CREATE | NLM_F_EXCL,
         text(1, table)
         + text(2, name)
-        + be32(3, _SET_TIMEOUT)
+        + be32(3, _SET_TIMEOUT | (_SET_INTERVAL | _SET_CONCAT if ranges else 0))
         + be32(4, number)
         + be32(5, length)
+        + (_fields(name) if ranges else b"")
         + be32(10, identity)
-        + attribute(13, _HOST_ORDER if name == "full" else b"")
-        + e.counter(17),
+        + attribute(13, b"" if SETS[name] else _HOST_ORDER)
+        + (b"" if name.startswith(OWN) else e.counter(17)),
     )
+
+
+def _fields(name: str) -> bytes:
+    """NFTA_SET_DESC: the lengths of the parts of a key, so that each can be a range. Linux 5.6."""
+    lengths = [_BYTES[part] for part in (_IFINDEX, *SETS[name])]
+    return nested(9, nested(2, *(nested(1, be32(1, length)) for length in lengths)))
 
 
 def _new_rule(table: str, chain: str, rule: Rule) -> Message:
@@ -238,7 +287,7 @@ def new_ingress(table: str, ifindex: int, device: str) -> list[Message]:
 def new_egress(table: str, ifindex: int, device: str) -> list[Message]:
     """The chain that drops what goes into a tap under a full null route. Needs Linux 5.16."""
     chain = f"out{ifindex}"
-    rule = [e.meta(e.META_OIF, 0), e.lookup("full"), e.drop()]
+    rule = [e.meta(e.META_OIF, 0), e.lookup(FULL), e.drop()]
     return [_new_chain(table, chain, _EGRESS, device), _new_rule(table, chain, rule)]
 
 
@@ -251,7 +300,9 @@ def _list(table: str, set_name: str, elements: Iterable[bytes]) -> bytes:
 
 
 def _key(element: Element) -> bytes:
-    return nested(1, attribute(1, element.key))
+    """The key; of a range its first and its last."""
+    last = nested(10, attribute(1, element.end)) if element.end else b""
+    return nested(1, attribute(1, element.key)) + last
 
 
 def new_element(table: str, element: Element, lifetime_ns: int) -> Message:

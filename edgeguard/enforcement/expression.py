@@ -14,8 +14,9 @@ _REG32_00 = 8
 META_PROTOCOL, META_IIF, META_OIF, META_L4PROTO = 1, 4, 5, 16
 NETWORK, TRANSPORT = 1, 2  # payload bases
 _EQUAL, _DIFFERENT = 0, 1
-_VERDICT_REGISTER, _DROP, _JUMP = 0, 0, -3
+_VERDICT_REGISTER, _DROP, _JUMP, _RETURN = 0, 0, -3, -5
 _LIST_ELEMENT = 1
+_HTON = 1
 
 Expression = bytes
 
@@ -60,6 +61,12 @@ def masked(mask: bytes, register: int = 0) -> Expression:
     return _expression("bitwise", where, nested(4, attribute(1, mask)), nested(5, attribute(1, bytes(len(mask)))))
 
 
+def network_order(register: int = 0) -> Expression:
+    """Turn the machine's own order of a four-byte register into the network's, as sets of ranges have it."""
+    where = be32(1, _REG32_00 + register) + be32(2, _REG32_00 + register)
+    return _expression("byteorder", where, be32(3, _HTON), be32(4, 4), be32(5, 4))
+
+
 def lookup(set_name: str, register: int = 0) -> Expression:
     """Goes on only when the key in the registers is in the set."""
     return _expression("lookup", text(1, set_name), be32(2, _REG32_00 + register))
@@ -71,6 +78,11 @@ def _verdict(code: int, *chain: bytes) -> Expression:
 
 def drop() -> Expression:
     return _verdict(_DROP)
+
+
+def go_on() -> Expression:
+    """Back to the chain that jumped here."""
+    return _verdict(_RETURN)
 
 
 def jump(chain: str) -> Expression:
@@ -85,3 +97,8 @@ def counter(kind: int) -> bytes:
 def interface_key(ifindex: int) -> bytes:
     """How a meta iif or oif register holds an interface: the machine's own order."""
     return struct.pack("=I", ifindex)
+
+
+def interface_range(ifindex: int) -> bytes:
+    """How a key of a set of ranges holds it."""
+    return struct.pack(">I", ifindex)

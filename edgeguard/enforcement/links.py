@@ -64,6 +64,14 @@ def name_of(ifindex: int) -> str | None:
         return None
 
 
+def index_of(name: str) -> int:
+    """The ifindex that a name has now; 0 when no link has it."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
 def holds(tap: Tap) -> bool:
     """Whether the tap's ifindex still has the tap's name."""
     return name_of(tap.ifindex) == tap.name

@@ -13,20 +13,24 @@ import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import ip_network
 
+from edgeguard.enforcement.onlink import ON_LINK, OnLink
 from edgeguard.model import Network
 from edgeguard.record import Address
 
 _NET = 0xFFF00000  # SKF_NET_OFF
 _AD = 0xFFFFF000  # SKF_AD_OFF
-_PKTTYPE, _IFINDEX = _AD + 4, _AD + 8
+_PROTOCOL, _PKTTYPE, _IFINDEX = _AD, _AD + 4, _AD + 8
+_ETHER = {4: 0x0800, 6: 0x86DD}
 _OUTGOING = 4
 _WORD, _HALF, _BYTE, _HALF_AT_X, _X_HEADER = 0x20, 0x28, 0x30, 0x48, 0xB1
 _EQ, _SET, _GO, _SHIFT, _AND, _RETURN = 0x15, 0x45, 0x05, 0x74, 0x54, 0x06
 _FRAGMENT = 44
+_SOURCE, _TARGET, _UPPER = {4: 12, 6: 8}, {4: 16, 6: 24}, {4: 9, 6: 6}  # offsets in the IP header
 _SO_ATTACH_FILTER = 26
 MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS
+_ADDRESSES = 14 + 40  # bytes: link header and IPv6 header
 
 Block = list[tuple[int, int, str, str]]  # code, constant, label when true, when false; '' goes on
 Program = list[tuple[int, int, int, int]]  # struct sock_filter: code, jt, jf, k
@@ -35,9 +39,9 @@ _ACCEPT, _NEXT = "accept", "next"
 
 @dataclass(frozen=True, slots=True)
 class Towards:
-    """Packets to an address; protocol None: any; port None: any, and later fragments always."""
+    """Packets to an address or a prefix; protocol None: any; port None: any, and later fragments always."""
 
-    address: Address
+    target: Network
     protocol: int | None = None
     port: int | None = None
     source: Address | None = None  # None: from anybody
@@ -50,7 +54,29 @@ class From:
     prefix: Network
 
 
-Match = Towards | From
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Packets whose source lies in none of these prefixes, but for what stays on the link.
+
+    A family without a prefix has foreign sources only. Nothing can be asked for beside it.
+    """
+
+    own: tuple[Network, ...]
+
+
+Match = Towards | From | Foreign
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Which frames of other links are of use: those that leave by `leaving` (ifindexes; None: by any link)
+    and those that come in by any link but `unheard`."""
+
+    leaving: tuple[int, ...] | None
+    unheard: tuple[int, ...] = ()
+
+
+EVERYTHING = Heard(None)
 
 
 def _net(offset: int) -> int:
@@ -81,21 +107,23 @@ def _words(raw: bytes, mask: bytes, offset: int) -> Block:
     return steps
 
 
-def _source(match: From) -> Block:
-    network = match.prefix
-    offset = 12 if network.version == 4 else 8
+def _within(network: Network, offset: int) -> Block:
     return _words(network.network_address.packed, network.netmask.packed, offset)
 
 
-def _addresses(match: Towards, target_at: int, source_at: int) -> Block:
+def _source(match: From) -> Block:
+    return _within(match.prefix, _SOURCE[match.prefix.version])
+
+
+def _addresses(match: Towards) -> Block:
     """The target, and the source where one is asked for."""
-    whole = b"\xff" * len(match.address.packed)
-    source = _words(match.source.packed, whole, source_at) if match.source else []
-    return [*_words(match.address.packed, whole, target_at), *source]
+    version = match.target.version
+    source = _within(ip_network(match.source), _SOURCE[version]) if match.source else []
+    return [*_within(match.target, _TARGET[version]), *source]
 
 
 def _towards4(match: Towards) -> Block:
-    steps = _addresses(match, 16, 12)
+    steps = _addresses(match)
     if match.protocol is None:
         return steps
     steps += [(_BYTE, _net(9), "", ""), (_EQ, match.protocol, "", _NEXT)]
@@ -113,7 +141,7 @@ def _towards4(match: Towards) -> Block:
 
 def _towards6(match: Towards) -> list[Block]:
     """Extension headers but the fragment's are not walked: such packets are counted nowhere."""
-    steps = _addresses(match, 24, 8)
+    steps = _addresses(match)
     if match.protocol is None:
         return [steps]
     direct: Block = [*steps, (_BYTE, _net(6), "", ""), (_EQ, match.protocol, "", _NEXT)]
@@ -125,19 +153,37 @@ def _towards6(match: Towards) -> list[Block]:
     return [direct, fragment]
 
 
-def _blocks(match: Match) -> list[Block]:
+def _blocks(match: Towards | From) -> list[Block]:
     if isinstance(match, From):
         return [_source(match)]
-    return [_towards4(match)] if isinstance(match.address, IPv4Address) else _towards6(match)
+    return [_towards4(match)] if match.target.version == 4 else _towards6(match)
 
 
-def _version(match: Match) -> int:
-    return match.prefix.version if isinstance(match, From) else match.address.version
+def _version(match: Towards | From) -> int:
+    return match.prefix.version if isinstance(match, From) else match.target.version
+
+
+def _foreign(match: Foreign, version: int, snap: int) -> Program:
+    """Refused: what is no IP, has a source of its own, or stays on the link. All else is accepted."""
+    own = [_within(prefix, _SOURCE[version]) for prefix in match.own if prefix.version == version]
+    here = [_on_link(row) for row in ON_LINK if row.source.version == version]
+    refused = [step for block in (*own, *here) for step in _resolved(block, 0)]
+    return [(_WORD, 0, 0, _PROTOCOL), (_EQ, 1, 0, _ETHER[version]), (_RETURN, 0, 0, 0), *refused, (_RETURN, 0, 0, snap)]
+
+
+def _on_link(row: OnLink) -> Block:
+    version = row.source.version
+    steps = [*_within(row.source, _SOURCE[version]), *_within(row.target, _TARGET[version])]
+    return [*steps, (_BYTE, _net(_UPPER[version]), "", ""), (_EQ, row.protocol, "", _NEXT)] if row.protocol else steps
 
 
 def _family(matches: Iterable[Match], version: int, snap: int) -> Program:
-    chosen = [match for match in matches if _version(match) == version]
-    program = [step for match in chosen for block in _blocks(match) for step in _resolved(block, snap)]
+    program: Program = []
+    for match in matches:
+        if isinstance(match, Foreign):
+            return _foreign(match, version, snap)
+        if _version(match) == version:
+            program += [step for block in _blocks(match) for step in _resolved(block, snap)]
     return [*program, (_RETURN, 0, 0, 0)]
 
 
@@ -159,9 +205,9 @@ def _matching(matches: Iterable[Match], snap: int) -> Program:
 
 
 def received(matches: Iterable[Match]) -> Program:
-    """Frames that the link received: out of the VM where the link is a tap."""
+    """Frames that the link received: out of the VM where the link is a tap. Their addresses are kept."""
     incoming: Program = [(_WORD, 0, 0, _PKTTYPE), (_EQ, 0, 1, _OUTGOING), (_RETURN, 0, 0, 0)]
-    return [*incoming, *_matching(matches, 1)]
+    return [*incoming, *_matching(matches, _ADDRESSES)]
 
 
 def sent(matches: Iterable[Match]) -> Program:
@@ -170,10 +216,24 @@ def sent(matches: Iterable[Match]) -> Program:
     return [*outgoing, *_matching(matches, 1)]
 
 
-def elsewhere(matches: Iterable[Match], ifindex: int, snap: int) -> Program:
-    """Frames of every link but one, in both directions; `snap` bytes of each are kept."""
+def elsewhere(matches: Iterable[Match], ifindex: int, snap: int, heard: Heard) -> Program:
+    """Frames of every link but one, in the directions asked for; `snap` bytes of each are kept."""
     other: Program = [(_WORD, 0, 0, _IFINDEX), (_EQ, 0, 1, ifindex), (_RETURN, 0, 0, 0)]
-    return [*other, *_matching(matches, snap)]
+    return [*other, *_directions(heard), *_matching(matches, snap)]
+
+
+def _directions(heard: Heard) -> Program:
+    if heard.leaving is None:
+        return []
+    refuse: Program = [(_RETURN, 0, 0, 0)]
+    coming: Program = [(_WORD, 0, 0, _IFINDEX)]
+    for index in heard.unheard:
+        coming += [(_EQ, 0, 1, index), *refuse]
+    leaving = refuse
+    for index in heard.leaving:
+        leaving = [(_EQ, 0, 1, index), (_GO, 0, 0, len(leaving) + len(coming)), *leaving]
+    leaving = [(_WORD, 0, 0, _IFINDEX), *leaving]
+    return [(_WORD, 0, 0, _PKTTYPE), (_EQ, 1, 0, _OUTGOING), (_GO, 0, 0, len(leaving)), *leaving, *coming]
 
 
 def attach(sock: socket.socket, program: Program) -> None:

@@ -1,9 +1,14 @@
 """Null routes on a routed tap: a rule `iif TAP lookup T` and blackholes in T, a table of the tap's own.
 
 Narrow is `blackhole TARGET` in T. Full is `blackhole 0.0.0.0/0` and `::/0` in T, and a rule
-`to PREFIX lookup T` for each prefix of the VM, so that nothing gets in either. The operator's own
-tables are never written. T is the configured base plus the tap's ifindex. Everything carries our
-protocol number, and the rules lie in our range of priorities, so that both can be told apart.
+`to PREFIX lookup T` for each prefix of the VM, so that nothing gets in either. Own-only are rules
+alone, asked after that one: `iif TAP from PREFIX lookup main` for each prefix of the VM, then
+`iif TAP blackhole` for what has any other source. Before all of them the kernel asks the local
+table, which holds what the host itself takes: neighbour discovery, DHCP, its own addresses.
+
+The operator's own tables are never written. T is the configured base plus the tap's ifindex.
+Everything carries our protocol number, and the rules lie in our range of priorities, so that both
+can be told apart.
 """
 
 from __future__ import annotations
@@ -18,28 +23,39 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from edgeguard.enforcement import links
 from edgeguard.enforcement.place import Place
 from edgeguard.errors import EnforcementError
 from edgeguard.model import Network, Scope, Tap, TapKind, Target
-from edgeguard.record import Address
 
 EVERYTHING: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _AF = {4: 2, 6: 10}
-_IN, _OUT = 10, 20  # rule priorities: base + these; the way out of the VM, the way in
+_IN, _OUT = 10, 20  # rule priorities: base + these; the way in, the way out of the VM
+_OWN, _FORGED = 30, 40  # after it: what has the VM's own source, and the rest
+_MAIN, _NOWHERE = 254, 0  # RT_TABLE_MAIN; no table, the rule itself is the blackhole
 _TRIES = 4
+_PRIORITIES = 99
 _ROUTED, _BLACKHOLE = TapKind.ROUTED, 6  # RTN_BLACKHOLE
+_FR_ACT_TO_TBL, _FR_ACT_BLACKHOLE = 1, 6  # linux/fib_rules.h
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)  # a kernel without IPv6 forwards none
 _GONE = (errno.ENOENT, errno.ESRCH, errno.ENODEV)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`iif NAME lookup TABLE` of one family, or `to PREFIX lookup TABLE`."""
+    """`iif NAME lookup TABLE` of one family, `to PREFIX lookup TABLE`, `iif NAME from PREFIX lookup main`,
+    or, with the table 0, `iif NAME blackhole`."""
 
     version: int
     table: int
     iif: str | None = None
     to: Network | None = None
+    source: Network | None = None
+
+    @property
+    def place(self) -> int:
+        """Its priority, counted from our first."""
+        return {_MAIN: _OWN, _NOWHERE: _FORGED}.get(self.table, _OUT if self.iif else _IN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +69,30 @@ class Blackhole:
 Item = Rule | Blackhole
 
 
-def host(address: Address) -> Network:
-    """The /32 or /128 of one address."""
-    return ip_network(f"{address}/{address.max_prefixlen}")
-
-
 def items(place: Place, tap: Tap, scope: Scope, prefixes: Iterable[Network], targets: Iterable[Target]) -> set[Item]:
     """What one null route is made of on a routed tap."""
     table = place.table + tap.ifindex
-    dead: set[Network] = set(EVERYTHING) if scope == Scope.FULL else {host(target.address) for target in targets}
+    dead: set[Network] = set(EVERYTHING) if scope == Scope.FULL else {target.network for target in targets}
     made: set[Item] = {Blackhole(table, prefix) for prefix in dead}
     made |= {Rule(prefix.version, table, iif=tap.name) for prefix in dead}
     if scope == Scope.FULL:
         made |= {Rule(prefix.version, table, to=prefix) for prefix in prefixes}
     return made
+
+
+def own_only(tap: Tap, own: Iterable[Network]) -> set[Item]:
+    """What lets just the VM's own packets out of a routed tap. A family without a prefix has none of them."""
+    made: set[Item] = {Rule(version, _NOWHERE, iif=tap.name) for version in _AF}
+    return made | {Rule(prefix.version, _MAIN, iif=tap.name, source=prefix) for prefix in own}
+
+
+def unreached(standing: Iterable[Item]) -> frozenset[Network]:
+    """What no packet of the tap can reach, whatever its source."""
+    items = list(standing)
+    families = {item.version for item in items if isinstance(item, Rule) and item.table == _NOWHERE}
+    families -= {item.version for item in items if isinstance(item, Rule) and item.table == _MAIN}
+    nothing = {prefix for prefix in EVERYTHING if prefix.version in families}
+    return frozenset({item.prefix for item in items if isinstance(item, Blackhole)} | nothing)
 
 
 class Routes:
@@ -101,9 +127,16 @@ class Routes:
         """Learn what of ours stands in the kernel; the number of rules and blackholes found."""
         found: list[Item] = [*self._rules(), *self._blackholes()]
         self._taps = {}
-        for item in found:  # by the table: a name may have moved on to another tap
-            self._taps.setdefault(item.table - self._place.table, set()).add(item)
+        for item in found:
+            self._taps.setdefault(self._index(item), set()).add(item)
         return len(found)
+
+    def _index(self, item: Item) -> int:
+        """The ifindex that an item found belongs to: by its table, because a name may have moved on to
+        another tap. A rule without a table of ours is whoever's has its name now; 0 where nobody has it."""
+        if isinstance(item, Rule) and not self._ours(item.table):
+            return links.index_of(item.iif or "")
+        return item.table - self._place.table
 
     def indexes(self) -> set[int]:
         """The ifindexes that have anything of ours."""
@@ -119,13 +152,18 @@ class Routes:
         values: dict[str, Any] = {
             "family": _AF[rule.version],
             "table": rule.table,
-            "priority": self._place.priority + (_OUT if rule.iif else _IN),
+            "priority": self._place.priority + rule.place,
             "protocol": self._place.protocol,
         }
+        if rule.table == _NOWHERE:
+            del values["table"]
+            values["action"] = "blackhole"
         if rule.iif:
             values["iifname"] = rule.iif
         if rule.to:
             values |= {"dst": str(rule.to.network_address), "dst_len": rule.to.prefixlen}
+        if rule.source:
+            values |= {"src": str(rule.source.network_address), "src_len": rule.source.prefixlen}
         return values
 
     def _blackhole(self, route: Blackhole) -> dict[str, Any]:
@@ -176,19 +214,15 @@ class Routes:
         return table > self._place.table
 
     def _rules(self) -> list[Rule]:
-        """Our rules: our protocol, our priorities and our tables, all three."""
-        low, high = self._place.priority, self._place.priority + 99
+        """Our rules: of our protocol, and exactly as we make them."""
         found = []
         for family, version in ((2, 4), (10, 6)):
-            for rule in self._ip.get_rules(family=family):
-                table = rule.get_attr("FRA_TABLE") or rule["table"]
-                priority = rule.get_attr("FRA_PRIORITY") or 0
-                protocol = rule.get_attr("FRA_PROTOCOL")
-                if protocol != self._place.protocol or not low <= priority <= high or not self._ours(table):
-                    continue
-                to = rule.get_attr("FRA_DST")
-                network = ip_network(f"{to}/{rule['dst_len']}") if to else None
-                found.append(Rule(version, table, rule.get_attr("FRA_IIFNAME"), network))
+            for listed in self._ip.get_rules(family=family):
+                rule = _listed(listed, version)
+                priority = (listed.get_attr("FRA_PRIORITY") or 0) - self._place.priority
+                ours = listed.get_attr("FRA_PROTOCOL") == self._place.protocol and 0 <= priority <= _PRIORITIES
+                if ours and (self._ours(rule.table) or (_is_own_only(listed, rule) and priority == rule.place)):
+                    found.append(rule)
         return found
 
     def _blackholes(self) -> list[Blackhole]:
@@ -203,13 +237,37 @@ class Routes:
         return found
 
 
+def _listed(rule: Any, version: int) -> Rule:
+    """A rule as the kernel lists it, in the terms of ours."""
+
+    def network(address: str, length: str) -> Network | None:
+        text = rule.get_attr(address)
+        return ip_network(f"{text}/{rule[length]}") if text else None
+
+    table = rule.get_attr("FRA_TABLE") or rule["table"]
+    to, source = network("FRA_DST", "dst_len"), network("FRA_SRC", "src_len")
+    return Rule(version, table, rule.get_attr("FRA_IIFNAME"), to, source)
+
+
+def _is_own_only(listed: Any, rule: Rule) -> bool:
+    """Whether it is one of the two kinds that own-only is made of."""
+    if not rule.iif or rule.to:
+        return False
+    if rule.table == _NOWHERE:
+        return listed["action"] == _FR_ACT_BLACKHOLE and rule.source is None
+    return rule.table == _MAIN and listed["action"] == _FR_ACT_TO_TBL and rule.source is not None
+
+
 def _prefix(route: Any, family: int) -> Network:
     nothing = "0.0.0.0" if family == 2 else "::"
     return ip_network(f"{route.get_attr('RTA_DST') or nothing}/{route['dst_len']}")
 
 
 def _coming(item: Item) -> int:
-    return 0 if isinstance(item, Blackhole) else 1
+    """What must stand before what: blackholes, the rules that lead to them or let the VM's own by, the rest."""
+    if isinstance(item, Blackhole):
+        return 0
+    return 2 if item.table == _NOWHERE else 1
 
 
 def text(item: Item) -> str:
@@ -217,7 +275,9 @@ def text(item: Item) -> str:
     if isinstance(item, Blackhole):
         return f"route 'blackhole {item.prefix} table {item.table}'"
     what = f"iif {item.iif}" if item.iif else f"to {item.to}"
-    return f"IPv{item.version} rule '{what} lookup {item.table}'"
+    what += f" from {item.source}" if item.source else ""
+    how = {_NOWHERE: "blackhole", _MAIN: "lookup main"}.get(item.table, f"lookup {item.table}")
+    return f"IPv{item.version} rule '{what} {how}'"
 
 
 def _line(verb: str, item: Item, number: int) -> str:

@@ -17,15 +17,15 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from edgeguard import clock
-from edgeguard.enforcement import links, mechanism, uplinks, wire
+from edgeguard.enforcement import links, mechanism, routes, uplinks, wire
 from edgeguard.enforcement.boottime import boottime
 from edgeguard.enforcement.chain import Chains, TapChain
-from edgeguard.enforcement.chain_messages import Element
+from edgeguard.enforcement.element import Element, widest
 from edgeguard.enforcement.links import Change
 from edgeguard.enforcement.mechanism import Made
 from edgeguard.enforcement.netfilter import Netfilter
 from edgeguard.enforcement.place import Place
-from edgeguard.enforcement.routes import Blackhole, Item, Routes
+from edgeguard.enforcement.routes import Item, Routes
 from edgeguard.enforcement.verify import Tools
 from edgeguard.enforcement.watch import Watch
 from edgeguard.errors import EnforcementError
@@ -167,7 +167,8 @@ class Standing:
         return None
 
     def _blackholed(self, tap: Tap) -> frozenset[Network]:
-        return frozenset(item.prefix for item in self._routes.standing(tap) if isinstance(item, Blackhole))
+        """The prefixes that no packet of the tap reaches; all of a family of which it may send nothing."""
+        return routes.unreached(self._routes.standing(tap))
 
     # ---- time and links ---------------------------------------------------------------------------
 
@@ -319,12 +320,17 @@ def _what(error: EnforcementError) -> Happened:
 
 
 def _elements(entries: Iterable[Entry]) -> dict[Element, int]:
-    """Each element with the latest end that anybody wants."""
+    """Each element with the latest end that anybody wants; of ranges the widest.
+
+    What lets the VM's own packets by is for every own-only of the tap, so it ends with the last of them.
+    """
     wanted: dict[Element, int] = {}
+    last = 0
     for entry in entries:
         for element in entry.made.elements:
             wanted[element] = max(entry.ends, wanted.get(element, 0))
-    return wanted
+            last = last if element.drops else max(last, entry.ends)
+    return {element: wanted[element] if element.drops else last for element in widest(wanted)}
 
 
 def _items(entries: Iterable[Entry]) -> set[Item]:

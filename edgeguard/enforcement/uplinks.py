@@ -6,13 +6,14 @@ import contextlib
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from edgeguard.enforcement.links import Link
+from edgeguard.enforcement.packet_filter import EVERYTHING, Heard
 from edgeguard.model import Network, Tap, TapKind
 from edgeguard.record import Address
 
@@ -20,7 +21,17 @@ from edgeguard.record import Address
 _ABOVE_OTHERS = frozenset(("bridge", "bond", "team", "vlan", "vrf", "macvlan", "ipvlan", "ipvtap", "ifb", "dummy"))
 _UPLINK_KINDS = frozenset(("", "bond", "team", "vlan"))  # of a bridge's port that leads to the network
 # RFC 5737 and RFC 3849: nobody's addresses, so a look-up of them follows the default route.
-_NOBODYS = tuple(map(ip_address, ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "2001:db8:ffff::1")))
+_NOBODYS = tuple(
+    ip_address(prefix + host)
+    for prefix, hosts in (
+        ("192.0.2.", ("1", "254")),
+        ("198.51.100.", ("1", "254")),
+        ("203.0.113.", ("1", "254")),
+        ("2001:db8:", (":1", "ffff::1", "fffe::1")),
+    )
+    for host in hosts
+)
+_MANY = 256  # links that a packet filter tells apart
 AF = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -45,9 +56,11 @@ def local(address: Address) -> bool:
     return True
 
 
-def nobodys(version: int) -> Address:
-    """An address that follows the default route here."""
+def nobodys(version: int, but: Iterable[Network] = ()) -> Address:
+    """An address that follows the default route here, and is in none of these prefixes where that can be."""
+    mine = list(but)
     strangers = [address for address in _NOBODYS if address.version == version]
+    strangers = [address for address in strangers if not any(address in prefix for prefix in mine)] or strangers
     return next((address for address in strangers if not local(address)), strangers[0])
 
 
@@ -63,6 +76,13 @@ def own_source(ip: IPRoute, target: Address) -> Address | None:
     route = look_up(ip, target)
     text = route.get_attr("RTA_PREFSRC") if route else None
     return ip_address(text) if text else None
+
+
+def host_addresses(ip: IPRoute) -> tuple[Network, ...]:
+    """The host's own addresses, each once, but those that stay on their link."""
+    found = {listed.get_attr("IFA_LOCAL") or listed.get_attr("IFA_ADDRESS") for listed in ip.get_addr()}
+    addresses = (ip_address(text) for text in sorted(found - {None}))
+    return tuple(ip_network(address) for address in addresses if not (address.is_link_local or address.is_loopback))
 
 
 def _default_devices(ip: IPRoute) -> set[int]:
@@ -91,6 +111,14 @@ def ways(found: Iterable[Link], tap: Tap, links: Sequence[Link]) -> list[Way]:
     indexes = {link.index for link in out} | {tap.ifindex}
     others = {(link.index, link.kind == "macvtap") for link in links if _sends(link) and link.index not in indexes}
     return [Way(link, frozenset(others | {(o.index, False) for o in out if o != link} | _bridge(link))) for link in out]
+
+
+def heard(found: Sequence[Way]) -> Heard:
+    """What a comparison of these ways counts: on a busy host most frames are none of it."""
+    leaving = {way.uplink.index for way in found}
+    alone = tuple(leaving) if len(leaving) == 1 else ()
+    leaving |= {index for way in found for index, leaves in way.senders if leaves}
+    return Heard(tuple(sorted(leaving)), alone) if len(leaving) <= _MANY else EVERYTHING
 
 
 def _sends(link: Link) -> bool:

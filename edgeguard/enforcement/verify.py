@@ -82,6 +82,7 @@ class Proof:
         self._window = min(_SECOND, (self._until - now) * 2 // 3)
         self._settle = min(_SETTLE, self._window // 4)
         self._dropped_before = self._dropped()  # before the attempts, so that it can only be more
+        self._own_before = tools.chains.dropped(made.elements)
         self._chained: Tally | None = None
         self._own: list[Tally] = []
         self._elsewhere: Future[Elsewhere] | None = None
@@ -101,15 +102,18 @@ class Proof:
         self._ways: list[Way] = uplinks.ways(found, order.tap, everywhere)
         mine = self._host_packets()
         self._own += [Tally(way.uplink.name, packet_filter.sent(mine)) for way in self._ways if mine]
-        self._leaks = leaks(order, made)
-        self._elsewhere = tools.background.submit(Elsewhere, self._leaks, order.tap.ifindex)
+        self._leaks = leaks(order, made, uplinks.host_addresses(tools.ip) if made.own else ())
+        heard = uplinks.heard(self._ways)
+        self._elsewhere = tools.background.submit(Elsewhere, self._leaks, order.tap.ifindex, heard)
         self._questions = list(self._asked())
         self._answers: list[Answer] = []
         self._snapshots: list[_Snapshot] = []
 
     def _host_packets(self) -> list[Towards]:
         """Packets to the targets that carry the address the host itself would send from."""
-        sources = {t.address: uplinks.own_source(self._tools.ip, t.address) for t in self._order.targets[:8]}
+        if self._made.own:
+            return []  # the host's addresses are no leak as they are
+        sources = {t.network: uplinks.own_source(self._tools.ip, t.address) for t in self._order.targets[:8]}
         return [Towards(target, source=source) for target, source in sources.items() if source]
 
     def _asked(self) -> list[look_up.LookUp]:
@@ -117,8 +121,18 @@ class Proof:
             return []
         if self._made.full:
             return list(look_up.full_questions(self._order))
-        targets = [target.address for target in self._made.routed]
-        return list(look_up.questions(self._order, targets, self._tools.blackholed(self._order.tap)))
+        blackholed = self._tools.blackholed(self._order.tap)
+        if self._made.own:
+            return list(look_up.own_questions(self._order, self._made.own, blackholed))
+        return list(look_up.questions(self._order, [target.network for target in self._made.routed], blackholed))
+
+    def _ask_for_attempted(self) -> None:
+        """One more question, for what the tap really tries, where that is not known before."""
+        if not self._made.items or self._made.full or not (seen := self._attempts.sample()):
+            return
+        blackholed = self._tools.blackholed(self._order.tap)
+        if question := look_up.attempted(self._order, self._made, seen, blackholed):
+            self._questions.append(question)
 
     def close(self) -> None:
         """Let go of the sockets, without waiting for it."""
@@ -133,6 +147,7 @@ class Proof:
 
     def tick(self, now: int) -> Judgement | None:
         """Look; the judgement when there is one. OSError when the ring could not be opened."""
+        self._ask_for_attempted()
         for _ in range(min(_AT_ONCE, len(self._questions))):
             self._answers.append(look_up.ask(self._tools.ip, self._questions.pop(0)))
         if self._elsewhere is None or not self._elsewhere.done():
@@ -147,12 +162,16 @@ class Proof:
         return _Snapshot(now, ring.packets.copy(), ring.lost, self._attempts.total(), own)
 
     def _dropped(self) -> int:
-        """Frames the chain has dropped for this null route."""
-        return self._tools.chains.dropped(self._made.elements)
+        """Frames the chain has dropped for this null route, or for another one that they met first."""
+        return self._tools.chains.dropped_beside(self._made.elements)
 
     def _newly_dropped(self) -> int:
         """Since the proof began; a table that somebody took away counts nothing."""
         return max(0, self._dropped() - self._dropped_before)
+
+    def _own_drops(self) -> int:
+        """Frames that the elements of this null route have dropped since the proof began."""
+        return max(0, self._tools.chains.dropped(self._made.elements) - self._own_before)
 
     # ---- judging --------------------------------------------------------------------------------
 
@@ -167,9 +186,10 @@ class Proof:
             return None
         kernel, seen = self._kernel_proof(), self._seen_proof(earlier, begin, end)
         proofs = (*kernel[1], *seen[1])
-        dropped = self._newly_dropped() if self._made.elements else None
+        dropped = self._own_drops() if self._made.elements else None
         if attempts == 0:
-            return Judgement(Happened.NO_ATTEMPTS, "the tap sent nothing to null-routed targets", proofs, dropped)
+            what = "from a foreign source" if self._made.own else "to null-routed targets"
+            return Judgement(Happened.NO_ATTEMPTS, f"the tap sent nothing {what}", proofs, dropped)
         if kernel[0] and seen[0]:
             return Judgement(Happened.VERIFIED, f"{attempts:,} frames tried and none left", proofs, dropped)
         if now < self._until:
@@ -209,8 +229,9 @@ class Proof:
             own = self._own_packets(number, begin, end)
             ok = ok and left <= brought + own
             mine = f", {own:,} were the host's own" if own else ""
+            which = "with sources that are not the VM's" if self._made.own else "there"
             told.append(
-                f"{way.uplink.name} sent {left:,} packets there in {seconds:.1f} s, "
+                f"{way.uplink.name} sent {left:,} packets {which} in {seconds:.1f} s, "
                 f"other attachment points brought {brought:,}{mine}"
             )
         return ok, tuple(told)

@@ -32,6 +32,7 @@ MAX_PREFIXES = 256  # of one VM
 MAX_TEXT = 256  # characters of a VM id or a description
 MAX_DETAIL = 1024  # characters of an outcome's sentence
 MAX_PROOFS = 16
+SHORTEST = {4: 24, 6: 48}  # bits of a target that is a prefix: no wider
 MAX_LIFETIME = 366 * 24 * clock.HOUR
 _FAR = 2**63 - 1
 
@@ -91,7 +92,7 @@ def _order_values(order: Order) -> dict[str, Any]:
         "tap": {"ifindex": tap.ifindex, "name": tap.name, "mac": tap.mac, "kind": str(tap.kind)},
         "vm": order.vm,
         "prefixes": [str(prefix) for prefix in order.prefixes],
-        "targets": [[str(t.address), t.protocol, t.port] for t in order.targets],
+        "targets": [[str(t.address), t.protocol, t.port, t.length] for t in order.targets],
         "until": order.until,
     }
 
@@ -196,11 +197,23 @@ def _prefix(value: object) -> Network:
 
 
 def _target(value: object) -> Target:
-    if not isinstance(value, list) or len(value) != 3:
-        raise _refuse("a target is not [address, protocol, port]", value)
-    address, protocol, port = value
+    if not isinstance(value, list) or len(value) != 4:
+        raise _refuse("a target is not [address, protocol, port, length]", value)
+    where, protocol, port, length = value
+    address = _address(where)
     port = None if port is None else _integer(port, 0, 65535, "the target's port")
-    return Target(_address(address), _integer(protocol, 0, 255, "the target's protocol"), port)
+    protocol = _integer(protocol, 0, 255, "the target's protocol")
+    return Target(address, protocol, port, length=_length(length, address))
+
+
+def _length(value: object, address: Address) -> int | None:
+    """Bits of a target that is a prefix; None: one address."""
+    if value is None:
+        return None
+    length = _integer(value, SHORTEST[address.version], address.max_prefixlen, "the target's length")
+    if int(address) & ((1 << (address.max_prefixlen - length)) - 1):
+        raise _refuse("the target's address does not begin its prefix", f"{address}/{length}")
+    return length
 
 
 def _tap(value: object) -> Tap:
@@ -249,8 +262,10 @@ def _sensible(order: Order) -> None:
         raise WireError("the act 'none' changes no routes")
     if order.act == Act.RELEASE:
         return
-    if order.scope not in (Scope.NARROW, Scope.FULL):
-        raise WireError(f"a null route is narrow or full, not {order.scope}")
+    if order.scope not in (Scope.NARROW, Scope.OWN_ONLY, Scope.FULL):
+        raise WireError(f"a null route is narrow, own-only or full, not {order.scope}")
+    if order.scope == Scope.OWN_ONLY and not order.prefixes:
+        raise WireError("own-only drops what has a foreign source, and the addresses of this VM are not known")
     if order.scope == Scope.NARROW and not order.targets:
         raise WireError("a narrow null route needs a target")
     if any(t.port is not None and t.protocol == 0 for t in order.targets):

@@ -1,6 +1,6 @@
 """Counting packets for a proof, exactly and without touching them.
 
-`Tally` is a socket on one link that nobody ever reads: its buffer holds a frame or two and then
+`Tally` is a socket on one link that is read once at most: its buffer holds a frame or two and then
 the kernel only counts (PACKET_STATISTICS counts what the filter accepted, dropped or not).
 
 `Elsewhere` is a ring over every other link for the frames towards the targets. It keeps their
@@ -19,13 +19,15 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeguard.enforcement import packet_filter
-from edgeguard.enforcement.packet_filter import Match, Program
+from edgeguard.enforcement.packet_filter import EVERYTHING, Heard, Match, Program
+from edgeguard.record import Address
 
 _ETH_P_ALL = 3
 _SOL_PACKET = 263
@@ -36,6 +38,7 @@ _SLOT = 256  # bytes: 32 header, 20 sockaddr_ll, 10 virtio_net_hdr, the frame's 
 _SNAP = 128
 _BLOCK = 1 << 20
 _BLOCKS = 8  # 32,768 slots: at 40 looks a second 1.3 Mpps
+_LINK_HEADER = 14  # Ethernet; the kernel has taken off the tag
 _SMALLEST = 1  # the kernel raises it to its own smallest buffer
 _HEADER = np.dtype(
     {
@@ -86,6 +89,7 @@ class Tally:
         """OSError when the link is gone or CAP_NET_RAW is missing."""
         self._socket = _packet_socket()
         self._total = 0
+        self._sampled = False
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALLEST)
             packet_filter.attach(self._socket, program)
@@ -99,6 +103,20 @@ class Tally:
         self._total += _statistics(self._socket)[0]
         return self._total
 
+    def sample(self) -> tuple[Address, Address] | None:
+        """Source and target of the first frame; None when none has come, or when it was asked for before."""
+        if self._sampled:
+            return None
+        try:
+            ip = self._socket.recv(_SNAP, socket.MSG_DONTWAIT)[_LINK_HEADER:]
+        except OSError:
+            return None
+        self._sampled = True
+        length, at = (4, 12) if ip[:1] < b"\x60" else (16, 8)
+        if len(ip) < at + 2 * length:
+            return None
+        return ip_address(ip[at : at + length]), ip_address(ip[at + length : at + 2 * length])
+
     def close(self) -> None:
         """May wait for the kernel's network code to let go of it, some 10 ms."""
         self._socket.close()
@@ -107,13 +125,13 @@ class Tally:
 class Elsewhere:
     """Packets towards the targets on every link but the tap, by (ifindex, leaving the link)."""
 
-    def __init__(self, matches: Iterable[Match], ifindex: int) -> None:
+    def __init__(self, matches: Iterable[Match], ifindex: int, heard: Heard = EVERYTHING) -> None:
         """Takes some 15 ms. OSError when there is no memory for it or CAP_NET_RAW is missing."""
         self._socket = _packet_socket()
         self.packets: Counter[tuple[int, bool]] = Counter()
         self.lost = 0
         try:
-            self._open(packet_filter.elsewhere(matches, ifindex, _SNAP))
+            self._open(packet_filter.elsewhere(matches, ifindex, _SNAP, heard))
         except OSError:
             self._socket.close()
             raise
