@@ -103,7 +103,7 @@ class Sums:
             [reading for point, reading in readings.items() if point not in apart],
             [reading for point, reading in readings.items() if point in apart],
             rule,
-            self._judging.one_way_ratio,
+            self._judging,
         )
 
 

@@ -270,8 +270,8 @@ def test_many_vms_below_their_limits_are_one_verdict_about_their_customer() -> N
     assert (verdict.measured, verdict.at_least, verdict.limit) == (40, 40, 30)
     assert verdict.shares == tuple(Share(f"vm-{n}", f"tap{n}", 10) for n in range(4))
     assert sorted(str(target.address) for target in verdict.targets) == TARGETS[:4]
-    assert (verdict.at, verdict.since, verdict.crossed) == (T + 5 * SECOND, T + 300 * MS, T + 5 * SECOND)
-    assert (verdict.bytes, verdict.longer, verdict.foreign) == (2_400, ((5, 200), (60, 200)), 0)
+    assert (verdict.at, verdict.since, verdict.crossed) == (T + 4_800 * MS, T + 300 * MS, T + 4_800 * MS)
+    assert (verdict.bytes, verdict.longer, verdict.foreign) == (2_400, ((5, 192), (60, 192)), 0)
     assert (decision.act, decision.scope, decision.tap, found.orders) == (Act.NONE, Scope.OBSERVE, None, [])
     assert (decision.safeties[0].name, decision.safeties[0].answer) == ("enforce", "refuse")
     (case,) = found.cases

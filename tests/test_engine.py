@@ -152,14 +152,14 @@ def test_a_hard_flood_is_ordered_narrow_at_the_grid() -> None:
 
 
 def test_a_sustained_flood_is_judged_after_five_seconds() -> None:
-    """Between act and hard nothing is ordered before the fifth whole second, then narrow; warn is told only."""
+    """Between act and hard nothing is ordered before the fifth second over the limit, then narrow; warn is told only."""
     world = World()
     feed(engine(world), flood(T, 7 * SECOND, rate=100))
-    assert [(v.band, v.at) for v in world.verdicts] == [(Band.ACT, T + 5 * SECOND)]
+    assert [(v.band, v.at) for v in world.verdicts] == [(Band.ACT, T + 4 * SECOND + 5 * SLOT)]
     assert world.acts == [(Act.NULL_ROUTE, Scope.NARROW, TARGETS[:1])]
     world = World()
     feed(engine(world), flood(T, 7 * SECOND, rate=25))
-    assert [(v.band, v.at) for v in world.verdicts] == [(Band.WARN, T + 5 * SECOND)]
+    assert [(v.band, v.at) for v in world.verdicts] == [(Band.WARN, T + 4 * SECOND + 8 * SLOT)]
     assert world.acts == [(Act.NONE, Scope.WARN, TARGETS[:1])]
     assert world.orders == []
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from edgeguard.config import Limits
-from edgeguard.detection import udp
+from edgeguard.config import Judging, Limits
+from edgeguard.detection import oneway, rules, syn
+from edgeguard.detection.attempts import is_half_open
 from edgeguard.detection.episode import RANK, Episode
 from edgeguard.model import Band, Share, Subject
 from edgeguard.reading import Flow, Reading
-from edgeguard.record import PROTOCOL_UDP
+from edgeguard.record import PROTOCOL_TCP
 
 SHOWN = 16  # flows, as in the reading of one point
 
@@ -25,13 +27,14 @@ def speaks(episode: Episode | None, measured: int, limits: Limits) -> bool:
     return episode is not None and RANK[episode.band] >= RANK[Band.ACT] and measured >= limits.act
 
 
-def packets(reading: Reading, rule: str) -> int:
-    """What a rule measures of a reading."""
-    return reading.one_way if rule == udp.NAME else reading.packets[rule]
-
-
 def together(
-    customer: str, point: int, at: int, readings: Sequence[Reading], apart: Sequence[Reading], rule: str, ratio: int
+    customer: str,
+    point: int,
+    at: int,
+    readings: Sequence[Reading],
+    apart: Sequence[Reading],
+    rule: str,
+    judging: Judging,
 ) -> Reading:
     """One reading of many, for one rule. `apart`: of the points that are left out, for the shares only.
 
@@ -46,16 +49,37 @@ def together(
         packets=_added(reading.packets for reading in readings),
         bytes=_added(reading.bytes for reading in readings),
         foreign=None if unknown else _added(reading.foreign or {} for reading in readings),
-        crossed=dict.fromkeys(("syn", "udp"), 0),
+        crossed={},
         longer={rule: _longer(readings, rule)},
-        flows=_flows(readings, ratio),
+        flows=_flows(readings, rule, judging),
         missing=sum(map(_missing, readings)),
-        syn_acks=sum(reading.syn_acks for reading in readings),
-        resets=sum(reading.resets for reading in readings),
-        one_way=sum(reading.one_way for reading in readings),
-        one_way_back=sum(reading.one_way_back for reading in readings),
-        shares=_shares(readings, apart, rule),
+        shares=_shares(readings, apart, rule, judging),
+        **_sums(readings),
     )
+
+
+ADDED = (
+    "syn_acks",
+    "resets",
+    "one_way",
+    "one_way_back",
+    "third_acks",
+    "half_open",
+    "half_open_acks",
+    "one_way_tcp",
+    "one_way_fragments",
+    "unreachable",
+    "icmp_answers",
+    "answers",
+    "service",
+)
+
+
+def _sums(readings: Sequence[Reading]) -> dict[str, Any]:
+    """The counts that simply add up. Nothing is known of how many different addresses there are in all."""
+    sizes = zip(*(reading.sizes for reading in readings if reading.sizes), strict=False)
+    added = {name: sum(getattr(reading, name) for reading in readings) for name in ADDED}
+    return {**added, "sizes": tuple(map(sum, sizes))}
 
 
 def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
@@ -68,7 +92,7 @@ def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 def _longer(readings: Sequence[Reading], rule: str) -> tuple[tuple[int, int], ...]:
     total: Counter[int] = Counter()
     for reading in readings:
-        total.update(dict(reading.longer[rule]))
+        total.update(dict(reading.longer.get(rule, ())))
     return tuple(sorted(total.items()))
 
 
@@ -76,15 +100,21 @@ def _missing(reading: Reading) -> int:
     return reading.missing + (reading.flows[-1].packets if len(reading.flows) >= SHOWN else 0)
 
 
-def _flows(readings: Sequence[Reading], ratio: int) -> tuple[Flow, ...]:
-    """The targets of all, largest first. UDP that is answered where it was sent from is none of a flood's."""
+def _flows(readings: Sequence[Reading], rule: str, judging: Judging) -> tuple[Flow, ...]:
+    """The targets of all, largest first. What one VM got answered is added to no silent target of another."""
     found: dict[Any, list[Flow]] = {}
     for reading in readings:
         for flow in reading.flows:
-            if flow.protocol != PROTOCOL_UDP or flow.back * ratio < flow.packets:
-                found.setdefault((flow.address, flow.protocol), []).append(flow)
+            key = flow.address, flow.length, flow.protocol, flow.rule, _is_answered(flow, judging)
+            found.setdefault(key, []).append(flow)
     merged = sorted(map(_merged, found.values()), key=lambda flow: -flow.packets)
-    return tuple(merged[:SHOWN])
+    return tuple([flow for flow in merged if flow.rule in ("", rule)][:SHOWN])
+
+
+def _is_answered(flow: Flow, judging: Judging) -> bool:
+    if flow.protocol == PROTOCOL_TCP and flow.rule in ("", syn.NAME):
+        return not is_half_open(flow, judging)
+    return not oneway.is_one_way(flow, judging.one_way_ratio)
 
 
 def _merged(flows: list[Flow]) -> Flow:
@@ -94,20 +124,24 @@ def _merged(flows: list[Flow]) -> Flow:
         if flow.port is not None:
             ports[flow.port] += flow.port_packets
     port, port_packets = ports.most_common(1)[0] if ports else (None, 0)
-    return Flow(
-        address=flows[0].address,
-        protocol=flows[0].protocol,
+    return replace(
+        flows[0],
         port=port,
         packets=sum(flow.packets for flow in flows),
         port_packets=port_packets,
         back=sum(flow.back for flow in flows),
+        third_acks=sum(flow.third_acks for flow in flows),
+        resets=sum(flow.resets for flow in flows),
+        bytes=sum(flow.bytes for flow in flows),
+        back_bytes=sum(flow.back_bytes for flow in flows),
     )
 
 
-def _shares(readings: Sequence[Reading], apart: Sequence[Reading], rule: str) -> tuple[Share, ...]:
-    shares = [_share(reading, rule, True) for reading in readings] + [_share(reading, rule, False) for reading in apart]
+def _shares(readings: Sequence[Reading], apart: Sequence[Reading], rule: str, judging: Judging) -> tuple[Share, ...]:
+    shares = [_share(reading, rule, judging, True) for reading in readings]
+    shares += [_share(reading, rule, judging, False) for reading in apart]
     return tuple(sorted((s for s in shares if s.packets), key=lambda s: (not s.counted, -s.packets)))
 
 
-def _share(reading: Reading, rule: str, counted: bool) -> Share:
-    return Share(reading.subject.vm, reading.subject.tap, packets(reading, rule), counted)
+def _share(reading: Reading, rule: str, judging: Judging, counted: bool) -> Share:
+    return Share(reading.subject.vm, reading.subject.tap, rules.measured(rule, reading, judging), counted)

@@ -1,50 +1,65 @@
 """An episode: one rule's view of one subject from its first loud window until it is quiet.
 
 Frozen; every look returns the next one. It remembers what a window forgets: since when, the peak,
-the whole seconds over a limit, and which targets were already reported.
+the seconds over a limit, and what was already reported.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from edgeguard.clock import SECOND
-from edgeguard.config import Judging, Limits
-from edgeguard.model import Band, Target
+from edgeguard.config import Judging
+from edgeguard.model import Band, Kind, Target
 
 RANK = {None: 0, Band.WARN: 1, Band.ACT: 2, Band.HARD: 3}
+BANDS = (Band.WARN, Band.ACT, Band.HARD)
+GRADE = {Kind.BUSY: 0, Kind.SCAN: 1}  # the others are floods
+FLOOD = 2
 
 TargetKey = tuple[str, int, int | None]
+Ends = tuple[int, ...]
+AT_NO_TARGET: TargetKey = ("forged senders", 0, None)  # reported: a forged flood of which no target stands out
+
+
+def grade(kind: Kind) -> int:
+    """How bad a kind is: a scan that becomes a flood is news, the other way round is none."""
+    return GRADE.get(kind, FLOOD)
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """`over` holds, for warn and act, the whole seconds (Unix) that were over the limit."""
+    """`over`: by band, the ends of one-second windows over its limit, none of which overlap.
+
+    `told`: grade and rank of every verdict that was given.
+    """
 
     since: int
     last_loud: int
     peak: int = 0
     looks: int = 0  # windows seen, one a slot
     sum: int = 0  # of their packets
-    over_warn: tuple[int, ...] = ()
-    over_act: tuple[int, ...] = ()
+    over: tuple[Ends, Ends, Ends] = ((), (), ())
     band: Band | None = None  # the highest reported
+    told_as: frozenset[tuple[int, int]] = frozenset()
     reported: frozenset[TargetKey] = frozenset()
+    forging: bool = False  # was reported
     doubted: bool = False  # nothing was done about it because a measurement was in doubt
 
-    def after(self, measured: int, at: int, limits: Limits, judging: Judging) -> Episode:
-        """The episode after a window of `measured` packets that ended at `at`."""
-        second, rest = divmod(at, SECOND)
-        over = 0 if rest else measured  # else the window was a whole second of Unix time
-        last = range(second - judging.sustain_of, second)
+    def after(self, packets: int, at: int, loud: bool, passed: Set[Band], judging: Judging) -> Episode:
+        """The episode after a window of `packets` that ended at `at` and reached the limits of the bands `passed`."""
+        warn, act, hard = (
+            _with(ends, at, judging.sustain_of * SECOND, band in passed)
+            for ends, band in zip(self.over, BANDS, strict=True)
+        )
         return replace(
             self,
-            last_loud=at if 2 * measured >= limits.warn else self.last_loud,
-            peak=max(self.peak, measured),
+            last_loud=at if loud else self.last_loud,
+            peak=max(self.peak, packets),
             looks=self.looks + 1,
-            sum=self.sum + measured,
-            over_warn=_with(self.over_warn, last, over >= limits.warn),
-            over_act=_with(self.over_act, last, over >= limits.act),
+            sum=self.sum + packets,
+            over=(warn, act, hard),
         )
 
     @property
@@ -52,40 +67,66 @@ class Episode:
         """Packets a second, over the windows seen."""
         return self.sum / self.looks if self.looks else 0.0
 
-    def found(self, measured: int, limits: Limits, judging: Judging) -> Band | None:
-        """The band that holds now: hard at once, act and warn when sustained and over the limit now.
+    def holds(self, band: Band, judging: Judging, in_doubt: bool) -> bool:
+        """Whether a band that this window reached holds: hard at once, the others when sustained.
 
-        "Now" because the window's targets are those of the verdict: after a flood they are anybody's.
+        In doubt about what came back, hard must be sustained too, and act does not hold.
         """
-        if measured >= limits.hard:
-            return Band.HARD
-        if measured >= limits.act and len(self.over_act) >= judging.sustain_seconds:
-            return Band.ACT
-        if measured >= limits.warn and len(self.over_warn) >= judging.sustain_seconds:
-            return Band.WARN
-        return None
-
-    def says_more(self, band: Band, targets: tuple[Target, ...]) -> bool:
-        """A verdict is due when the band rises, or at act and above when a target is new."""
-        if RANK[band] > RANK[self.band]:
+        if band is Band.HARD and not in_doubt:
             return True
-        return RANK[band] >= RANK[Band.ACT] and any(not self._knows(target) for target in targets)
+        if band is Band.ACT and in_doubt:
+            return False
+        return len(self.over[BANDS.index(band)]) >= judging.sustain_seconds
 
-    def _knows(self, target: Target) -> bool:
-        address, protocol, port = target.key()
-        return (address, protocol, port) in self.reported or (address, protocol, None) in self.reported
+    def is_about_to_act(self, judging: Judging) -> bool:
+        """One more second over act, and act holds."""
+        return len(self.over[BANDS.index(Band.ACT)]) == judging.sustain_seconds - 1
 
-    def told(self, band: Band, targets: tuple[Target, ...]) -> Episode:
+    def says_more(
+        self, band: Band, targets: tuple[Target, ...], kind: Kind = Kind.FLOOD, forging: bool = False
+    ) -> bool:
+        """A verdict is due when band or kind is worse than any told, when forging begins, or when a target is new.
+
+        Targets are news at act and above, of floods.
+        """
+        if not any(g >= grade(kind) and rank >= RANK[band] for g, rank in self.told_as):
+            return True
+        if forging and not self.forging:
+            return True
+        return any(not self._knows(key) for key in _actionable(band, targets, kind))
+
+    def _knows(self, key: TargetKey) -> bool:
+        place, protocol, _ = key
+        return key in self.reported or (place, protocol, None) in self.reported
+
+    def told(self, band: Band, targets: tuple[Target, ...], kind: Kind = Kind.FLOOD, forging: bool = False) -> Episode:
         """The episode once a verdict was given."""
-        higher = band if RANK[band] > RANK[self.band] else self.band
-        return replace(self, band=higher, reported=self.reported | {target.key() for target in targets})
+        return replace(
+            self,
+            band=band if RANK[band] > RANK[self.band] else self.band,
+            told_as=self.told_as | {(grade(kind), RANK[band])},
+            reported=self.reported | _actionable(band, targets, kind),
+            forging=self.forging or forging,
+        )
 
     def forget(self) -> Episode:
         """Nothing is null-routed any more: what goes on is to be reported again."""
-        return replace(self, band=None, reported=frozenset())
+        return replace(self, band=None, told_as=frozenset(), reported=frozenset(), forging=False)
 
 
-def _with(seconds: tuple[int, ...], last: range, over: bool) -> tuple[int, ...]:
-    """Those of the seconds that are among the last ones, and the very last where it was over."""
-    kept = tuple(s for s in seconds if s in last)
-    return (*kept, last[-1]) if over and last[-1] not in kept else kept
+def _actionable(band: Band, targets: tuple[Target, ...], kind: Kind) -> frozenset[TargetKey]:
+    """What a null route could be about."""
+    if RANK[band] < RANK[Band.ACT] or grade(kind) < FLOOD:
+        return frozenset()
+    keys = frozenset(target.key() for target in targets)
+    return keys | {AT_NO_TARGET} if kind is Kind.FORGED else keys
+
+
+def _with(ends: Ends, at: int, last: int, over: bool) -> Ends:
+    """Those of the windows that ended within the `last` nanoseconds, and this one where it overlaps none of them.
+
+    Taking each window as soon as it overlaps none before is as many as can be taken (intervals of one
+    length, earliest end first), so no other seconds, aligned or not, hold more.
+    """
+    kept = tuple(end for end in ends if at - last < end <= at)
+    return (*kept, at) if over and (not kept or at - kept[-1] >= SECOND) else kept

@@ -2,98 +2,202 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from edgeguard.clock import SLOT
+from edgeguard.clock import SECOND, SLOT
 from edgeguard.config import Judging, Limits
 from edgeguard.detection.episode import Episode
-from edgeguard.model import Band, CameBack, Target, Verdict, identity
-from edgeguard.reading import Flow, Reading
+from edgeguard.model import Alternative, Band, CameBack, Kind, Target, Verdict, identity
+from edgeguard.reading import Circumstances, Flow, Reading
 
 # A port is named as the target's only when nearly all of the target's packets go there: a narrower
 # null route than the flood would let the rest through.
 PORT_SHARE = 0.9
 WINDOW_S = 1
+CALM = Circumstances()
+PACKETS, BITS = "packets", "bits"
+
+Judged = tuple[Episode | None, Verdict | None]
+Judge = Callable[[Reading, Limits, Judging, Episode | None, Circumstances], Judged]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One comparison with one limit. It is passed when what is certain reaches the limit."""
+
+    band: Band
+    measured: int
+    at_least: int
+    limit: int
+    unit: str = PACKETS
+    part: str = ""  # which of the window's packets, where a rule tells them apart
+    harm: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.at_least >= self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a rule read from a window. `packets` is exact, so it is its own lower bound."""
+    """What a rule read from a window. `levels`: the highest band first. `packets` is exact."""
 
     packets: int
     bytes: int
     foreign: int | None
     crossed: int
-    flows: tuple[Flow, ...]
+    levels: tuple[Level, ...]
+
+    @property
+    def loud(self) -> bool:
+        """Half of any limit begins an episode, and keeps it alive."""
+        return any(2 * level.measured >= level.limit for level in self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What a rule takes a window over a limit for. `tried` says so in words, when a verdict is given."""
+
+    kind: Kind
+    targets: tuple[Target, ...]
+    forging: bool
     came_back: CameBack
+    tried: Callable[[], Iterable[Alternative]]
 
 
-def targets_of(flows: tuple[Flow, ...], packets: int, share: float) -> tuple[Target, ...]:
-    """The flows whose exact count reaches `share` of the window, largest first."""
-    return tuple(_target(flow, packets) for flow in flows if packets and flow.packets >= share * packets)
+def is_silent(packets: int, limits: Limits) -> bool:
+    """Below every level's half, whatever the rule makes of them: nothing to measure. The way of most looks."""
+    return 2 * packets < limits.warn and limits.bits is None
 
 
-def _target(flow: Flow, packets: int) -> Target:
+def levels(packets: int, size: int, certain: int, limits: Limits, around: Circumstances) -> tuple[Level, ...]:
+    """All limits of a rule that tells no parts apart; `size` and what of it is `certain` in bytes."""
+    found = []
+    for band in (Band.HARD, Band.ACT, Band.WARN):
+        found.append(Level(band, packets, packets, limits.of(band)))
+        found += in_bits(band, size, certain, limits, around)
+    return tuple(found)
+
+
+def in_bits(band: Band, size: int, certain: int, limits: Limits, around: Circumstances) -> Iterator[Level]:
+    """The limit of a band in bits, where there is one. A share of the uplink is hard only while others suffer."""
+    limit = getattr(limits.bits, band) if limits.bits else None
+    if limit is None:
+        return
+    needs_harm = band is Band.HARD and limits.bits is not None and limits.bits.only_in_harm
+    if not needs_harm:
+        yield Level(band, 8 * size, 8 * certain, limit, BITS)
+    elif around.harm is not None:
+        yield Level(band, 8 * size, 8 * certain, limit, BITS, harm=around.harm)
+
+
+def target(flow: Flow, packets: int, protocol: int | None = None) -> Target:
+    """A flow as what can be null-routed; its share is of `packets`."""
     leads = flow.port is not None and flow.port_packets >= PORT_SHARE * flow.packets
     return Target(
         address=flow.address,
-        protocol=flow.protocol,
+        protocol=flow.protocol if protocol is None else protocol,
         port=flow.port if leads else None,
-        share=round(flow.packets / packets, 4),
+        share=round(min(1.0, flow.packets / packets), 4) if packets else 0.0,
         packets=flow.packets,
+        length=flow.length,
     )
 
 
 def judge(
-    rule: str, reading: Reading, measured: Measured, limits: Limits, judging: Judging, episode: Episode | None
-) -> tuple[Episode | None, Verdict | None]:
+    rule: str,
+    reading: Reading,
+    measured: Measured,
+    read: Callable[[Level], Reads],
+    judging: Judging,
+    episode: Episode | None,
+    around: Circumstances,
+) -> Judged:
     """One look of one rule at one window: the episode after it, and a verdict when there is news."""
     if episode is None:
-        if 2 * measured.packets < limits.warn:
+        if not measured.loud:
             return None, None
         episode = Episode(since=(reading.at - 1) // SLOT * SLOT, last_loud=reading.at)
-    episode = episode.after(measured.packets, reading.at, limits, judging)
-    band = episode.found(measured.packets, limits, judging)
-    targets = targets_of(measured.flows, measured.packets, judging.target_share)
-    if band is None or not episode.says_more(band, targets):
+    passed = {level.band for level in measured.levels if level.passed}
+    episode = episode.after(measured.packets, reading.at, measured.loud, passed, judging)
+    level = _found(measured.levels, episode, judging, around)
+    if level is None:
         return episode, None
-    verdict = _verdict(rule, reading, measured, limits, judging, episode, band, targets)
-    return episode.told(band, targets), verdict
+    reads = read(level)
+    if not episode.says_more(level.band, reads.targets, reads.kind, reads.forging):
+        return episode, None
+    verdict = _verdict(rule, reading, measured, level, reads, judging, episode, around)
+    return episode.told(level.band, reads.targets, reads.kind, reads.forging), verdict
+
+
+def _found(all_: tuple[Level, ...], episode: Episode, judging: Judging, around: Circumstances) -> Level | None:
+    """The highest level that is passed now and holds.
+
+    "Now" because the window's targets are those of the verdict: after a flood they are anybody's.
+    """
+    doubt = around.in_doubt is not None
+    passed = [level for level in all_ if level.passed]
+    level = next((level for level in passed if episode.holds(level.band, judging, doubt)), None)
+    acts = not doubt and any(level.band is Band.ACT for level in passed)
+    if level is not None and level.band is Band.WARN and acts and episode.is_about_to_act(judging):
+        return None  # one message, not two within a second
+    return level
 
 
 def _verdict(
     rule: str,
     reading: Reading,
     measured: Measured,
-    limits: Limits,
+    level: Level,
+    reads: Reads,
     judging: Judging,
     episode: Episode,
-    band: Band,
-    targets: tuple[Target, ...],
+    around: Circumstances,
 ) -> Verdict:
-    at_once = band is Band.HARD
+    at_once = level.band is Band.HARD and around.in_doubt is None
     return Verdict(
-        id=identity("v", rule, band, reading.subject, reading.at),
+        id=identity("v", rule, level.band, reading.subject, reading.at),
         at=reading.at,
         rule=rule,
-        band=band,
+        band=level.band,
         subject=reading.subject,
         point=reading.point,
         window_s=WINDOW_S,
-        measured=measured.packets,
-        at_least=measured.packets,
-        limit=int(getattr(limits, band)),
+        measured=level.measured,
+        at_least=level.at_least,
+        limit=level.limit,
         since=episode.since,
-        crossed=(measured.crossed if at_once else 0) or reading.at,
-        targets=targets,
+        crossed=_crossed(reading.at, measured.crossed) if at_once and level.unit == PACKETS else reading.at,
+        targets=reads.targets,
         target_error=reading.missing,
-        came_back=measured.came_back,
+        came_back=CameBack(None) if around.in_doubt else reads.came_back,
         bytes=measured.bytes,
         peak=episode.peak,
         mean=round(episode.mean, 1),
         foreign=measured.foreign,
-        longer=reading.longer[rule],
-        spread=reading.spread[rule] if reading.spread else None,
+        longer=reading.longer.get(rule, ()),
+        spread=(reading.spread or {}).get(rule),
         shares=reading.shares,
-        sustain="at once" if at_once else f"{judging.sustain_seconds} of the last {judging.sustain_of} seconds",
+        sustain=_sustain(at_once, judging),
+        kind=reads.kind,
+        unit=level.unit,
+        forging=reads.forging,
+        alternatives=(*reads.tried(), *_doubt(around, judging)),
+        harm=level.harm,
     )
+
+
+def _crossed(at: int, crossed: int) -> int:
+    """The packet that reached the limit, where it is one of this window; else nothing finer is known."""
+    return crossed if at - SECOND <= crossed <= at else at
+
+
+def _sustain(at_once: bool, judging: Judging) -> str:
+    return "at once" if at_once else f"{judging.sustain_seconds} of the last {judging.sustain_of} seconds"
+
+
+def _doubt(around: Circumstances, judging: Judging) -> Iterator[Alternative]:
+    if around.in_doubt is not None:
+        needs = f"hard needs {judging.sustain_seconds} s, and below hard this is a warning at most"
+        yield Alternative("doubt", True, f"what came back is unknown, not zero: {around.in_doubt}; {needs}")

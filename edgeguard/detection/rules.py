@@ -1,0 +1,23 @@
+"""The rules by name: six over what leaves a subject, six over what reaches it."""
+
+from __future__ import annotations
+
+from edgeguard.config import Judging
+from edgeguard.detection import fragments, icmp, inbound, syn, tcp, total, udp
+from edgeguard.detection.inbound import Packets
+from edgeguard.detection.rule import Judge
+from edgeguard.reading import INTO, Reading
+
+JUDGES: dict[str, Judge] = {
+    **{rule.NAME: rule.judge for rule in (syn, udp, icmp, fragments, tcp, total)},
+    **{name: inbound.judge_of(name) for name in INTO},
+}
+MEASURES: dict[str, Packets] = {
+    **{rule.NAME: rule.packets for rule in (syn, udp, icmp, fragments, tcp, total)},
+    **inbound.MEASURES,
+}
+
+
+def measured(rule: str, reading: Reading, judging: Judging) -> int:
+    """What the hard limit of a rule is compared with, in packets."""
+    return MEASURES[rule](reading, judging)

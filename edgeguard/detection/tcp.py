@@ -1,0 +1,59 @@
+"""The TCP rule: ACK, RST and other TCP out of a subject to targets that do not answer, packets in a second.
+
+SYNs have a rule of their own and SYN-ACKs are answers. A target answers that sends back at least one TCP
+packet per `tcp_ratio`. A victim's resets answer the SYNs that come in from the same addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgeguard.config import Judging, Limits
+from edgeguard.detection import oneway, rule
+from edgeguard.detection.episode import Episode
+from edgeguard.detection.oneway import Amount, Sent
+from edgeguard.detection.rule import CALM
+from edgeguard.model import Alternative
+from edgeguard.reading import Circumstances, Flow, Reading
+from edgeguard.units import count
+
+NAME = "tcp"
+LEAST = 40  # bytes: IPv4 and TCP headers
+
+
+def packets(reading: Reading, _: Judging) -> int:
+    return reading.one_way_tcp
+
+
+def flows(reading: Reading, judging: Judging) -> tuple[Flow, ...]:
+    return tuple(flow for flow in oneway.of_rule(reading, NAME) if oneway.is_one_way(flow, judging.tcp_ratio))
+
+
+def measure(reading: Reading, judging: Judging) -> Amount:
+    measured, sent = packets(reading, judging), reading.packets.get(NAME, 0)
+    return Amount(NAME, measured, oneway.scaled(reading.bytes.get(NAME, 0), measured, sent), LEAST * measured)
+
+
+def judge(
+    reading: Reading, limits: Limits, judging: Judging, episode: Episode | None, around: Circumstances = CALM
+) -> rule.Judged:
+    if episode is None and rule.is_silent(reading.packets.get(NAME, 0), limits):
+        return None, None
+    mine = measure(reading, judging)
+    return oneway.judge(mine, lambda: _sent(reading, mine, judging), reading, limits, judging, episode, around)
+
+
+def _sent(reading: Reading, mine: Amount, judging: Judging) -> Sent:
+    mine_flows = flows(reading, judging)
+    return Sent(
+        flows=mine_flows,
+        what="one-way TCP packets",
+        back=sum(flow.back for flow in mine_flows if flow.length is None),
+        also=lambda: _tried(reading, mine, judging),
+    )
+
+
+def _tried(reading: Reading, mine: Amount, judging: Judging) -> Iterator[Alternative]:
+    sent = reading.packets.get(NAME, 0)
+    told = f"{count(max(0, sent - mine.packets))} of {count(sent)} TCP packets (SYNs apart) went to targets that answer"
+    yield Alternative("answered", False, f"{told} once per {judging.tcp_ratio} or more, and are left out")
