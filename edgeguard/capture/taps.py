@@ -72,22 +72,8 @@ class Taps:
         return [link.index for link in self._links.by_index.values() if link.name in names]
 
     def carriers(self) -> list[Carrier]:
-        """The uplinks that there are, and below each what carries its frames: a VLAN's device, the ports of a bond
-        or a bridge that are no taps."""
-        links, found = self._links.by_index, dict[int, Carrier]()
-        waiting = [(link, False) for link in links.values() if link.name in self.uplinks]
-        while waiting:
-            link, below = waiting.pop(0)
-            if link.index not in found:
-                found[link.index] = Carrier(link.index, link.name, link.kind in WITH_A_SPEED, below)
-                waiting += [(lower, True) for lower in self._below(link)]
-        return list(found.values())
-
-    def _below(self, link: Link) -> list[Link]:
-        links = self._links.by_index
-        ports = [port for port in links.values() if port.master == link.index and port.index not in self._taps]
-        lower = links.get(link.peer) if link.peer is not None and link.kind == "vlan" and not link.elsewhere else None
-        return [port for port in (lower, *ports) if port is not None and port.kind in (*WITH_A_SPEED, "vlan")]
+        """The uplinks that there are, and below each what carries its frames."""
+        return carriers(self._links.by_index, self.uplinks, set(self._taps))
 
     def macs(self) -> set[str]:
         """The MAC addresses of this host's own links."""
@@ -124,6 +110,25 @@ class Taps:
             for link in links.values()
             if link.name not in self._left_out and _is_attachment(link, links)
         }
+
+
+def carriers(links: dict[int, Link], uplinks: tuple[str, ...], taps: set[int]) -> list[Carrier]:
+    """The links of these names, then what lies below them: a VLAN's device, the ports of a bond or a bridge that
+    are no taps."""
+    found: dict[int, Carrier] = {}
+    waiting = [(link, False) for link in links.values() if link.name in uplinks]
+    while waiting:
+        link, below = waiting.pop(0)
+        if link.index not in found:
+            found[link.index] = Carrier(link.index, link.name, link.kind in WITH_A_SPEED, below)
+            waiting += [(lower, True) for lower in _below(link, links) if lower.index not in taps]
+    return list(found.values())
+
+
+def _below(link: Link, links: dict[int, Link]) -> list[Link]:
+    ports = [port for port in links.values() if port.master == link.index]
+    lower = links.get(link.peer) if link.peer is not None and link.kind == "vlan" and not link.elsewhere else None
+    return [port for port in (lower, *ports) if port is not None and port.kind in (*WITH_A_SPEED, "vlan")]
 
 
 def _is_attachment(link: Link, links: dict[int, Link]) -> bool:

@@ -10,7 +10,8 @@ import socket
 import struct
 
 NETLINK_ROUTE = 0
-RTM_NEWQDISC, RTM_GETQDISC, NLM_F_REQUEST = 36, 38, 1
+RTM_NEWQDISC, RTM_GETQDISC = 36, 38
+NLM_F_REQUEST_ECHO = 0x9  # without the echo the kernel tells only those who follow its news (rtnetlink_send)
 TC_H_ROOT = 0xFFFF_FFFF
 TCA_STATS2, TCA_STATS_QUEUE = 7, 3  # linux/rtnetlink.h, linux/gen_stats.h
 NESTED = 0x8000
@@ -35,7 +36,7 @@ class Queues:
         """Frames the link's queue has dropped, modulo 2^32; None where there is no queue, or no answer."""
         self._asked += 1
         body = _QDISC.pack(socket.AF_UNSPEC, 0, ifindex, 0, TC_H_ROOT, 0)
-        header = _HEADER.pack(_HEADER.size + len(body), RTM_GETQDISC, NLM_F_REQUEST, self._asked, 0)
+        header = _HEADER.pack(_HEADER.size + len(body), RTM_GETQDISC, NLM_F_REQUEST_ECHO, self._asked, 0)
         try:
             self._socket.send(header + body)
             while True:
