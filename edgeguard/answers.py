@@ -150,6 +150,11 @@ class Answers:
         out, into = attachments.overflowed()
         return {"overflow": {"taps": [tap.name for tap in attachments.waiting()], "out": out, "into": into}}
 
+    def _rules(self) -> dict[str, Any]:
+        """The rules file, and what is wrong with it as it stands; nothing where none is named."""
+        rules = self._live.rules
+        return {"rules": {"file": rules.config.rules.file, "trouble": rules.trouble}} if rules.config.rules.file else {}
+
     def _threads(self) -> dict[str, Any]:
         """The share of each capture thread, where there are several."""
         if not isinstance(self._capture, FanoutCapture) or not isinstance(self._live.counting, Shards):
@@ -236,6 +241,7 @@ class Answers:
             **self._overflow(),
             "lag_ns": health.lag_ns,
             "clock_steps": live.vitals.steps,
+            **self._rules(),
             **self._mirror(),
             **self._threads(),
             "null_routes": len(live.engine.ledger),

@@ -16,6 +16,7 @@ from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases.case import Case
 from edgeguard.cases.store import Store
 from edgeguard.config import Config
+from edgeguard.config.rules_file import RulesFile
 from edgeguard.control import Answer, ControlServer
 from edgeguard.counting.counted import Counted
 from edgeguard.decision.ledger import Entry
@@ -27,7 +28,7 @@ from edgeguard.inventory import Inventory
 from edgeguard.mirrored import Mirrored
 from edgeguard.model import Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
-from edgeguard.notice.values import Background, compose
+from edgeguard.notice.values import Background, background, compose
 from edgeguard.readers import SETTLED, Readers
 from edgeguard.vitals import Vitals
 
@@ -54,6 +55,7 @@ class Live:
         mirrored: Mirrored | None = None,
     ) -> None:
         self.config = config
+        self.rules = RulesFile(config)
         self.inventory = inventory
         self.counting = counting
         self.store = store
@@ -147,8 +149,20 @@ class Live:
             log.warning("%s", said)
             for point in self.attachments.look_up_again():
                 self.engine.handed_over(point, clock.now())
+        self._follow_rules()
         self._report_unknown()
         self._report_uplinks()
+
+    def _follow_rules(self) -> None:
+        """A rules file that changed is in force from now on, or is refused whole."""
+        said = self.rules.changed()
+        if said is None:
+            return
+        log.warning("%s", said)
+        if self.rules.config is not self.config:
+            self.config = self.rules.config
+            self._background = background(self.config, self._background.host)
+            getattr(self.engine, "configure", lambda _: None)(self.config)
 
     def _report_uplinks(self) -> None:
         """Without its uplinks nothing can be verified: said when it changes."""

@@ -21,12 +21,15 @@ def example(*commands: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {command}" for command in commands)
 
 
-def loaded(path: Path) -> Config:
-    """The configuration; where nobody made the default file, the shipped defaults."""
+def loaded(path: Path, rules: bool = False) -> Config:
+    """The configuration; where nobody made the default file, the shipped defaults.
+
+    `rules` True: with its rules file. Who only looks does not need it: one that is refused must not keep them out.
+    """
     from edgeguard import config  # noqa: PLC0415 - pydantic takes a while: not for --help
 
     missing = path == DEFAULT_CONFIG and not path.exists()
-    return config.load(None if missing else path)
+    return config.load(None if missing else path, rules)
 
 
 def config_option(command: F) -> F:

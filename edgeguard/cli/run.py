@@ -16,7 +16,7 @@ def run(config_path: Path) -> None:
 
     Needs CAP_NET_RAW and CAP_NET_ADMIN (root); the part that parses packets gives up the second one.
     """
-    config = loaded(config_path)
+    config = loaded(config_path, rules=True)
     from edgeguard import assembly  # noqa: PLC0415 - numba and the C extension: not before the configuration is right
 
     assembly.run(config)

@@ -28,6 +28,7 @@ def status(as_json: bool, config_path: Path) -> None:
     click.echo(output.told(answer["text"]))
     for line in [
         *_overflow(answer.get("overflow")),
+        *_rules(answer.get("rules")),
         *_mirror(answer.get("mirror")),
         *_loud(answer["loud"]),
         *_customers(answer["customers"]),
@@ -46,6 +47,11 @@ def _overflow(overflow: dict[str, Any] | None) -> list[str]:
     named = ", ".join(taps[:NAMED]) + (", ..." if len(taps) > NAMED else "")
     frames = f"{overflow['out']:,} frames out and {overflow['into']:,} in there so far"
     return [f"{share}, not judged and never acted upon: {named}; {frames}"]
+
+
+def _rules(rules: dict[str, Any] | None) -> list[str]:
+    """What is wrong with the rules file, where there is one and something is."""
+    return [rules["trouble"]] if rules and rules["trouble"] else []
 
 
 def _mirror(mirror: dict[str, Any] | None) -> list[str]:

@@ -32,13 +32,16 @@ def build(values: dict[str, Any], source: str = "configuration") -> Config:
         raise ConfigError([sentence(finding, source, whole) for finding in error.errors()]) from None
 
 
-def load(path: Path | None) -> Config:
-    """The configuration in a file, or the defaults alone. ConfigError holds every finding, the rules file's too."""
+def load(path: Path | None, rules: bool = True) -> Config:
+    """The configuration in a file, or the defaults alone. ConfigError holds every finding, the rules file's too.
+
+    `rules` False: without the rules file, for who only asks where something is.
+    """
     if path is None:
         return build({})
     values = _read(path, "check the path given to -c")
-    rules = values.get("rules")
-    file = rules.get("file") if isinstance(rules, dict) else None
+    table = values.get("rules")
+    file = table.get("file") if rules and isinstance(table, dict) else None
     findings = []
     try:
         settings = build(values, str(path))
