@@ -10,6 +10,7 @@ from pathlib import Path
 from edgeguard import config
 from edgeguard.check.attachment import attachment
 from edgeguard.check.finding import Finding, Grade, ok, warning, wrong
+from edgeguard.check.groups import enforcing, groups
 from edgeguard.check.mailserver import mail
 from edgeguard.check.places import places
 from edgeguard.check.rights import back_ends, rights
@@ -30,12 +31,13 @@ def findings(path: Path | None) -> list[Finding]:
     return [
         *told,
         *known,
+        *groups(settings, inventory.vms()),
         *rights(),
         *back_ends(),
         *places(settings.paths),
         *mail(settings.mail),
         *table(),
-        *attachment(settings.capture.exclude, settings.uplinks, inventory, bool(settings.enforce)),
+        *attachment(settings.capture.exclude, settings.uplinks, inventory, enforcing(settings, inventory.vms())),
     ]
 
 
@@ -61,6 +63,8 @@ def _configuration(path: Path | None) -> tuple[Config, list[Finding]]:
 def _enforce(settings: Config) -> Finding:
     if settings.enforce:
         return ok("configuration", "enforce", ", ".join(settings.enforce))
+    if any("enforce" in one.enforce.values() for one in (*settings.group, *settings.vm.values())):
+        return ok("configuration", "enforce", "empty at the top: only what groups and single VMs say is null-routed")
     return ok("configuration", "enforce", "empty: everything is judged and recorded, nothing is null-routed")
 
 
