@@ -152,7 +152,7 @@ def test_a_hard_flood_is_ordered_narrow_at_the_grid() -> None:
 
 
 def test_a_sustained_flood_is_judged_after_five_seconds() -> None:
-    """Between act and hard nothing is ordered before the fifth second over the limit, then narrow; warn is told only."""
+    """Between act and hard nothing is ordered before the fifth second over act, then narrow; warn is told only."""
     world = World()
     feed(engine(world), flood(T, 7 * SECOND, rate=100))
     assert [(v.band, v.at) for v in world.verdicts] == [(Band.ACT, T + 4 * SECOND + 5 * SLOT)]

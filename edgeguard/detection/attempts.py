@@ -15,6 +15,7 @@ from edgeguard.model import Alternative, Band, CameBack, Kind, Spread, Target
 from edgeguard.reading import Flow, Reading
 from edgeguard.units import count, percent
 
+SYN = "syn"
 ALL, HALF_OPEN, COMPLETED = "SYNs", "half-open SYNs", "SYNs of completed handshakes"
 
 
@@ -31,7 +32,7 @@ class Attempts:
 
     @property
     def every(self) -> int:
-        return self.reading.packets.get("syn", 0)
+        return self.reading.packets.get(SYN, 0)
 
     @property
     def completed(self) -> int:
@@ -39,7 +40,7 @@ class Attempts:
 
     def read(self) -> Reads:
         where, others = self._aim(half_open=True), self._aim(half_open=False)
-        forged = forging.of(self.half, self._foreign(), self._spread(), HALF_OPEN)
+        forged = forging.of(self.half, self._foreign(), self.reading, SYN, HALF_OPEN)
         kind = self._kind(where, forged)
         targets = self._shown(where, others)
         forging_ = self._floods and forged.holds
@@ -95,14 +96,19 @@ class Attempts:
         )
 
     def _spread(self) -> Spread | None:
-        return (self.reading.spread or {}).get("syn")
+        return (self.reading.spread or {}).get(SYN)
 
     def _foreign(self) -> int | None:
-        return None if self.reading.foreign is None else self.reading.foreign.get("syn", 0)
+        return None if self.reading.foreign is None else self.reading.foreign.get(SYN, 0)
 
     def _came_back(self) -> CameBack:
+        """Of the part that is told. What was completed had a SYN-ACK each, so these came from elsewhere."""
         r = self.reading
-        return CameBack(r.syn_acks + r.resets, r.syn_acks, r.resets, r.third_acks, r.unreachable)
+        elsewhere = max(0, r.third_acks - r.half_open_acks)
+        if not self._floods:
+            return CameBack(r.syn_acks + r.resets, r.syn_acks, r.resets, r.third_acks, r.unreachable)
+        syn_acks = max(0, r.syn_acks - elsewhere)
+        return CameBack(syn_acks + r.resets, syn_acks, r.resets, r.third_acks - elsewhere, r.unreachable)
 
     # ---- in words ----------------------------------------------------------------------------
 
@@ -112,7 +118,7 @@ class Attempts:
         yield self._scan(kind)
         yield Alternative(Kind.SPRAY, kind is Kind.SPRAY, self._spray(kind))
         yield from forged.tried()
-        yield from self._others(kind, forged)
+        yield from self._others(kind, where, forged)
 
     def _connections(self, kind: Kind) -> Iterator[Alternative]:
         share = percent(self.judging.completed_share)
@@ -143,13 +149,17 @@ class Attempts:
             return f"no target and no prefix stands out of {count(self.half)} half-open SYNs: nothing narrow to drop"
         return "something stands out, or it is a scan, forged, or completed"
 
-    def _others(self, kind: Kind, forged: Forging) -> Iterator[Alternative]:
+    def _others(self, kind: Kind, where: Aim, forged: Forging) -> Iterator[Alternative]:
         answers = f"{count(self.reading.answers)} SYN-ACKs and resets out answer what came in: none is counted"
         yield Alternative("victim", False, answers)
-        if kind is Kind.FLOOD and not forged.holds:
-            yield Alternative(
-                "load test into a broken path", True, "looks the same: its own address, few targets, nothing completed"
-            )
+        if kind is not Kind.FLOOD or forged.holds:
+            return
+        alike = "its own address, few targets, nothing completed: looks the same"
+        yield Alternative("load test into a broken path", True, alike)
+        most = where.hosts[0]
+        if 2 * most.port_packets < most.packets:
+            ports = f"{count(most.port_packets)} of {count(most.packets)} SYNs to {most.address} go to its leading port"
+            yield Alternative("port scan of a target", True, f"{ports}: at this rate it looks the same")
 
 
 def is_half_open(flow: Flow, judging: Judging) -> bool:

@@ -67,6 +67,10 @@ class Episode:
         """Packets a second, over the windows seen."""
         return self.sum / self.looks if self.looks else 0.0
 
+    @property
+    def told_flood(self) -> bool:
+        return any(g == FLOOD for g, _ in self.told_as)
+
     def holds(self, band: Band, judging: Judging, in_doubt: bool) -> bool:
         """Whether a band that this window reached holds: hard at once, the others when sustained.
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeguard.model import Alternative, Kind, Spread
+from edgeguard.model import Alternative, Kind
+from edgeguard.reading import Reading
 from edgeguard.units import count, percent
 
 SHARE = 0.5  # of the flood's own packets
@@ -53,10 +54,17 @@ class Forging:
             yield Alternative("mismatch", True, f"{few}: a failover or VRRP address, containers, or an old inventory")
 
 
-def of(packets: int, foreign: int | None, spread: Spread | None, what: str) -> Forging:
+def of(packets: int, foreign: int | None, reading: Reading, name: str, what: str) -> Forging:
     """What is foreign among all packets of a rule may be foreign among the flood's own: never more than those.
 
     So packets beside the flood with the VM's own address hide nothing.
     """
     mine = None if foreign is None else min(foreign, packets)
-    return Forging(packets, mine, spread.sources_out if spread else None, what)
+    return Forging(packets, mine, _addresses(reading, name), what)
+
+
+def _addresses(reading: Reading, name: str) -> int | None:
+    """Senders are counted for all packets of a subject together, whatever the rule."""
+    spreads = reading.spread or {}
+    spread = spreads.get(name) or next(iter(spreads.values()), None)
+    return spread.sources_out if spread else None

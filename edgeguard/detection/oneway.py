@@ -102,11 +102,11 @@ def reads(mine: Amount, sent: Sent, reading: Reading, foreign: int | None, limit
             few=sent.few,
         )
     )
-    forged = forging.of(packets, foreign, spread, sent.what)
+    forged = forging.of(packets, foreign, reading, mine.rule, sent.what)
     kind = sent.kind or where.kind or (Kind.FORGED if forged.holds else Kind.SPRAY)
     targets = () if kind is Kind.BUSY else where.targets(mine.packets, sent.protocol)
     back = CameBack(sent.back, unreachable=reading.unreachable)
-    return Reads(kind, targets, forged.holds, back, lambda: _tried(sent, kind, where, forged))
+    return Reads(kind, targets, forged.holds and kind is not Kind.BUSY, back, lambda: _tried(sent, kind, where, forged))
 
 
 def _tried(sent: Sent, kind: Kind, where: Aim, forged: Forging) -> Iterator[Alternative]:

@@ -33,6 +33,11 @@ class Level:
     unit: str = PACKETS
     part: str = ""  # which of the window's packets, where a rule tells them apart
     harm: str | None = None
+    harmless: bool = False  # no flood's packets
+
+    @property
+    def loud(self) -> bool:
+        return 2 * self.measured >= self.limit
 
     @property
     def passed(self) -> bool:
@@ -51,8 +56,12 @@ class Measured:
 
     @property
     def loud(self) -> bool:
-        """Half of any limit begins an episode, and keeps it alive."""
-        return any(2 * level.measured >= level.limit for level in self.levels)
+        """Half of any limit begins an episode."""
+        return any(level.loud for level in self.levels)
+
+    def keeps(self, episode: Episode) -> bool:
+        """And keeps it alive. Once a flood was told, what is no flood's does not: or a busy client is never freed."""
+        return any(level.loud and not (level.harmless and episode.told_flood) for level in self.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +129,7 @@ def judge(
             return None, None
         episode = Episode(since=(reading.at - 1) // SLOT * SLOT, last_loud=reading.at)
     passed = {level.band for level in measured.levels if level.passed}
-    episode = episode.after(measured.packets, reading.at, measured.loud, passed, judging)
+    episode = episode.after(measured.packets, reading.at, measured.keeps(episode), passed, judging)
     level = _found(measured.levels, episode, judging, around)
     if level is None:
         return episode, None
@@ -175,7 +184,7 @@ def _verdict(
         bytes=measured.bytes,
         peak=episode.peak,
         mean=round(episode.mean, 1),
-        foreign=measured.foreign,
+        foreign=_foreign(measured, level),
         longer=reading.longer.get(rule, ()),
         spread=(reading.spread or {}).get(rule),
         shares=reading.shares,
@@ -186,6 +195,13 @@ def _verdict(
         alternatives=(*reads.tried(), *_doubt(around, judging)),
         harm=level.harm,
     )
+
+
+def _foreign(measured: Measured, level: Level) -> int | None:
+    """Of the packets that are told, so never more than those."""
+    if measured.foreign is None or level.unit != PACKETS:
+        return measured.foreign
+    return min(measured.foreign, level.measured)
 
 
 def _crossed(at: int, crossed: int) -> int:

@@ -13,14 +13,14 @@ import math
 
 from edgeguard.config import Judging, Limits
 from edgeguard.detection import rule
-from edgeguard.detection.attempts import ALL, COMPLETED, HALF_OPEN, Attempts
+from edgeguard.detection.attempts import ALL, COMPLETED, HALF_OPEN, SYN, Attempts
 from edgeguard.detection.episode import Episode
 from edgeguard.detection.rule import CALM, Level, Measured, Reads
 from edgeguard.model import Band
 from edgeguard.reading import Circumstances, Flow, Reading
 from edgeguard.record import PROTOCOL_TCP
 
-NAME = "syn"
+NAME = SYN
 
 
 def packets(reading: Reading, _: Judging) -> int:
@@ -59,7 +59,7 @@ def measure(reading: Reading, limits: Limits, judging: Judging, around: Circumst
             *rule.in_bits(Band.ACT, part, part, limits, around),
             Level(Band.WARN, half, half, limits.warn, part=HALF_OPEN),
             *rule.in_bits(Band.WARN, part, part, limits, around),
-            Level(Band.WARN, every - half, every - half, limits.act, part=COMPLETED),
+            Level(Band.WARN, every - half, every - half, limits.act, part=COMPLETED, harmless=True),
         ),
     )
 
