@@ -22,7 +22,7 @@ from bench.quality.scenario import Expected, Scenario, Sort, Stream
 from edgeguard.model import Band, Kind, Scope, Vm
 
 FLOODER, NEIGHBOUR = vm(1), vm(2)
-HARD_S, ACT_S = 2.5, 7.5  # seconds of flood in which a hard one must be found, and a sustained one
+HARD_S, ACT_S = 4.0, 7.5  # seconds of flood: hard needs one of them, act five whole ones; the rival needs three
 PROTOCOL = {"syn": p.TCP, "udp": p.UDP}
 PAYLOAD = {"syn": 0, "udp": 18}
 Shape = Callable[[np.random.Generator], tuple[Stream, ...]]

@@ -50,7 +50,7 @@ def totals(scores: Sequence[Score]) -> dict[str, Any]:
 
 def rival(scores: Sequence[Score]) -> dict[str, Any]:
     """The same of the rival, as far as it has words for it."""
-    judged = [s for s in scores if s.sort == Sort.FLOOD and s.wanted in ("act", "hard") and "in" not in s.group]
+    judged = [s for s in scores if s.sort == Sort.FLOOD and s.wanted in ("act", "hard")]
     return {
         "floods": sum(s.rival in ("found", "missed", "wrong VM") for s in judged),
         "missed": sum(s.rival == "missed" for s in judged),
