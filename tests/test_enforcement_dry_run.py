@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import select
-from ipaddress import ip_address
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
 
 from edgeguard.enforcement.dry_run import DryRun
 from edgeguard.model import Act, Order, Scope, Tap, TapKind, Target
@@ -23,9 +24,11 @@ ORDER = Order(
 def test_it_remembers_and_stays_silent() -> None:
     """Orders are kept in their order, nothing is answered, and its descriptor never wakes anybody."""
     dry = DryRun()
-    dry.order(ORDER)
+    own_only = replace(ORDER, scope=Scope.OWN_ONLY, prefixes=(ip_network("192.0.2.2/32"),), targets=())
+    for order in (ORDER, own_only):
+        dry.order(order)
     dry.reconcile([ORDER])
-    assert dry.orders == [ORDER] and dry.kept == [ORDER]
+    assert dry.orders == [ORDER, own_only] and dry.kept == [ORDER]
     assert dry.poll() == []
     poll = select.poll()
     poll.register(dry.fileno(), select.POLLIN)

@@ -86,7 +86,7 @@ def _own_question(
     order: Order, source: Address, target: Address, own: tuple[Network, ...], blackholed: frozenset[Network]
 ) -> LookUp:
     mine = [prefix for prefix in own if prefix.version == target.version]
-    full = not mine or any(prefix.prefixlen == 0 for prefix in blackholed if prefix.version == target.version)
+    full = not mine or any(target in prefix for prefix in blackholed)  # null-routed for its own packets too
     sample = sample_source(target.version, mine) if mine else None
     return LookUp(order.tap.name, order.tap.ifindex, target, source, target, full=full, own=sample)
 

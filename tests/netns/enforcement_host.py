@@ -26,7 +26,8 @@ from scapy.layers.l2 import Ether
 
 from edgeguard import config
 from edgeguard.enforcement.client import Enforcer
-from edgeguard.model import Act, Happened, Order, Outcome, Scope, Tap, TapKind, Target
+from edgeguard.model import Act, Happened, Network, Order, Outcome, Scope, Tap, TapKind, Target
+from edgeguard.native import Sender
 
 KINDS = ("routed", "bridged", "routed-bridge")
 SETTINGS = config.build({}).enforcement
@@ -162,6 +163,10 @@ class Host:
         }
         return Order(**{**values, **changes})
 
+    @staticmethod
+    def prefixes(*addresses: str) -> tuple[Network, ...]:
+        return tuple(map(ip_network, addresses))
+
     def release(self, order: Order) -> None:
         assert self.enforcer
         self.enforcer.order(Order(order.decision, Act.RELEASE, order.scope, order.tap, order.vm, (), (), order.until))
@@ -259,8 +264,32 @@ class Host:
         return counts
 
 
-def target(address: str, protocol: int = 17, port: int | None = None) -> Target:
-    return Target(ip_address(address), protocol, port)
+@contextlib.contextmanager
+def neighbour_at(host: Host, frames: list[bytes], rate: int) -> Iterator[list[int]]:
+    """The neighbour sends from C while the block runs; how many it sent is known at the end."""
+    sent: list[int] = []
+    stop = threading.Event()
+
+    def body() -> None:
+        sender = Sender(socket.if_nametoindex("eth0"))
+        while not stop.is_set():
+            sent.append(sender.run(frames, rate // 20, rate, 5))
+        sender.close()
+
+    job = host.neighbour.start(body)
+    try:
+        yield sent
+    finally:
+        stop.set()
+        job.result(60)
+
+
+def target(where: str, protocol: int = 17, port: int | None = None) -> Target:
+    """An address, or with a slash a prefix."""
+    if "/" not in where:
+        return Target(ip_address(where), protocol, port)
+    network = ip_network(where)
+    return Target(network.network_address, protocol, port, length=network.prefixlen)
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:

@@ -6,21 +6,20 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from ipaddress import ip_address
 
 import pytest
 from enforcement_host import Host, target
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeguard.model import Happened, Order, Scope
+from edgeguard.model import Happened, Order, Scope, Target
 
-ADDRESSES = ("198.51.100.1", "198.51.100.2", "2001:db8:f::101")
+ADDRESSES = ("198.51.100.1", "198.51.100.2", "198.51.100.0/24", "198.51.100.0/25", "2001:db8:f::101", "2001:db8:f::/48")
 # (decision, tap, scope, targets) puts; (decision,) releases
 PUT = st.tuples(
     st.integers(0, 4),
     st.sampled_from(["tap0", "tap1"]),
-    st.sampled_from([Scope.NARROW, Scope.NARROW, Scope.FULL]),
+    st.sampled_from([Scope.NARROW, Scope.NARROW, Scope.OWN_ONLY, Scope.FULL]),
     st.sets(st.tuples(st.sampled_from(ADDRESSES), st.sampled_from([None, 53])), min_size=1, max_size=4),
 )
 STEPS = st.lists(PUT | st.tuples(st.integers(0, 4)), min_size=1, max_size=8)
@@ -39,12 +38,16 @@ def _wanted_routes(host: Host, standing: dict[int, Order]) -> set[tuple[str, ...
     wanted: set[tuple[str, ...]] = set()
     for order in standing.values():
         table = str(78000 + order.tap.ifindex)
+        if order.scope == Scope.OWN_ONLY:
+            wanted |= {("forged", order.tap.name, version) for version in "46"}
+            wanted |= {("own", order.tap.name, str(prefix.network_address)) for prefix in order.prefixes}
+            continue
         if order.scope == Scope.FULL:
             wanted |= {("route", table, "0.0.0.0/0"), ("route", table, "::/0")}
             wanted |= {("to", table, str(prefix.network_address)) for prefix in order.prefixes}
             versions = {4, 6}
         else:
-            wanted |= {("route", table, str(t.address)) for t in order.targets}
+            wanted |= {("route", table, t.place) for t in order.targets}
             versions = {t.address.version for t in order.targets}
         wanted |= {("iif", table, order.tap.name, str(version)) for version in versions}
     return wanted
@@ -58,8 +61,15 @@ def _listed_routes(host: Host) -> set[tuple[str, ...]]:
             words = line.split()
             if words[-2:] != ["proto", "78"]:
                 continue
+            if words[-3] == "blackhole":
+                assert words[:3] == ["540:", "from", "all"]
+                found.add(("forged", words[words.index("iif") + 1], version))
+                continue
             table = words[words.index("lookup") + 1]
-            if "iif" in words:
+            if table == "main":
+                assert words[0] == "530:"
+                found.add(("own", words[words.index("iif") + 1], words[2]))
+            elif "iif" in words:
                 found.add(("iif", table, words[words.index("iif") + 1], version))
             else:
                 found.add(("to", table, words[words.index("to") + 1]))
@@ -78,15 +88,28 @@ def _wanted_elements(standing: dict[int, Order]) -> set[tuple[str, ...]]:
         name = order.tap.name
         if order.scope == Scope.FULL:
             wanted.add(("full", name))
-            continue
-        for one in order.targets:
-            family, address = str(one.address.version), str(one.address)
-            if one.port is None:
-                wanted.add((f"any{family}", name, address, "udp"))
-            else:
-                wanted.add((f"port{family}", name, address, "udp", str(one.port)))
-                wanted.add((f"frag{family}", name, address, "udp"))
-    return wanted
+        elif order.scope == Scope.OWN_ONLY:
+            wanted.add(("forged", name))
+            wanted |= {(f"own{prefix.version}", name, str(prefix.network_address)) for prefix in order.prefixes}
+        else:
+            wanted |= {element for one in order.targets for element in _of_target(name, one)}
+    return {element for element in wanted if _wider(element) == element or _wider(element) not in wanted}
+
+
+def _wider(element: tuple[str, ...]) -> tuple[str, ...]:
+    """Ranges of one set may not overlap: of two that would, this one stands."""
+    return tuple("198.51.100.0/24" if part == "198.51.100.0/25" else part for part in element)
+
+
+def _of_target(name: str, one: Target) -> set[tuple[str, ...]]:
+    family, where = str(one.address.version), one.place
+    net = "net" if "/" in where else ""
+    if one.port is None:
+        return {(f"any{net}{family}", name, where, "udp")}
+    return {
+        (f"port{net}{family}", name, where, "udp", str(one.port)),
+        (f"frag{net}{family}", name, where, "udp"),
+    }
 
 
 def _listed_elements(host: Host) -> set[tuple[str, ...]]:
@@ -97,8 +120,14 @@ def _listed_elements(host: Host) -> set[tuple[str, ...]]:
         for element in one.get("elem", []):
             key = element["elem"]["val"]
             parts = key["concat"] if isinstance(key, dict) else [key]
-            found.add((one["name"], *map(str, parts)))
+            found.add((one["name"], *map(_text, parts)))
     return found
+
+
+def _text(part: object) -> str:
+    """An address, a protocol, a port; a prefix as it is written."""
+    prefix = part["prefix"] if isinstance(part, dict) else None
+    return f"{prefix['addr']}/{prefix['len']}" if prefix else str(part)
 
 
 def _chains(host: Host) -> set[str]:
@@ -142,7 +171,7 @@ def _put(host: Host, number: int, tap: object, scope: object, targets: object) -
         f"d-{number}",
         tap=host.tap(str(tap)),
         scope=Scope(str(scope)),
-        targets=tuple(target(str(ip_address(address)), 17, port) for address, port in targets),  # type: ignore[attr-defined]
+        targets=tuple(target(str(address), 17, port) for address, port in targets),  # type: ignore[attr-defined]
     )
     host.enforcer.order(order)
     host.until(order.decision, Happened.ACKNOWLEDGED)

@@ -19,11 +19,11 @@ from enforcement_host import (
     TARGET4,
     TARGET6,
     Host,
+    neighbour_at,
     target,
 )
 
 from edgeguard.model import Happened, Outcome, Scope
-from edgeguard.native import Sender
 
 _UDP_SEGMENT = 103  # linux/udp.h
 
@@ -40,26 +40,6 @@ def routed() -> Iterator[Host]:
     with Host("routed") as host:
         host.start()
         yield host
-
-
-@contextlib.contextmanager
-def neighbour_at(host: Host, frames: list[bytes], rate: int) -> Iterator[list[int]]:
-    """The neighbour sends from C while the block runs; how many it sent is known at the end."""
-    sent: list[int] = []
-    stop = threading.Event()
-
-    def body() -> None:
-        sender = Sender(socket.if_nametoindex("eth0"))
-        while not stop.is_set():
-            sent.append(sender.run(frames, rate // 20, rate, 5))
-        sender.close()
-
-    job = host.neighbour.start(body)
-    try:
-        yield sent
-    finally:
-        stop.set()
-        job.result(60)
 
 
 def proved(outcome: Outcome, *words: str) -> None:
