@@ -29,7 +29,7 @@ LEVELS: list[set[str]] = [
     {"docket", "sums"},
     {"engine", "attachments", "mirrored", "readers", "vitals", "host", "check"},
     {"replay", "live", "answers"},
-    {"assembly", "summary", "jsonl"},
+    {"assembly", "backtest", "summary", "jsonl"},
     {"cli", "lab"},
     {"__main__"},
 ]

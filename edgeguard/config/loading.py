@@ -39,7 +39,7 @@ def load(path: Path | None, rules: bool = True) -> Config:
     """
     if path is None:
         return build({})
-    values = _read(path, "check the path given to -c")
+    values = read(path, "check the path given to -c")
     table = values.get("rules")
     file = table.get("file") if rules and isinstance(table, dict) else None
     findings = []
@@ -59,9 +59,9 @@ def load(path: Path | None, rules: bool = True) -> Config:
 
 def with_rules(written: Written, file: Path) -> Config:
     """The configuration with what a rules file says. ConfigError holds every finding of that file: it is good whole."""
-    rules = _read(file, "check [rules] file")
+    rules = read(file, "check [rules] file")
     findings = [f"{file}: {text}" for text in _out_of_place(rules, written)]
-    whole = _whole(_overlay(written.values, {key: rules[key] for key in IN_RULES if key in rules}))
+    whole = _whole(overlay(written.values, {key: rules[key] for key in IN_RULES if key in rules}))
     others = _places(_whole(written.values))
     try:
         settings = Config.model_validate(whole)
@@ -75,7 +75,8 @@ def with_rules(written: Written, file: Path) -> Config:
     return settings
 
 
-def _read(path: Path, hint: str) -> dict[str, Any]:
+def read(path: Path, hint: str) -> dict[str, Any]:
+    """What a file says. ConfigError where it cannot be read or is not TOML; `hint` is what to do then."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -106,7 +107,7 @@ def _places(whole: dict[str, Any]) -> set[tuple[Any, str]]:
 
 def _whole(values: dict[str, Any]) -> dict[str, Any]:
     """`values` over the defaults; the limits of a group or a VM over those, rule by rule."""
-    whole = _overlay(tomllib.loads(_defaults()), values)
+    whole = overlay(tomllib.loads(_defaults()), values)
     groups, vms = whole.get("group"), whole.get("vm")
     if isinstance(groups, list):
         whole["group"] = [_completed(group, whole["limits"]) for group in groups]
@@ -129,15 +130,15 @@ def _filled(limits: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(given, dict) or not isinstance(usual, dict):
             filled[rule] = given
         else:
-            filled[rule] = _filled(given, usual) if rule == "in" else _overlay(usual, given)
+            filled[rule] = _filled(given, usual) if rule == "in" else overlay(usual, given)
     return filled
 
 
-def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`over` laid on `base`, table by table; lists and values replace."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
         both_tables = isinstance(below, dict) and isinstance(value, dict)
-        merged[key] = _overlay(below, value) if both_tables else value  # type: ignore[arg-type]
+        merged[key] = overlay(below, value) if both_tables else value  # type: ignore[arg-type]
     return merged
