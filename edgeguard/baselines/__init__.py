@@ -1,0 +1,1 @@
+"""What each VM is used to: P95 by rule over seven days. It raises care and never acts. docs/baselines.md."""
