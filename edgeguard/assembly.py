@@ -9,8 +9,9 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack
+from email.utils import parseaddr
 
-from edgeguard import native
+from edgeguard import clock, native
 from edgeguard.answers import Answers
 from edgeguard.attachments import ROWS
 from edgeguard.capture.fanout import FanoutCapture
@@ -18,6 +19,7 @@ from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Taps
 from edgeguard.capture.tpacket import RingCapture
+from edgeguard.cases import codec
 from edgeguard.cases.store import Store
 from edgeguard.config import Config
 from edgeguard.control import ControlServer
@@ -28,10 +30,16 @@ from edgeguard.counting.flow_shards import FlowShards
 from edgeguard.counting.shards import Shards
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
+from edgeguard.decision.decide import AUTOMATION
 from edgeguard.enforcement.client import Enforcer
+from edgeguard.evidence.place import Place
+from edgeguard.evidence.recorder import Recorder
+from edgeguard.evidence.writer import Writer
+from edgeguard.evidence.xarf import Reporter
 from edgeguard.inventory import Inventory, configured
 from edgeguard.live import Live
 from edgeguard.mirrored import Mirrored
+from edgeguard.native.headers import Headers
 from edgeguard.notice import lint
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import background
@@ -60,6 +68,9 @@ def run(config: Config) -> None:
         taps.require_uplinks()
         counting = _counting(config)
         outbox = Outbox(store.box(), config.mail)
+        headers, writer = Headers(ROWS), _writer(config, store)
+        evidence = Recorder(headers, writer, config.evidence.during)
+        stack.callback(evidence.close)
         live = Live(
             config,
             inventory,
@@ -69,12 +80,15 @@ def run(config: Config) -> None:
             outbox,
             background(config, _host(config)),
             functools.partial(_required, taps, config),
-            _mirrored(config, counting, inventory, taps),
+            _mirrored(config, counting, inventory, taps, evidence),
+            evidence,
         )
         capture = _capture(config, live, taps)
         stack.callback(capture.close)
+        capture.keep(headers)
         live.resume()
         native.rights_keep()
+        writer.start()
         outbox.start()
         stack.callback(outbox.stop)
         for finding in lint.at_start():
@@ -108,8 +122,23 @@ def _counting(config: Config) -> Counting | Shards:
     return Shards(threads, one_way_ratio=ratio, points=ROWS, remote=shares, distinct=distinct)
 
 
-def _mirrored(config: Config, counting: Counted, inventory: Inventory, taps: Taps) -> Mirrored | None:
-    return Mirrored(counting, inventory, taps.current().values()) if config.capture.mirror else None
+def _writer(config: Config, store: Store) -> Writer:
+    """Of evidence; a line of the case's story says what became of it."""
+    contact = parseaddr(config.mail.sender or config.mail.desk)[1] or f"abuse@{_host(config)}"
+    reporter = Reporter(_host(config), contact, contact.rpartition("@")[2])
+
+    def note(case: str, text: str) -> None:
+        store.note(case, clock.now(), AUTOMATION, text)
+
+    return Writer(Place(config.paths.bundles), config.evidence, reporter, codec.dumps, note)
+
+
+def _mirrored(
+    config: Config, counting: Counted, inventory: Inventory, taps: Taps, evidence: Recorder
+) -> Mirrored | None:
+    if not config.capture.mirror:
+        return None
+    return Mirrored(counting, inventory, taps.current().values(), began=evidence.forget)
 
 
 def _capture(config: Config, live: Live, taps: Taps) -> RingCapture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.state import POINTS
@@ -24,8 +25,16 @@ class Attachments:
 
     noun = "tap"
 
-    def __init__(self, counting: Counted, inventory: Inventory, points: int = POINTS) -> None:
+    def __init__(
+        self,
+        counting: Counted,
+        inventory: Inventory,
+        points: int = POINTS,
+        began: Callable[[int], None] = lambda point: None,
+    ) -> None:
+        """`began` is told of each row that is another subject's from then on."""
         self._counting = counting
+        self._began = began
         self._inventory = inventory
         self._free = list(range(points - 1, -1, -1))
         self._point: dict[int, int] = {}  # by ifindex
@@ -91,6 +100,7 @@ class Attachments:
         self._vms[point] = vm
         addresses = vm.addresses if vm else ()
         if anew:
+            self._began(point)
             subject = Subject(vm.id if vm else None, self._taps[point].name, None)
             self._counting.assign(point, subject, addresses)
         else:

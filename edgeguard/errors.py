@@ -9,6 +9,7 @@ EdgeGuardError                exit 1
   EnforcementError            the kernel or the enforcing child refused an order
   StoreError                  the database cannot be read or written
   DaemonError                 no daemon answers, or it refused
+  EvidenceError               evidence that is not there, not whole, or cannot be written
 """
 
 from __future__ import annotations
@@ -58,3 +59,7 @@ class StoreError(EdgeGuardError):
 
 class DaemonError(EdgeGuardError):
     """No daemon answers at the socket, or it refused the request."""
+
+
+class EvidenceError(EdgeGuardError):
+    """Evidence that is not there or not whole, or that cannot be read or written."""

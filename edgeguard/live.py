@@ -24,9 +24,11 @@ from edgeguard.decision.question import KernelCount, Window
 from edgeguard.enforcement.client import Enforcer
 from edgeguard.engine import Engine
 from edgeguard.errors import CaptureError, EdgeGuardError, EnforcementError, StoreError
+from edgeguard.evidence.contents import Facts
+from edgeguard.evidence.recorder import Frozen, Recorder
 from edgeguard.inventory import Inventory
 from edgeguard.mirrored import Mirrored
-from edgeguard.model import Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
+from edgeguard.model import Act, Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import Background, background, compose
 from edgeguard.readers import SETTLED, Readers
@@ -53,6 +55,7 @@ class Live:
         background: Background,
         require_uplinks: Callable[[], None],
         mirrored: Mirrored | None = None,
+        evidence: Recorder | None = None,
     ) -> None:
         self.config = config
         self.rules = RulesFile(config)
@@ -61,9 +64,10 @@ class Live:
         self.store = store
         self.enforcer = enforcer
         self.outbox = outbox
-        self.attachments: Attachments | Mirrored = mirrored or Attachments(counting, inventory)
+        self.attachments: Attachments | Mirrored = mirrored or _attachments(counting, inventory, evidence)
         self.vitals = Vitals(counting, mirrored=mirrored is not None, sampling=config.capture.sampling)
         self.engine = Engine(config, counting, self)
+        self._evidence = evidence
         self._background = background
         self._decisions: dict[str, Decision] = {}  # standing ones, for the text of their release
         self._next_second = 0.0
@@ -143,6 +147,8 @@ class Live:
         self._next_second = time.monotonic() + 1
         self._note_health()
         self.vitals.take(clock.now(), self.attachments.taps())
+        if self._evidence is not None:
+            self._evidence.look(clock.now())
         self._record_outcomes()
         said = self.inventory.reload_if_changed()
         if said:
@@ -207,6 +213,7 @@ class Live:
         """Recorded and told together with its decision."""
 
     def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
+        frozen = self._freeze(verdict, decision)
         notices = self._notices(case, verdict, decision)
         try:
             self.store.record(case, verdict, decision, notices, orders[0] if orders else None)
@@ -216,12 +223,23 @@ class Live:
             return False
         for order in orders:
             self.enforcer.order(order)
+        if self._evidence is not None and frozen is not None:
+            vm = self.attachments.vm(frozen.point)
+            self._evidence.keep(frozen, Facts(case.id, decision, verdict, vm, decision.tap))
         self._remember(decision)
         self.outbox.wake()
         if verdict is not None:
             log.warning("%s: %s", case.id, _sentence(verdict))
         log.warning("%s: %s (%s): %s", case.id, decision.scope, decision.act, decision.reason)
         return True
+
+    def _freeze(self, verdict: Verdict | None, decision: Decision) -> Frozen | None:
+        """The frames that led to a null route, before it changes what comes."""
+        if self._evidence is None or decision.act is not Act.NULL_ROUTE:
+            return None
+        tap = self.attachments.point_of(decision.tap) if decision.tap else None
+        point = verdict.point if verdict else tap
+        return self._evidence.freeze(point, clock.now()) if point is not None else None
 
     def _notices(self, case: Case, verdict: Verdict | None, decision: Decision) -> tuple[Notice, ...]:
         vm = next((vm for vm in self.inventory.vms() if vm.id == case.vm), None) if case.vm else None
@@ -295,6 +313,13 @@ class Live:
             self.store.outcome(Outcome(decision.id, clock.now(), Happened.RELEASED, detail))
         except StoreError as error:
             raise EdgeGuardError(f"{error}; what is null-routed cannot be taken up") from None
+
+
+def _attachments(counting: Counted, inventory: Inventory, evidence: Recorder | None) -> Attachments:
+    """Rows by tap. Evidence of a row is of the subject that it has."""
+    if evidence is None:
+        return Attachments(counting, inventory)
+    return Attachments(counting, inventory, began=evidence.forget)
 
 
 def _readable(*fds: int) -> select.poll:

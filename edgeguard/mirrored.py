@@ -7,7 +7,7 @@ tap; with a single tap every MAC is there; else it is not known, and nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from edgeguard.capture.points import HOST, Points
@@ -48,8 +48,16 @@ class Mirrored:
 
     noun = "MAC"
 
-    def __init__(self, counting: Counted, inventory: Inventory, taps: Iterable[Tap]) -> None:
+    def __init__(
+        self,
+        counting: Counted,
+        inventory: Inventory,
+        taps: Iterable[Tap],
+        began: Callable[[int], None] = lambda point: None,
+    ) -> None:
+        """`began` is told of each row that is another card's from then on."""
         self._counting = counting
+        self._began = began
         self._inventory = inventory
         self._taps = {tap.name: tap for tap in taps}
         self._free = list(range(POINTS - 1, -1, -1))
@@ -106,6 +114,7 @@ class Mirrored:
     def _hang(self, card: Card) -> None:
         """Give a card a row, all of whose counts begin anew."""
         point = self._rows[card.key] = self._free.pop()
+        self._began(point)
         self._cards[point] = card
         self._hosts.discard(card.key)
         self.points.put(card.key, point, reversed=card.vm is None)  # EG_POINT_STRANGER is the same bit

@@ -97,11 +97,9 @@ class FanoutCapture(RingCapture):
         """Of each ring by itself."""
         return [channel.health() for channel in self.channels]
 
-    def close(self) -> None:
-        super().close()
-        for ring in self._further:
-            ring.close()
+    def _rings(self) -> tuple[Ring, ...]:
+        return (self._ring, *self._further)
 
     def _narrow(self) -> None:
-        for ring in (self._ring, *self._further):
+        for ring in self._rings():
             ring.exclude(self._taps.excluded())

@@ -13,6 +13,7 @@ from edgeguard.clock import MILLISECOND, now
 from edgeguard.config import CaptureSettings
 from edgeguard.model import Tap
 from edgeguard.native import Ring, Totals
+from edgeguard.native.headers import Headers
 from edgeguard.reading import Health
 from edgeguard.record import NOBODY, RECORD, Records, aligned
 
@@ -79,6 +80,12 @@ class RingCapture:
         else:
             self._points.put(tap.ifindex, index, self._taps.reversed(tap.ifindex))
 
+    def keep(self, headers: Headers) -> None:
+        """From now on the last frames of each point are kept there."""
+        self._headers = headers  # must live as long as the rings
+        for ring in self._rings():
+            headers.keep(ring)
+
     def totals(self) -> dict[str, int]:
         """Running totals by name (struct eg_totals)."""
         return self._totals.by_name()
@@ -98,7 +105,11 @@ class RingCapture:
         return self._ring.fileno()
 
     def close(self) -> None:
-        self._ring.close()
+        for ring in self._rings():
+            ring.close()
+
+    def _rings(self) -> tuple[Ring, ...]:
+        return (self._ring,)
 
     def _decode(self) -> int:
         n = self._fill()

@@ -9,8 +9,10 @@ from edgeguard.cli.group import Commands
 from edgeguard.cli.options import example
 
 PLACES = {
+    "backtest": "edgeguard.cli.backtest:backtest",
     "case": "edgeguard.cli.case:case",
     "check": "edgeguard.cli.check:check",
+    "evidence": "edgeguard.cli.evidence:evidence",
     "explain": "edgeguard.cli.explain:explain",
     "lab": "edgeguard.cli.lab:lab",
     "nullroute": "edgeguard.cli.nullroute:nullroute",
