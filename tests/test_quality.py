@@ -29,7 +29,7 @@ from bench.quality.packets import Packets, drawn, ends, ports
 from bench.quality.run import Host, parts
 from bench.quality.scenario import START, Scenario, Sort
 from bench.quality.truth import crossing, dues, sustained
-from edgeguard.clock import MILLISECOND, SECOND, SLOT
+from edgeguard.clock import MILLISECOND, SLOT
 from edgeguard.detection.episode import RANK
 from edgeguard.model import Band, Target
 from edgeguard.reading import INTO
@@ -219,9 +219,17 @@ def test_a_crossing_is_what_a_plain_loop_finds(at: Any, limit: int) -> None:
 @given(moments, st.integers(1, 6))
 @settings(max_examples=100, deadline=None)
 def test_a_sustain_is_what_a_plain_loop_finds(at: Any, limit: int) -> None:
-    """The end of the first second with which five of the last sixty held `limit` packets."""
-    judging = SimpleNamespace(sustain_seconds=5, sustain_of=60)
-    seconds = [int(t) // SECOND for t in at]
-    over = [s for s in range(seconds[0], seconds[-1] + 1) if seconds.count(s) >= limit]
-    plain = next((s + 1 for s in over if sum(s - 60 < other <= s for other in over) >= 5), None)
-    assert sustained(at, np.ones(len(at), int), limit, judging) == (plain and plain * SECOND)
+    """The first slot at whose end three seconds of the last six, none overlapping another, held `limit` packets."""
+    judging = SimpleNamespace(sustain_seconds=3, sustain_of=6)
+    slots = range(int(at[0]) // SLOT, int(at[-1]) // SLOT + 10)
+    over = [end for end in slots if sum(end - 10 < int(t) // SLOT <= end for t in at) >= limit]
+    plain = next((end for end in over if _most_apart([one for one in over if end - 60 < one <= end]) >= 3), None)
+    assert sustained(at, np.ones(len(at), int), limit, judging) == (None if plain is None else (plain + 1) * SLOT)
+
+
+def _most_apart(ends: list[int]) -> int:
+    """How many of these slots can be taken that are ten or more apart: by trying each as the first."""
+    most = dict.fromkeys(ends, 0)
+    for end in reversed(ends):
+        most[end] = 1 + max((most[other] for other in ends if other >= end + 10), default=0)
+    return max(most.values(), default=0)

@@ -130,6 +130,10 @@ def in_time(rule: str) -> Iterator[Scenario]:
         f"{rule}-pulses", f"1 s of {rate:,.0f} a second, 9 s of silence, six times", 62.0,
         shape(flood(rule), lambda rng: times.pulses(rng.random(), 6, rate)), expected(rule, Band.ACT),
     )  # fmt: skip
+    yield scenario(
+        f"{rule}-pulses-across-seconds", f"1 s of {1.5 * limit.act:,.0f} a second, cut in two by the clock", 62.0,
+        shape(flood(rule), lambda _: times.pulses(0.5, 6, 1.5 * limit.act)), expected(rule, Band.ACT),
+    )  # fmt: skip
     seconds = 60.0 if rule == "syn" else 24.0
     top = 1.2 * limit.hard
     yield scenario(

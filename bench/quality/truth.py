@@ -1,7 +1,8 @@
 """When a flood crosses its limits, from its own packets: independent of the counting that is judged by it.
 
 Hard acts at once: at the packet with which a second that begins at a slot of 100 ms holds the limit
-(DECISION: the window's exact lower bound). Warn and act need whole seconds over the limit.
+(DECISION: the window's exact lower bound). Warn and act need five such seconds of the last sixty that do
+not overlap; as these need not begin with a second of the clock, no pulse is cut in two.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.quality.frames import Array
-from edgeguard.clock import MILLISECOND, SECOND, SLOT
+from edgeguard.clock import MILLISECOND, SLOT
 from edgeguard.config import Judging, Limits
 from edgeguard.model import Band
 
@@ -37,16 +38,27 @@ def crossing(at: Array, packets: Array, limit: int) -> int | None:
 
 
 def sustained(at: Array, packets: Array, limit: int, judging: Judging) -> int | None:
-    """The end of the second with which enough of the last ones held `limit` packets."""
+    """The end of the second with which enough of the last ones, none overlapping another, held `limit` packets."""
     if not len(at):
         return None
-    seconds = at // SECOND - at[0] // SECOND
-    over = np.flatnonzero(np.bincount(seconds, weights=packets) >= limit)
-    need = judging.sustain_seconds
-    for n in range(need - 1, len(over)):
-        if over[n] - over[n - need + 1] < judging.sustain_of:
-            return int((at[0] // SECOND + over[n] + 1) * SECOND)
+    first = at[0] // SLOT
+    slots = np.bincount(at // SLOT - first, weights=packets)
+    seconds = np.convolve(slots, np.ones(10))  # of the ten slots that end with each
+    over: list[int] = np.flatnonzero(seconds >= limit).tolist()
+    for n, slot in enumerate(over):
+        recent = [one for one in over[: n + 1] if slot - one < 10 * judging.sustain_of]
+        if _apart(recent) >= judging.sustain_seconds:
+            return int((first + slot + 1) * SLOT)
     return None
+
+
+def _apart(ends: list[int]) -> int:
+    """How many seconds that end with these slots do not overlap: always the next one that can be taken."""
+    taken, last = 0, -10
+    for end in ends:
+        if not taken or end - last >= 10:
+            taken, last = taken + 1, end
+    return taken
 
 
 def dues(at: Array, packets: Array, limits: Limits, judging: Judging, late: int = 0) -> tuple[Due, ...]:
