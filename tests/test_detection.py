@@ -1,62 +1,46 @@
-"""The rules: bands, sustained seconds, news, and what does not count. All limits here are small."""
+"""What all rules share: bands, sustained seconds, news, and the verdict's arithmetic. All limits here are small."""
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from readings import T, syns, to
 
 from edgeguard import config
 from edgeguard.clock import SECOND, SLOT
-from edgeguard.detection import rule, syn, udp
+from edgeguard.detection import aim, rule, rules
+from edgeguard.detection.aim import Flood
 from edgeguard.detection.episode import Episode
-from edgeguard.model import Band, Subject, Verdict
-from edgeguard.reading import Flow, Reading
+from edgeguard.model import Band, Kind, Verdict
+from edgeguard.reading import INTO, OUT, Circumstances, Flow, Reading
 
-T = 1_767_225_600 * SECOND
 SETTINGS = config.build({"limits": {"syn": {"warn": 20, "act": 50, "hard": 500}}})
 LIMITS, JUDGING = SETTINGS.limits.syn, SETTINGS.judging
-UDP_LIMITS = SETTINGS.limits.udp
-OTHERS = {"syn": (), "udp": ()}
+ONE = "198.51.100.1"
+CALM, DOUBT = Circumstances(), Circumstances(in_doubt="17 of 20 VMs stopped completing connections")
+judge = rules.JUDGES["syn"]
 
 
-def flow(
-    address: str, packets: int, *, protocol: int = 6, port: int | None = 80, on_port: int | None = None, back: int = 0
-) -> Flow:
-    return Flow(ip_address(address), protocol, port, packets, packets if on_port is None else on_port, back)
+def window(at: int, packets: int, *flows: Flow) -> Reading:
+    """SYNs that nobody completes."""
+    return syns(at, packets, *(flows or (to(ONE, packets),)))
 
 
-def reading(at: int, packets: int, *flows: Flow, crossed: int = 0) -> Reading:
-    """A window of SYNs that ends at `at`."""
-    return Reading(
-        point=0,
-        subject=Subject("vm-1", "tap1", None),
-        at=at,
-        packets={"syn": packets, "udp": 0},
-        bytes={"syn": 40 * packets, "udp": 0},
-        foreign={"syn": 3, "udp": 0},
-        crossed={"syn": crossed, "udp": 0},
-        longer=OTHERS,
-        flows=flows or (flow("198.51.100.1", packets),),
-        missing=2,
-        syn_acks=5,
-        resets=7,
-        one_way=0,
-        one_way_back=0,
-    )
+def look(
+    episode: Episode | None, at: int, packets: int, *flows: Flow, around: Circumstances = CALM
+) -> tuple[Episode | None, Verdict | None]:
+    return judge(window(at, packets, *flows), LIMITS, JUDGING, episode, around)
 
 
-def look(episode: Episode | None, at: int, packets: int, *flows: Flow) -> tuple[Episode | None, Verdict | None]:
-    return syn.judge(reading(at, packets, *flows), LIMITS, JUDGING, episode)
-
-
-def run(looks: list[tuple[int, int]]) -> list[tuple[int, Band]]:
+def run(looks: list[tuple[int, int]], around: Circumstances = CALM) -> list[tuple[int, Band]]:
     """(at, band) of the verdicts that a row of looks (at, packets) gives."""
     episode, given_ = None, []
     for at, packets in looks:
-        episode, verdict = look(episode, at, packets)
+        episode, verdict = look(episode, at, packets, around=around)
         if verdict:
             given_.append((at, verdict.band))
     return given_
@@ -65,6 +49,22 @@ def run(looks: list[tuple[int, int]]) -> list[tuple[int, Band]]:
 def seconds(*counts: int) -> list[tuple[int, int]]:
     """One look at the end of every whole second."""
     return [(T + (n + 1) * SECOND, packets) for n, packets in enumerate(counts)]
+
+
+def test_every_rule_has_a_judge_and_a_measure() -> None:
+    """The twelve names of the contract, in its order, and no other."""
+    assert tuple(rules.JUDGES) == tuple(rules.MEASURES) == (*OUT, *INTO)
+
+
+@pytest.mark.parametrize("name", [*OUT, *INTO])
+def test_nothing_is_no_episode(name: str) -> None:
+    """A rule that sees nothing says nothing, with limits in bits and without."""
+    limits = SETTINGS.limits.by_rule()[name]
+    empty = syns(T, 0)
+    assert rules.JUDGES[name](empty, limits, JUDGING, None, CALM) == (None, None)
+    bits = limits.model_copy(update={"bits": config.BitLimits(warn=1, act=2, hard=3)})
+    assert rules.JUDGES[name](empty, bits, JUDGING, None, CALM) == (None, None)
+    assert rules.measured(name, empty, JUDGING) == 0
 
 
 # ---- bands ---------------------------------------------------------------------------------------
@@ -102,35 +102,89 @@ def test_seconds_over_act_count_for_warn_too() -> None:
     assert run(seconds(20, 50, 20, 50, 20)) == [(T + 5 * SECOND, Band.WARN)]
 
 
-def test_only_whole_seconds_of_unix_time_count() -> None:
-    """Fifty windows over the limit, of which four were whole seconds of Unix time, are four seconds."""
+def test_seconds_may_begin_anywhere_but_not_overlap() -> None:
+    """A flood that begins in mid-second is found with its fifth second, however its windows fall on the clock's."""
     looks = [(T + SECOND // 2 + n * SLOT, 50 if n < 45 else 10) for n in range(50)]
-    assert run(looks) == []
+    assert run(looks) == [(T + 4 * SECOND + SECOND // 2, Band.ACT)]
+    assert run(looks[:40]) == []
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from((0, 1, 2, 3, 5, 8, 60)), st.integers(1, 80)), min_size=1, max_size=30))
-def test_bands_are_those_of_the_plain_rule(pieces: list[tuple[int, int]]) -> None:
-    """Judged at every slot, a subject gets exactly the rising bands that counting whole seconds by hand gives."""
+def test_a_pulse_that_straddles_two_seconds_counts_as_one() -> None:
+    """A second of flood, half of it before and half behind the full second: one of five, though neither half is."""
+    pulse = [6 * n for n in range(1, 11)] + [60 - 6 * n for n in range(1, 11)]
+    looks = [(T + k * 10 * SECOND + (5 + n) * SLOT, packets) for k in range(6) for n, packets in enumerate(pulse, 1)]
+    assert all(packets < 50 for at, packets in looks if at % SECOND == 0)
+    assert [at for at, band in run(looks) if band is Band.ACT] == [T + 41 * SECOND + 4 * SLOT]
+
+
+def test_a_warning_waits_for_an_act_that_is_a_second_off() -> None:
+    """A flood above act is one message: warn, which is sustained a little earlier, waits, but not beyond the second."""
+    ramp = [(T + n * SLOT, min(10 * n, 100)) for n in range(1, 60)]
+    assert run(ramp) == [(T + 45 * SLOT, Band.ACT)]
+    late = [(T + 4 * SLOT + n * SLOT, min(6 * n, 60)) for n in range(1, 60)]
+    assert run(late) == [(T + 5 * SECOND, Band.WARN), (T + 4 * SLOT + 49 * SLOT, Band.ACT)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from((0, 1, 2, 3, 5, 8, 60)), st.integers(1, 80)), min_size=1, max_size=30),
+    st.booleans(),
+)
+def test_bands_against_every_choice_of_seconds(pieces: list[tuple[int, int]], in_doubt: bool) -> None:
+    """No band is told without five seconds over its limit that do not overlap and end within the last sixty; at the
+    end of each whole second no band is missing that whole seconds alone give; each is told once."""
     per_slot = [packets for packets, lasts in pieces for _ in range(lasts)]
-    ends = range(1, len(per_slot) + 1)
-    windows = {end: sum(per_slot[max(0, end - 10) : end]) for end in ends}
-    expected, highest = [], 0
-    for end in ends:
-        whole = [windows[s] for s in range(10, end + 1, 10) if end // 10 - s // 10 < 60]
-        band = plain_band(windows[end], whole)
-        if band > highest:
-            expected.append((T + end * SLOT, (Band.WARN, Band.ACT, Band.HARD)[band - 1]))
-            highest = band
-    assert run([(T + end * SLOT, windows[end]) for end in ends]) == expected
+    windows = [0, *(sum(per_slot[max(0, end - 10) : end]) for end in range(1, len(per_slot) + 1))]
+    told = dict(run([(end, n) for end, n in enumerate_slots(windows)], DOUBT if in_doubt else CALM))
+    highest = 0
+    for end in range(1, len(windows)):
+        band = told.get(T + end * SLOT)
+        if band:
+            assert RANKS[band] > highest
+            assert RANKS[band] <= allowed(windows, end, in_doubt)
+            highest = RANKS[band]
+        if end % 10 == 0:
+            assert highest >= whole(windows, end, in_doubt)
 
 
-def plain_band(window: int, whole: list[int]) -> int:
-    if window >= 500:
+RANKS = {Band.WARN: 1, Band.ACT: 2, Band.HARD: 3}
+
+
+def enumerate_slots(windows: list[int]) -> list[tuple[int, int]]:
+    return [(T + end * SLOT, packets) for end, packets in enumerate(windows)][1:]
+
+
+def allowed(windows: list[int], end: int, in_doubt: bool) -> int:
+    """The highest band that any choice of seconds gives."""
+    if windows[end] >= 500 and (not in_doubt or most_seconds(windows, end, 500) >= 5):
         return 3
-    if window >= 50 and sum(n >= 50 for n in whole) >= 5:
+    if windows[end] >= 50 and not in_doubt and most_seconds(windows, end, 50) >= 5:
         return 2
-    return int(window >= 20 and sum(n >= 20 for n in whole) >= 5)
+    return int(windows[end] >= 20 and most_seconds(windows, end, 20) >= 5)
+
+
+def most_seconds(windows: list[int], end: int, limit: int) -> int:
+    """Of the windows over the limit that ended within a minute, as many as do not overlap: by dynamic programming."""
+    first = max(1, end - 599)
+    best = [0] * (end + 1)
+    for n in range(first, end + 1):
+        before = best[n - 10] if n - 10 >= first else 0
+        best[n] = max(best[n - 1] if n > first else 0, (before + 1) if windows[n] >= limit else 0)
+    return best[end]
+
+
+def whole(windows: list[int], end: int, in_doubt: bool) -> int:
+    """The band of whole seconds of Unix time, without doubt as issue 2 had it."""
+
+    def lasts(limit: int) -> bool:
+        ends = range(max(10, end - 590), end + 1, 10)
+        return windows[end] >= limit and sum(windows[n] >= limit for n in ends) >= 5
+
+    if lasts(500) if in_doubt else windows[end] >= 500:
+        return 3
+    if lasts(50) and not in_doubt:
+        return 2
+    return int(lasts(20))
 
 
 def test_a_sustained_band_needs_a_window_over_the_limit_now() -> None:
@@ -178,7 +232,7 @@ def test_bands_rise_once_each() -> None:
 
 def test_a_new_target_is_news_at_act_and_above() -> None:
     """From act on a target not told before gives a verdict; at warn it does not, and a known one never."""
-    here, there = flow("198.51.100.1", 600), flow("198.51.100.2", 600)
+    here, there = to("198.51.100.1", 600), to("198.51.100.2", 600)
     episode, first = look(None, T + SLOT, 600, here)
     episode, again = look(episode, T + 2 * SLOT, 600, here)
     episode, moved = look(episode, T + 3 * SLOT, 600, there)
@@ -189,21 +243,21 @@ def test_a_new_target_is_news_at_act_and_above() -> None:
     episode = None
     told = []
     for n in range(1, 12):
-        episode, verdict = look(episode, T + n * SECOND, 30, flow(f"198.51.100.{n}", 30))
+        episode, verdict = look(episode, T + n * SECOND, 30, to(f"198.51.100.{n}", 30))
         told += [verdict] if verdict else []
     assert [verdict.band for verdict in told] == [Band.WARN]
 
 
 def test_a_port_is_no_news_below_its_address() -> None:
     """Once an address was told without a port, one of its ports is not new; the other way round it is."""
-    wide, narrow = flow("198.51.100.1", 600, on_port=300), flow("198.51.100.1", 600)
+    wide, narrow = to("198.51.100.1", 600, port_packets=300), to("198.51.100.1", 600)
     episode, first = look(None, T + SLOT, 600, wide)
     assert first is not None
     assert first.targets[0].port is None
     assert look(episode, T + 2 * SLOT, 600, narrow)[1] is None
     episode, first = look(None, T + SLOT, 600, narrow)
     assert first is not None
-    assert first.targets[0].port == 80
+    assert first.targets[0].port == 443
     assert look(episode, T + 2 * SLOT, 600, wide)[1] is not None
 
 
@@ -221,15 +275,27 @@ def test_a_verdict_carries_its_arithmetic() -> None:
     """Measured, lower bound, limit, since, crossing, peak, mean, targets, error and what came back are the window's."""
     episode, _ = look(None, T + SLOT, 100)
     episode, _ = look(episode, T + 2 * SLOT, 900 - 401)
-    window = reading(T + 3 * SLOT, 601, flow("198.51.100.1", 541), flow("198.51.100.2", 60), crossed=T + 2 * SLOT + 17)
-    _, verdict = syn.judge(window, LIMITS, JUDGING, episode)
+    crossed = {"syn": T + 2 * SLOT + 17}
+    more: dict[str, Any] = {"flows": (to(ONE, 552), to("198.51.100.2", 49)), "missing": 2, "syn_acks": 5, "resets": 7}
+    window_ = replace(window(T + 3 * SLOT, 601), crossed=crossed, foreign={"syn": 3}, **more)
+    _, verdict = judge(window_, LIMITS, JUDGING, episode, CALM)
     assert verdict is not None
     assert (verdict.measured, verdict.at_least, verdict.limit, verdict.window_s) == (601, 601, 500, 1)
     assert (verdict.since, verdict.crossed, verdict.at) == (T, T + 2 * SLOT + 17, T + 3 * SLOT)
-    assert (verdict.peak, verdict.mean, verdict.bytes, verdict.foreign) == (601, 400.0, 601 * 40, 3)
-    assert [(str(t.address), t.packets, t.share) for t in verdict.targets] == [("198.51.100.1", 541, 0.9002)]
+    assert (verdict.peak, verdict.mean, verdict.bytes, verdict.foreign) == (601, 400.0, 601 * 100, 3)
+    assert [(str(t.address), t.packets, t.share) for t in verdict.targets] == [(ONE, 552, 0.9185)]
     assert verdict.target_error == 2
     assert (verdict.came_back.packets, verdict.came_back.syn_acks, verdict.came_back.resets) == (12, 5, 7)
+
+
+@pytest.mark.parametrize("off", [-SECOND - 1, 1])
+def test_a_crossing_of_another_window_is_not_this_ones(off: int) -> None:
+    """A packet that is not of the window did not complete its limit: then only the window's end is certain."""
+    at = T + 7 * SLOT
+    stale = replace(window(at, 600), crossed={"syn": at + off})
+    _, verdict = judge(stale, LIMITS, JUDGING, None, CALM)
+    assert verdict is not None
+    assert verdict.crossed == at
 
 
 def test_a_sustained_verdict_does_not_carry_a_crossing_of_hard() -> None:
@@ -238,7 +304,7 @@ def test_a_sustained_verdict_does_not_carry_a_crossing_of_hard() -> None:
     for at, packets in seconds(50, 50, 50, 50):
         episode, _ = look(episode, at, packets)
     at = T + 5 * SECOND
-    _, verdict = syn.judge(reading(at, 50, crossed=T + 17), LIMITS, JUDGING, episode)
+    _, verdict = judge(replace(window(at, 50), crossed={"syn": at - 17}), LIMITS, JUDGING, episode, CALM)
     assert verdict is not None
     assert (verdict.band, verdict.crossed) == (Band.ACT, at)
 
@@ -253,75 +319,70 @@ def test_ids_are_the_contents() -> None:
     assert later.id != one.id
 
 
+def flood(packets: int, *flows: Flow, act: int = 10**9, **more: int) -> Flood:
+    return Flood(packets, flows, more.pop("missing", 0), "packets", 0.1, act, **more)
+
+
 @pytest.mark.parametrize(("packets", "named"), [(100, True), (99, False)])
 def test_a_target_has_a_tenth_of_the_window(packets: int, named: bool) -> None:
     """A flow is a target from exactly a tenth of the window on."""
-    assert bool(rule.targets_of((flow("198.51.100.1", packets),), 1000, 0.1)) == named
+    assert bool(aim.take(flood(1000, to(ONE, packets))).hosts) == named
 
 
-@pytest.mark.parametrize(("on_port", "port"), [(90, 80), (89, None), (0, None)])
+@pytest.mark.parametrize(("packets", "named"), [(50, True), (49, False)])
+def test_a_target_that_is_a_flood_by_itself_is_named_whatever_its_share(packets: int, named: bool) -> None:
+    """Packets to another target, null-routed already or answered, hide no target that reaches act by itself."""
+    found = aim.take(flood(100_000, to("198.51.100.2", 99_000), to(ONE, packets), act=50))
+    assert [str(host.address) for host in found.hosts] == ["198.51.100.2", *([ONE] if named else [])]
+
+
+@pytest.mark.parametrize(("on_port", "port"), [(90, 443), (89, None), (0, None)])
 def test_a_port_is_named_when_nearly_all_goes_there(on_port: int, port: int | None) -> None:
     """The leading port is the target's only from nine tenths of the target's packets on."""
-    (target,) = rule.targets_of((flow("198.51.100.1", 100, on_port=on_port),), 100, 0.1)
-    assert target.port == port
+    assert rule.target(to(ONE, 100, port_packets=on_port), 100).port == port
 
 
 def test_an_empty_window_has_no_targets() -> None:
     """Nothing sent, nothing named."""
-    assert rule.targets_of((flow("198.51.100.1", 0),), 0, 0.1) == ()
+    assert aim.take(flood(0, to(ONE, 0))).kind is None
 
 
-def test_syn_judges_tcp_flows_alone() -> None:
-    """A UDP flow beside the SYNs is no target of the SYN rule."""
-    window = reading(T, 600, flow("198.51.100.1", 600), flow("198.51.100.2", 600, protocol=17))
-    assert [str(f.address) for f in syn.measure(window).flows] == ["198.51.100.1"]
+PREFIX = "198.51.100.0/24"
 
 
-# ---- UDP -----------------------------------------------------------------------------------------
+def test_a_carpet_is_a_prefix_of_which_no_host_stands_out() -> None:
+    """A prefix counts by what goes to none of the hosts that are named; a host within it is then no further target."""
+    thin = [to(f"198.51.100.{n}", 40) for n in range(1, 16)]
+    carpet = aim.take(flood(10_000, to(PREFIX, 10_000), *thin, act=30))
+    assert (carpet.kind, [target.place for target in carpet.targets(10_000)]) == (Kind.CARPET, [PREFIX])
+    host = aim.take(flood(10_000, to(PREFIX, 10_000), to(ONE, 9_990), missing=10))
+    assert (host.kind, [target.place for target in host.targets(10_000)]) == (Kind.FLOOD, [ONE])
+    both = aim.take(flood(10_000, to(PREFIX, 10_000), to(ONE, 5_000), missing=10))
+    assert (both.kind, [target.place for target in both.targets(10_000)]) == (Kind.FLOOD, [PREFIX, ONE])
 
 
-def datagrams(sent: int, one_way: int, *flows: Flow, foreign: int | None = 0) -> Reading:
-    return Reading(
-        point=0,
-        subject=Subject("vm-1", "tap1", None),
-        at=T + SLOT,
-        packets={"syn": 0, "udp": sent},
-        bytes={"syn": 0, "udp": 100 * sent},
-        foreign=None if foreign is None else {"syn": 0, "udp": foreign},
-        crossed={"syn": 0, "udp": 0},
-        longer=OTHERS,
-        flows=flows,
-        missing=0,
-        syn_acks=0,
-        resets=0,
-        one_way=one_way,
-        one_way_back=4,
-    )
+@pytest.mark.parametrize(
+    ("place", "packets", "targets", "kind"),
+    [
+        ("198.51.100.0/24", 2_048, 1_000_000, Kind.CARPET),  # 256 addresses at most, whatever else is scanned
+        ("198.51.100.0/24", 2_047, 1_000_000, None),
+        ("198.51.100.0/24", 800, 100, Kind.CARPET),
+        ("198.51.100.0/24", 799, 100, None),
+        ("2001:db8::/48", 8_000, 1_000, Kind.CARPET),
+        ("2001:db8::/48", 7_999, 1_000, None),
+        ("2001:db8::/48", 500, None, Kind.CARPET),  # nothing says that it is a scan
+    ],
+)
+def test_few_packets_for_each_target_are_no_carpet(
+    place: str, packets: int, targets: int | None, kind: Kind | None
+) -> None:
+    """Fewer than eight for each is a scan; a /24 has 256 addresses at most."""
+    found = aim.take(Flood(packets, (to(place, packets),), 0, "packets", 0.1, 10**9, targets, few=8))
+    assert found.kind is kind
 
 
-def test_only_one_way_udp_counts() -> None:
-    """Answered UDP is not measured, however much; its bytes are left out in proportion; mixed counts by its part."""
-    answered = udp.measure(datagrams(1_000_000, 0), JUDGING)
-    assert (answered.packets, answered.bytes) == (0, 0)
-    mixed = udp.measure(datagrams(400_000, 300_000, foreign=350_000), JUDGING)
-    assert (mixed.packets, mixed.bytes, mixed.foreign) == (300_000, 30_000_000, 300_000)
-    assert mixed.came_back.packets == 4
-    nothing = udp.measure(datagrams(0, 0, foreign=None), JUDGING)
-    assert (nothing.packets, nothing.bytes, nothing.foreign) == (0, 0, None)
-
-
-def test_an_answered_target_is_not_named() -> None:
-    """Of a mixed flood only the targets that do not answer are targets."""
-    silent = flow("198.51.100.1", 300_000, protocol=17, back=14_999)
-    busy = flow("198.51.100.2", 300_000, protocol=17, back=15_000)
-    tcp = flow("198.51.100.3", 300_000)
-    measured = udp.measure(datagrams(600_000, 300_000, silent, busy, tcp), JUDGING)
-    assert measured.flows == (silent,)
-    _, verdict = udp.judge(datagrams(600_000, 300_000, silent, busy, tcp), UDP_LIMITS, JUDGING, None)
-    assert verdict is not None
-    assert (verdict.band, [str(t.address) for t in verdict.targets]) == (Band.HARD, ["198.51.100.1"])
-
-
-def test_answered_udp_is_no_episode() -> None:
-    """A busy two-way VM is never looked at as a flood."""
-    assert udp.judge(datagrams(1_000_000, 9_999), UDP_LIMITS, JUDGING, None) == (None, None)
+def test_hosts_that_are_a_flood_together_are_found_behind_noise() -> None:
+    """Two at half of act each, and fifty times as much to everywhere."""
+    hosts = (to(ONE, 30), to("198.51.100.2", 30))
+    assert aim.take(flood(3_000, *hosts, act=50)).hosts == hosts
+    assert aim.take(flood(3_000, *hosts, act=61)).hosts == ()

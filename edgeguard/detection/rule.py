@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeguard.clock import SECOND, SLOT
 from edgeguard.config import Judging, Limits
 from edgeguard.detection.episode import Episode
-from edgeguard.model import Alternative, Band, CameBack, Kind, Target, Verdict, identity
-from edgeguard.reading import Circumstances, Flow, Reading
+from edgeguard.model import Alternative, Band, CameBack, Kind, Spread, Target, Verdict, identity
+from edgeguard.reading import INTO, Circumstances, Flow, Reading
 
 # A port is named as the target's only when nearly all of the target's packets go there: a narrower
 # null route than the flood would let the rest through.
@@ -130,7 +130,7 @@ def judge(
         episode = Episode(since=(reading.at - 1) // SLOT * SLOT, last_loud=reading.at)
     passed = {level.band for level in measured.levels if level.passed}
     episode = episode.after(measured.packets, reading.at, measured.keeps(episode), passed, judging)
-    level = _found(measured.levels, episode, judging, around)
+    level = _found(measured.levels, episode, reading.at, judging, around)
     if level is None:
         return episode, None
     reads = read(level)
@@ -140,18 +140,18 @@ def judge(
     return episode.told(level.band, reads.targets, reads.kind, reads.forging), verdict
 
 
-def _found(all_: tuple[Level, ...], episode: Episode, judging: Judging, around: Circumstances) -> Level | None:
+def _found(all_: tuple[Level, ...], episode: Episode, at: int, judging: Judging, around: Circumstances) -> Level | None:
     """The highest level that is passed now and holds.
 
-    "Now" because the window's targets are those of the verdict: after a flood they are anybody's.
+    "Now" because the window's targets are those of the verdict: after a flood they are anybody's. A warning
+    that act would follow within a second waits for the end of the running one, to be one message and not two.
     """
     doubt = around.in_doubt is not None
     passed = [level for level in all_ if level.passed]
     level = next((level for level in passed if episode.holds(level.band, judging, doubt)), None)
-    acts = not doubt and any(level.band is Band.ACT for level in passed)
-    if level is not None and level.band is Band.WARN and acts and episode.is_about_to_act(judging):
-        return None  # one message, not two within a second
-    return level
+    acts = not doubt and any(level.band is Band.ACT for level in passed) and episode.is_about_to_act(judging)
+    waits = level is not None and level.band is Band.WARN and acts and at % SECOND != 0
+    return None if waits else level
 
 
 def _verdict(
@@ -186,7 +186,7 @@ def _verdict(
         mean=round(episode.mean, 1),
         foreign=_foreign(measured, level),
         longer=reading.longer.get(rule, ()),
-        spread=(reading.spread or {}).get(rule),
+        spread=_spread(rule, reading),
         shares=reading.shares,
         sustain=_sustain(at_once, judging),
         kind=reads.kind,
@@ -207,6 +207,15 @@ def _foreign(measured: Measured, level: Level) -> int | None:
 def _crossed(at: int, crossed: int) -> int:
     """The packet that reached the limit, where it is one of this window; else nothing finer is known."""
     return crossed if at - SECOND <= crossed <= at else at
+
+
+def _spread(rule: str, reading: Reading) -> Spread | None:
+    """Senders into a subject are counted for all packets together, so for each rule over what reaches it."""
+    spreads = reading.spread or {}
+    found = spreads.get(rule)
+    if found is None and rule in INTO and spreads:
+        return replace(next(iter(spreads.values())), targets=0)
+    return found
 
 
 def _sustain(at_once: bool, judging: Judging) -> str:

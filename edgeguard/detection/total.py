@@ -1,12 +1,13 @@
 """The rule of everything: packets out of a subject, whatever they are, except answers, in a second.
 
-SYN-ACKs and resets answer TCP that came in. Where most of the rest is answered and what is not is below
-*act*, it is a busy client: told, never dropped. So no healthy traffic hides a flood beside it.
+SYN-ACKs and resets answer TCP that came in. What the other side answers counts here as well: this is the
+limit of what a VM may send at all, above what any healthy one does. Where what nobody answers reaches
+*act* by itself, or is half, only that is aimed at: no healthy traffic beside a flood is dropped for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from edgeguard.config import Judging, Limits
@@ -15,7 +16,7 @@ from edgeguard.detection.attempts import is_half_open
 from edgeguard.detection.episode import Episode
 from edgeguard.detection.oneway import Amount, Sent
 from edgeguard.detection.rule import CALM
-from edgeguard.model import Alternative, Kind
+from edgeguard.model import Alternative
 from edgeguard.reading import Circumstances, Flow, Reading
 from edgeguard.units import count, percent
 
@@ -23,7 +24,7 @@ NAME = "total"
 LEAST = 20  # bytes: an IPv4 header
 LARGEST_ANSWER = 100  # bytes: IPv6 and TCP headers with all options
 ANY = 0  # protocol: whatever goes there
-UNANSWERED = 0.5  # of what is measured: from there on it is a flood, whatever else is sent
+UNANSWERED = 0.5  # of what is measured: from there on nothing else is aimed at
 
 
 def packets(reading: Reading, _: Judging) -> int:
@@ -35,33 +36,6 @@ def unanswered(reading: Reading, judging: Judging) -> int:
     """What the other rules measure, together."""
     parts = (udp.packets, icmp.packets, fragments.packets, tcp.packets)
     return syn.half_open(reading, judging) + sum(part(reading, judging) for part in parts)
-
-
-def flows(reading: Reading, judging: Judging) -> tuple[Flow, ...]:
-    """Where unanswered packets go, whatever their rule: lower bounds of different packets add up."""
-    found: dict[tuple[object, int | None], Flow] = {}
-    for flow in _unanswered(reading, judging):
-        key = flow.address, flow.length
-        found[key] = _both(found[key], flow) if key in found else flow
-    return tuple(sorted(found.values(), key=lambda flow: -flow.packets))
-
-
-def _unanswered(reading: Reading, judging: Judging) -> Iterator[Flow]:
-    yield from (flow for flow in syn.flows(reading) if is_half_open(flow, judging))
-    for part in (udp, icmp, fragments, tcp):
-        yield from part.flows(reading, judging)
-
-
-def _both(one: Flow, other: Flow) -> Flow:
-    same = one.protocol == other.protocol
-    port = one.port if same and one.port == other.port else None
-    return replace(
-        one,
-        protocol=one.protocol if same else ANY,
-        port=port,
-        packets=one.packets + other.packets,
-        port_packets=one.port_packets + other.port_packets if port is not None else 0,
-    )
 
 
 def measure(reading: Reading, judging: Judging) -> Amount:
@@ -81,18 +55,55 @@ def judge(
 
 def _sent(reading: Reading, mine: Amount, limits: Limits, judging: Judging) -> Sent:
     silent = min(unanswered(reading, judging), mine.packets)
-    floods = silent >= min(limits.act, UNANSWERED * mine.packets)
+    apart = silent >= min(limits.act, UNANSWERED * mine.packets)
     return Sent(
-        flows=flows(reading, judging),
-        what="packets that nobody answers",
+        flows=_added(_unanswered(reading, judging) if apart else reading.flows),
+        what="packets that nobody answers" if apart else "packets",
         back=reading.packets.get("total-in", 0),
-        also=lambda: _tried(silent, mine, limits, floods),
-        kind=None if floods else Kind.BUSY,
-        packets=silent,
+        also=lambda: _tried(silent, mine, apart, limits),
+        packets=silent if apart else None,
     )
 
 
-def _tried(silent: int, mine: Amount, limits: Limits, floods: bool) -> Iterator[Alternative]:
+# ---- where they go -------------------------------------------------------------------------------
+
+
+def _unanswered(reading: Reading, judging: Judging) -> Iterator[Flow]:
+    yield from (flow for flow in syn.flows(reading) if is_half_open(flow, judging))
+    for part in (udp, icmp, fragments, tcp):
+        yield from part.flows(reading, judging)
+
+
+def _added(flows: Iterable[Flow]) -> tuple[Flow, ...]:
+    """By place, whatever their rule. Lower bounds of different packets add up; the rule's own hold all of them."""
+    found: dict[tuple[object, int | None, bool], Flow] = {}
+    for flow in flows:
+        key = flow.address, flow.length, flow.rule == NAME
+        found[key] = _both(found[key], flow) if key in found else flow
+    largest: dict[tuple[object, int | None], Flow] = {}
+    for flow in sorted(found.values(), key=lambda flow: -flow.packets):
+        largest.setdefault((flow.address, flow.length), flow)
+    return tuple(largest.values())
+
+
+def _both(one: Flow, other: Flow) -> Flow:
+    same = one.protocol == other.protocol
+    port = one.port if same and one.port == other.port else None
+    return replace(
+        one,
+        protocol=one.protocol if same else ANY,
+        port=port,
+        packets=one.packets + other.packets,
+        port_packets=one.port_packets + other.port_packets if port is not None else 0,
+    )
+
+
+# ---- in words ------------------------------------------------------------------------------------
+
+
+def _tried(silent: int, mine: Amount, apart: bool, limits: Limits) -> Iterator[Alternative]:
     told = f"{count(silent)} of {count(mine.packets)} packets are answered by nobody"
-    needs = f"a flood from {percent(UNANSWERED)} or {count(limits.act)} on, else a busy client"
-    yield Alternative(Kind.BUSY, not floods, f"{told}; {needs}")
+    needs = f"from {percent(UNANSWERED)} or {count(limits.act)} on only those are aimed at"
+    yield Alternative("unanswered", apart, f"{told}; {needs}")
+    alike = f"{count(mine.packets - silent)} packets are answered: a fast healthy transfer looks the same"
+    yield Alternative("transfer", not apart, f"{alike}; this limit is of everything")
