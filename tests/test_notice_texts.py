@@ -37,6 +37,7 @@ from edgeguard.notice.values import values
 from edgeguard.notice.words import clean, cleaned, listing
 
 WRITTEN = T + 2 * SECOND
+INBOUND = replace(VERDICT, rule="syn-in", targets=(), foreign=None)
 
 OBSERVED = replace(DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None, enforced=False)
 UNDELIVERED = {
@@ -51,13 +52,24 @@ UNDELIVERED = {
 DECISIONS: dict[str, tuple[Decision, ...]] = {
     "warning": (replace(OBSERVED, scope=Scope.WARN),),
     "narrow": (DECISION, replace(DECISION, enforced=False), replace(DECISION, by="on-call", verdict=None)),
+    "own-only": (
+        replace(DECISION, scope=Scope.OWN_ONLY, targets=()),
+        replace(DECISION, scope=Scope.OWN_ONLY, targets=(), enforced=False),
+        replace(DECISION, scope=Scope.OWN_ONLY, targets=(), by="on-call", verdict=None),
+    ),
     "full": (replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.FULL, by="on-call", verdict=None)),
-    "failed": (DECISION, replace(DECISION, scope=Scope.FULL)),
+    "failed": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.OWN_ONLY, targets=())),
     "released": (RELEASE,),
     "released-by-person": (replace(RELEASE, by="on-call", reason="traffic was a load test"),),
     "desk-observe": (OBSERVED,),
+    "desk-inbound": (OBSERVED,),
     "desk-customer": (SUM_DECISION,),
-    "desk-null-route": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, by="on-call", verdict=None)),
+    "desk-null-route": (
+        DECISION,
+        replace(DECISION, scope=Scope.FULL),
+        replace(DECISION, scope=Scope.OWN_ONLY, targets=()),
+        replace(DECISION, by="on-call", verdict=None),
+    ),
     "desk-released": (RELEASE,),
     "desk-undelivered": (DECISION,),
 }
@@ -67,7 +79,8 @@ def slots(kind: str, decision: Decision, **changes: Any) -> dict[str, Any]:
     """The values of a notice of that kind; a person's decision has no verdict."""
     if kind == Kind.DESK_CUSTOMER:
         return values(decision, changes.get("verdict", SUM_VERDICT), None, BACKGROUND)
-    verdict = VERDICT if decision.verdict else None
+    measured = INBOUND if kind == Kind.DESK_INBOUND else VERDICT
+    verdict = measured if decision.verdict else None
     made = values(decision, changes.get("verdict", verdict), changes.get("vm", VM), BACKGROUND, (DECISION,))
     return {**made, **UNDELIVERED} if kind == Kind.DESK_UNDELIVERED else made
 

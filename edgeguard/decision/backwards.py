@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgeguard import units
 from edgeguard.decision.answer import PASS, REFUSE, UNKNOWN
 from edgeguard.decision.question import Question
-from edgeguard.model import Band, Kind, SafetyAnswer
+from edgeguard.model import Band, Kind, SafetyAnswer, Verdict
 
 ANSWERED = ("syn", "udp")  # rules whose packets a healthy other side answers
 
@@ -30,7 +30,11 @@ def return_path(question: Question) -> SafetyAnswer:
 
 
 def completed(question: Question) -> SafetyAnswer:
-    """What the other side completes is a busy client's below hard: it is told, and not dropped."""
+    """What the other side completes is a busy client's below hard: it is told, and not dropped.
+
+    Warn and act measure half-open SYNs and one-way UDP alone, so a flood cannot hide behind connections that
+    are completed elsewhere; here it is the window's own share that counts, where all of it was measured.
+    """
     found = _completed(question)
     if found is None:
         return SafetyAnswer("completed", UNKNOWN, "what was completed is not known")
@@ -44,24 +48,33 @@ def completed(question: Question) -> SafetyAnswer:
 
 def _completed(question: Question) -> tuple[str, bool] | None:
     """The arithmetic in words, and whether it is enough to be no flood; None: not known."""
-    verdict, judging = question.verdict, question.config.judging
-    back = verdict.came_back
+    verdict = question.verdict
     if verdict.kind is Kind.REFLECTION:
         return "the requests of a reflection are forged, so that they came in says nothing", False
     if verdict.rule == "syn":
-        return None if back.third_acks is None else _share(back.third_acks, verdict.measured, judging.completed_share)
+        return _handshakes(verdict, question.config.judging.completed_share)
     if verdict.rule == "udp" and verdict.unit == "packets":
-        if back.packets is None:
-            return None
-        told = f"{units.count(back.packets)} packets came back for {units.count(verdict.measured)}"
-        enough = back.packets * judging.one_way_ratio >= verdict.measured
-        return f"{told}, enough is 1 for {judging.one_way_ratio}", enough
-    return "nothing of this kind is completed by an answer", False
+        return _answers(verdict, question.config.judging.one_way_ratio)
+    return "no answer completes what this rule counts", False
 
 
-def _share(acks: int, syns: int, enough: float) -> tuple[str, bool]:
-    told = f"{units.count(acks)} handshakes were completed for {units.count(syns)} SYN packets"
-    return f"{told}, enough is {units.percent(enough)}", acks >= enough * syns
+def _handshakes(verdict: Verdict, enough: float) -> tuple[str, bool] | None:
+    acks, least = verdict.came_back.third_acks, units.percent(enough)
+    if acks is None:
+        return None
+    connects = verdict.kind in (Kind.CONNECTIONS, Kind.BUSY)
+    if verdict.band is not Band.HARD and not connects:
+        return f"only SYNs to targets that complete less than {least} of the handshakes are counted here", False
+    told = f"{units.count(acks)} handshakes were completed in this second; enough is {least} of the SYNs"
+    return told, connects or acks >= enough * verdict.measured
+
+
+def _answers(verdict: Verdict, ratio: int) -> tuple[str, bool] | None:
+    back = verdict.came_back.packets
+    if back is None:
+        return None
+    told = f"{units.count(back)} packets came back for {units.count(verdict.measured)}; enough is 1 for {ratio}"
+    return told, back * ratio >= verdict.measured
 
 
 def harm(question: Question) -> SafetyAnswer:

@@ -15,7 +15,8 @@ from edgeguard.decision.answer import PASS, REFUSE, UNKNOWN
 from edgeguard.decision.backwards import completed, harm, return_path
 from edgeguard.decision.question import Question, Window
 from edgeguard.decision.reach import is_protected
-from edgeguard.model import Band, Kind, SafetyAnswer, Tap, TapKind, Vm
+from edgeguard.model import Band, Kind, SafetyAnswer, Tap, TapKind, Verdict, Vm
+from edgeguard.policy import policy
 from edgeguard.reading import INTO
 
 NO_FLOODS = (Kind.SCAN, Kind.BUSY)  # told; never dropped but where `enforce` names scans
@@ -26,19 +27,15 @@ CARRIED = 2 / 3  # a mirror port must carry this share of what the kernel saw, o
 def enforce(question: Question) -> SafetyAnswer:
     if question.verdict.rule in INTO:
         return SafetyAnswer("enforce", REFUSE, "what reaches a VM is observed only: it is no ground against the VM")
-    wanted = enforceable_by(question)
-    for name in wanted:
-        if name in question.config.enforce:
-            return SafetyAnswer("enforce", PASS, f"the configuration enforces {name}")
-    return SafetyAnswer("enforce", REFUSE, f"the configuration does not enforce {wanted[0]}; observed only")
+    holds, name = policy(question.config, question.vm), enforced_as(question.verdict)
+    if name in holds.enforce:
+        return SafetyAnswer("enforce", PASS, f"{holds.from_} enforces {name}")
+    return SafetyAnswer("enforce", REFUSE, f"{holds.from_} does not enforce {name}; observed only")
 
 
-def enforceable_by(question: Question) -> tuple[str, ...]:
-    """The names of `enforce` that allow this verdict: 'all' includes no scan and no busy client."""
-    verdict = question.verdict
-    if verdict.kind in NO_FLOODS:
-        return (f"scan.{verdict.band}",)
-    return f"{verdict.rule}.{verdict.band}", f"all.{verdict.band}"
+def enforced_as(verdict: Verdict) -> str:
+    """The name in `enforce` that allows this verdict. 'all' includes no scan and no busy client (policy.py)."""
+    return f"{'scan' if verdict.kind in NO_FLOODS else verdict.rule}.{verdict.band}"
 
 
 def protected_subject(question: Question) -> SafetyAnswer:

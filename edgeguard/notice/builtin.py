@@ -18,11 +18,13 @@ UNKNOWN = "not known"
 _HAPPENED = {
     Kind.WARNING: "the server sent {flood}. This is a warning; nothing was dropped.",
     Kind.NARROW: "the server sent {flood}. It is null-routed: dropped at our edge.",
+    Kind.OWN_ONLY: "the server sent {flood}. Packets with forged senders are null-routed: dropped at our edge.",
     Kind.FULL: "the server sent {flood}. All its traffic is null-routed: dropped at our edge.",
     Kind.FAILED: "the server sent {flood}. A null route (dropping at our edge) was tried and refused.",
     Kind.RELEASED: "the end of the null route was ordered.",
     Kind.RELEASED_BY_PERSON: "a person here ordered the end of the null route.",
     Kind.DESK_OBSERVE: "the server sent {flood}. Observed only; nothing was dropped.",
+    Kind.DESK_INBOUND: "the server receives {flood}. Observed only; nothing was dropped.",
     Kind.DESK_CUSTOMER: "the servers of one customer together passed a limit. Observed only; nothing was dropped.",
     Kind.DESK_NULL_ROUTE: "the server sent {flood}. Null-routed (dropped at our edge), as verified below.",
     Kind.DESK_RELEASED: "the end of the null route was ordered.",
@@ -30,11 +32,13 @@ _HAPPENED = {
 }
 _NOT_AFFECTED = {
     Kind.NARROW: "all its other traffic, its disks and data.",
+    Kind.OWN_ONLY: "all that it sends from its own addresses, its disks and data.",
     Kind.FULL: "its disks and data; it runs on; every other server.",
     Kind.DESK_NULL_ROUTE: "every other server.",
 }
 _WIDE = {
     "narrow": "narrow: packets to the targets below are dropped, on the host the server runs on; all else works",
+    "own-only": "own-only: packets with senders that are not the server's own are dropped; all else works",
     "full": "full: all traffic of this one server is dropped, in and out; the server runs on",
 }
 _PROOF = {
@@ -45,7 +49,13 @@ _PROOF = {
     "released": "yes; the end was confirmed",
     "nothing to prove": "nothing was put in place, so there is nothing to verify",
 }
-_STANDS = (Kind.NARROW, Kind.FULL, Kind.DESK_NULL_ROUTE)
+_READ_AS = {
+    "reflection": "a UDP reflection",
+    "connection flood": "a connection flood",
+    "scan": "a scan",
+    "busy client": "heavy traffic",
+}
+_STANDS = (Kind.NARROW, Kind.OWN_ONLY, Kind.FULL, Kind.DESK_NULL_ROUTE)
 
 
 def text(kind: str, slots: Mapping[str, Any]) -> tuple[str, str]:
@@ -69,7 +79,7 @@ def _lines(*pairs: tuple[str, str]) -> str:
 
 
 def _head(kind: str, slots: Mapping[str, Any], server: str) -> str:
-    flood = _said(lambda: f"a {str(slots['flood']['rule']).upper()} flood to {_targets(slots, 1)}")
+    flood = _said(lambda: f"{_term(slots['flood'])} to {_targets(slots, 1)}")
     happened = _HAPPENED.get(Kind(kind) if kind in set(Kind) else Kind.DESK_OBSERVE, "")
     if flood == UNKNOWN:
         flood = "traffic that was not measured here"
@@ -81,6 +91,15 @@ def _head(kind: str, slots: Mapping[str, Any], server: str) -> str:
         ("Not affected", next((t for k, t in _NOT_AFFECTED.items() if k == kind), "its disks and data.")),
         ("Ends", _ends(kind, slots)),
     )
+
+
+def _term(flood: Mapping[str, Any]) -> str:
+    """What it was, by what it was read as; a row of an earlier version does not say that."""
+    read_as, rule = flood.get("kind", "flood"), str(flood["rule"]).removesuffix("-in")
+    if read_as in _READ_AS:
+        return _READ_AS[read_as]
+    usual = {"icmp": "an ICMP flood", "fragments": "a fragment flood", "total": "a packet flood"}
+    return usual.get(rule, f"a {rule.upper()} flood")
 
 
 def _ends(kind: str, slots: Mapping[str, Any]) -> str:
@@ -119,24 +138,31 @@ def _when(slots: Mapping[str, Any]) -> str:
 def _measured(slots: Mapping[str, Any]) -> str:
     def rate(of: str) -> str:
         flood = slots["flood"]
-        packets, length = words.number(flood[of], "packet"), words.length(flood["length"])
+        packets, length = words.number(flood[of], "packet"), words.length(flood["length"] or 0)
+        if flood["length"] is None:
+            return f"{packets} a second"
         return f"{packets} a second x {length} = {units.bits_per_second(flood[of + '_bits'])}"
 
     def limit() -> str:
         flood = slots["flood"]
         window, rule = units.duration_text(flood["window"]), f"rule '{flood['rule']}', EdgeGuard {flood['version']}"
-        return f"{words.number(flood['limit'], 'packet')} in a window of {window} ({rule})"
+        return f"{_amount(flood, 'limit')} in a window of {window} ({rule})"
 
     return "WHAT WAS SENT\n" + _lines(
         ("Target", _said(lambda: _targets(slots, 5))),
         ("Rate, mean", _said(lambda: rate("mean"))),
         ("Rate, peak", _said(lambda: rate("peak"))),
         ("Limit", _said(limit)),
-        ("Counted", _said(lambda: words.number(slots["flood"]["measured"], "packet"))),
+        ("Counted", _said(lambda: _amount(slots["flood"], "measured"))),
         ("Came back", _said(lambda: words.number(slots["flood"]["came_back"]["packets"], "packet"))),
         ("Counted at", _said(lambda: f"port {slots['flood']['tap'] or UNKNOWN} of host {slots['host'] or UNKNOWN}")),
         ("Forged", _said(lambda: units.percent(slots["flood"]["foreign_share"]))),
     )
+
+
+def _amount(flood: Mapping[str, Any], of: str) -> str:
+    """In the unit of the limit: packets, or bits a second."""
+    return units.bits_per_second(flood[of]) if flood.get("unit") == "bits" else words.number(flood[of], "packet")
 
 
 def _close(kind: str, case: str, slots: Mapping[str, Any]) -> str:

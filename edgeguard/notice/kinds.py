@@ -12,11 +12,13 @@ class Kind(StrEnum):
 
     WARNING = "warning"
     NARROW = "narrow"
+    OWN_ONLY = "own-only"
     FULL = "full"
     FAILED = "failed"  # chosen when it is rendered: the null route could not be put in place
     RELEASED = "released"
     RELEASED_BY_PERSON = "released-by-person"
     DESK_OBSERVE = "desk-observe"
+    DESK_INBOUND = "desk-inbound"  # what reaches a VM: told to nobody else
     DESK_CUSTOMER = "desk-customer"  # the sum over all VMs of one customer
     DESK_NULL_ROUTE = "desk-null-route"
     DESK_RELEASED = "desk-released"
@@ -26,15 +28,19 @@ class Kind(StrEnum):
 AUTOMATION = "automation"
 
 
-def recipients(decision: Decision, contact: str | None) -> tuple[tuple[Kind, str | None], ...]:
+NULL_ROUTED = {Scope.NARROW: Kind.NARROW, Scope.OWN_ONLY: Kind.OWN_ONLY, Scope.FULL: Kind.FULL}
+
+
+def recipients(decision: Decision, contact: str | None, inbound: bool = False) -> tuple[tuple[Kind, str | None], ...]:
     """(kind, recipient) of each notice a decision needs; recipient None: the desk.
 
     The desk gets what has no contact, and beside the customer what a person null-routed by hand.
+    `inbound`: it is about what reaches the VM.
     """
     if decision.silent:
         return ()
-    if decision.subject.customer is not None:  # a sum has several VMs, and each may have another contact
-        return ((Kind.DESK_CUSTOMER, None),)
+    if inbound or decision.subject.customer is not None:  # a sum's VMs may each have another contact
+        return ((Kind.DESK_INBOUND if inbound else Kind.DESK_CUSTOMER, None),)
     if decision.act is Act.NULL_ROUTE:
         return _null_routed(decision, contact)
     if decision.act is Act.RELEASE:
@@ -50,5 +56,5 @@ def _null_routed(decision: Decision, contact: str | None) -> tuple[tuple[Kind, s
     desk = (Kind.DESK_NULL_ROUTE, None)
     if not contact:
         return (desk,)
-    customer = (Kind.FULL if decision.scope is Scope.FULL else Kind.NARROW, contact)
+    customer = (NULL_ROUTED.get(decision.scope, Kind.NARROW), contact)
     return (customer, desk) if decision.by != AUTOMATION else (customer,)

@@ -55,20 +55,21 @@ SLOTS: dict[str, str] = {
     rf".*Acted: +{_STAMP}.*Written: +{_STAMP}",
     "3 what was sent": r"(?s)What: +\S.*Target: +\S.*Other targets: +\S"
     r".*Rate, mean: +\d.*Rate, peak: +\d.*Duration: +\d",
-    "4 limit, rule, window": r"(?s)Limit: +[\d,]+ .* in a window of .*rule .*Counted: +[\d,]+ ",
+    "4 limit, rule, window": r"(?s)Limit: +[\d,.]+ .* in a window of .*rule .*Counted: +[\d,.]+ ",
     "5 what came back": r"Came back: +\S",
     "6 where it was counted": r"(?s)Counted at: +\S.*Forged: +\S",
-    "7 what it means": r"(?s)Most often .* can also .*cannot see",
+    "7 what it means": r"(?s)Most often .*\scan\s+also\s.*cannot\s+see",
     "9 what was done": r"(?s)Done: +\S.*Verified: +\S",
     "10 what still works": r"Works: +\S",
     "13 until when": r"UNTIL WHEN\n\S",
 }
 _MEASURED = ("3", "4", "5", "6", "7")
-_SLOTTED = (Kind.WARNING, Kind.NARROW, Kind.FULL, Kind.FAILED)
+_SLOTTED = (Kind.WARNING, Kind.NARROW, Kind.OWN_ONLY, Kind.FULL, Kind.FAILED)
 
 # A number is followed by one of these; ports, addresses, stamps, versions and ids are taken out first.
 _UNITS = re.compile(
-    r"\s?(?:(?:SYN|UDP|such|other|more) )?(?:packets?|bytes?|frames?|targets?|servers?|ports?|address(?:es)?|SYN-ACKs?"
+    r"\s?(?:(?:SYN|UDP|ICMP|TCP|such|other|more) )?(?:packets?|fragments?|handshakes?|bytes?"
+    r"|frames?|targets?|servers?|ports?|address(?:es)?|SYN-ACKs?"
     r"|resets?|more|%|s|ms|min|h|d|[kMGT]?bit/s)(?![\w])"
 )
 # Versions, ports, numbered steps, quoted commands, and the terms of a sum whose result has the unit.

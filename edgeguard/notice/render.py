@@ -19,7 +19,8 @@ import jinja2
 from edgeguard import clock, units
 from edgeguard.model import Facts, Proof
 from edgeguard.notice import builtin, layout, words
-from edgeguard.notice.kinds import Kind
+from edgeguard.notice.kinds import NULL_ROUTED, Kind
+from edgeguard.notice.values import LATER, LATER_SLOTS, WITHOUT_ESTIMATES
 
 TEXTS = Path(__file__).with_name("texts")
 SUBJECT_WIDTH = 78
@@ -51,7 +52,7 @@ class Rendered:
 
 def render(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, texts: Path = TEXTS) -> Rendered:
     """The text of a notice. Never fails for a bad template; values and facts may be old or incomplete."""
-    shown = str(Kind.FAILED) if facts.proof is Proof.FAILED and kind in (Kind.NARROW, Kind.FULL) else str(kind)
+    shown = str(Kind.FAILED) if facts.proof is Proof.FAILED and kind in NULL_ROUTED.values() else str(kind)
     slots = slots_of(values, facts, written_at)
     try:
         subject, text = _template(shown, slots, texts)
@@ -66,7 +67,7 @@ def render(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, 
 def slots_of(values: Mapping[str, Any], facts: Facts, written_at: int) -> dict[str, Any]:
     """Everything a template may name: cleaned values, what happened since, and the time of writing."""
     return {
-        **words.cleaned(values),
+        **_of_today(words.cleaned(values)),
         "written": written_at,
         "proof": str(facts.proof),
         "acted": facts.acted,
@@ -75,6 +76,17 @@ def slots_of(values: Mapping[str, Any], facts: Facts, written_at: int) -> dict[s
         "dropped": facts.dropped,
         "ended_at": facts.ended,
     }
+
+
+def _of_today(values: dict[str, Any]) -> dict[str, Any]:
+    """A row of the outbox that an earlier version wrote, with what it lacks."""
+    whole = {**WITHOUT_ESTIMATES, **LATER_SLOTS, **values}
+    flood = whole.get("flood")
+    if isinstance(flood, dict):
+        back = flood.get("came_back")
+        told = {"came_back": {"third_acks": None, **back}} if isinstance(back, dict) else {}
+        whole["flood"] = {**LATER, **flood, **told}
+    return whole
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from typing import Any
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.model import (
     Act,
+    Alternative,
     Band,
     CameBack,
     Decision,
@@ -23,6 +24,7 @@ from edgeguard.model import (
     Verdict,
     Vm,
 )
+from edgeguard.model import Kind as VerdictKind
 from edgeguard.notice.kinds import Kind
 from edgeguard.notice.values import Background, values
 
@@ -81,12 +83,23 @@ _SUMMED = replace(
         Share("vm-102", "tap102", 60_000, counted=False),
     ),
 )
+_FORGED = replace(
+    _VERDICT,
+    targets=(),
+    foreign=49_000,
+    kind=VerdictKind.FORGED,
+    forging=True,
+    alternatives=(Alternative("forged", True, "49,000 of 50,012 SYNs carry a sender that is not the VM's"),),
+)
+_RECEIVED = replace(_VERDICT, rule="syn-in", targets=(), foreign=None)
 _DECIDED = {
     Kind.WARNING: replace(_DECISION, act=Act.NONE, scope=Scope.WARN, until=None),
+    Kind.OWN_ONLY: replace(_DECISION, scope=Scope.OWN_ONLY, targets=()),
     Kind.FULL: replace(_DECISION, scope=Scope.FULL),
     Kind.RELEASED: replace(_DECISION, act=Act.RELEASE, until=None),
     Kind.RELEASED_BY_PERSON: replace(_DECISION, act=Act.RELEASE, until=None, by="on-call"),
     Kind.DESK_OBSERVE: replace(_DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None),
+    Kind.DESK_INBOUND: replace(_DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None),
     Kind.DESK_CUSTOMER: replace(_DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None, subject=_SUM, tap=None),
     Kind.DESK_RELEASED: replace(_DECISION, act=Act.RELEASE, until=None),
 }
@@ -104,5 +117,6 @@ def slots(kind: Kind) -> dict[str, Any]:
     background = Background("hv1.example.net", "rack 12", 15 * MINUTE, {"syn": 2_000}, reply=True)
     if kind is Kind.DESK_CUSTOMER:
         return values(_DECIDED[kind], _SUMMED, None, background)
-    made = values(_DECIDED.get(kind, _DECISION), _VERDICT, _VM, background, (_DECISION,))
+    verdict = {Kind.OWN_ONLY: _FORGED, Kind.DESK_INBOUND: _RECEIVED}.get(kind, _VERDICT)
+    made = values(_DECIDED.get(kind, _DECISION), verdict, _VM, background, (_DECISION,))
     return {**made, **_REFUSED} if kind is Kind.DESK_UNDELIVERED else made

@@ -18,11 +18,37 @@ from typing import Any
 from edgeguard import __version__
 from edgeguard.clock import SECOND
 from edgeguard.config import Config
-from edgeguard.model import CameBack, Decision, Notice, Share, Spread, Subject, Target, Verdict, Vm, identity
+from edgeguard.model import (
+    Alternative,
+    CameBack,
+    Decision,
+    Notice,
+    Share,
+    Spread,
+    Subject,
+    Target,
+    Verdict,
+    Vm,
+    identity,
+)
 from edgeguard.notice.kinds import recipients
+from edgeguard.policy import policy
+from edgeguard.reading import INTO
 
 SHOWN_TARGETS = 5
 SHOWN_SHARES = 20
+WITHOUT_ESTIMATES: dict[str, Any] = {"spread": None, "readings": []}  # what a customer is not shown
+LATER_SLOTS: dict[str, Any] = {"baseline": None, "quiet_bits": None}
+
+# What floods got later than the first rows of an outbox: a row that was written before has these values.
+LATER: dict[str, Any] = {  # of the flood
+    "kind": "flood",
+    "unit": "packets",
+    "bytes": None,
+    "bits": None,
+    "harm": None,
+    "forging": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +59,17 @@ class Background:
     place: str = ""
     quiet: int = 0  # ns without flood that end a null route
     warn: Mapping[str, int] = field(default_factory=dict)  # rule -> packets a second; quiet is below half of it
+    config: Config | None = None  # where there is one, a VM's own limits are those of its policy
     reply: bool = False  # somebody reads the answers: a reply address or a desk is configured
 
 
 def background(config: Config, host: str) -> Background:
     """What the configuration contributes to every notice."""
-    limits = config.limits
     return Background(
         host=host,
         place=config.host.place,
         quiet=config.clocks.quiet,
-        warn={"syn": limits.syn.warn, "udp": limits.udp.warn},
+        config=config,
         reply=bool(config.mail.reply_to or config.mail.desk),
     )
 
@@ -64,9 +90,9 @@ def compose(
             decision=decision.id,
             kind=kind,
             to=to,
-            values=slots if to is None else {**slots, "spread": None},  # no customer is shown an estimate
+            values=slots if to is None else {**slots, **WITHOUT_ESTIMATES},
         )
-        for kind, to in recipients(decision, vm.contact if vm else None)
+        for kind, to in recipients(decision, vm.contact if vm else None, inbound=is_inbound(verdict))
     )
 
 
@@ -96,11 +122,24 @@ def values(
         "safeties": [{"name": s.name, "answer": s.answer, "reason": s.reason} for s in decision.safeties],
         "flood": _flood(verdict) if verdict else None,
         "spread": _spread(verdict.spread) if verdict else None,
+        "readings": [_reading(reading) for reading in verdict.alternatives] if verdict else [],
+        "baseline": verdict.baseline if verdict else None,
         "quiet": background.quiet,
-        "quiet_below": background.warn.get(verdict.rule, 0) // 2 if verdict else None,
+        **_quiet_below(verdict, vm, background),
         "reply": background.reply,
         "ended": [_ended(other) for other in ended],
     }
+
+
+def _quiet_below(verdict: Verdict | None, vm: Vm | None, background: Background) -> dict[str, int | None]:
+    """Half of the VM's warn limits: a window below both is quiet. None: no such limit."""
+    if verdict is None:
+        return {"quiet_below": None, "quiet_bits": None}
+    if background.config is None:
+        return {"quiet_below": background.warn.get(verdict.rule, 0) // 2, "quiet_bits": None}
+    limits = policy(background.config, vm).limits.get(verdict.rule)
+    bits = limits.bits.warn if limits and limits.bits else None
+    return {"quiet_below": limits.warn // 2 if limits else 0, "quiet_bits": bits // 2 if bits else None}
 
 
 def _server(decision: Decision, vm: Vm | None) -> dict[str, Any]:
@@ -128,9 +167,15 @@ def _plain(network: IPv4Network | IPv6Network) -> str:
     return str(network.network_address if network.num_addresses == 1 else network)
 
 
+def is_inbound(verdict: Verdict | None) -> bool:
+    """Whether it is about what reaches a VM: nobody but the desk is told, and nothing is held against it."""
+    return verdict is not None and verdict.rule in INTO
+
+
 def _target(target: Target) -> dict[str, Any]:
     return {
-        "address": str(target.address),
+        "address": target.place,
+        "prefix": target.length is not None,
         "version": target.address.version,
         "protocol": target.protocol_name if target.protocol else "any",
         "port": target.port,
@@ -148,13 +193,18 @@ def _ended(decision: Decision) -> dict[str, Any]:
 
 def _flood(verdict: Verdict) -> dict[str, Any]:
     """The verdict's numbers, rounded here once, so that those in the mail agree with each other."""
-    length = round(verdict.bytes / verdict.measured, 1) if verdict.measured else 0.0
-    peak = math.ceil(max(verdict.peak, verdict.measured) / verdict.window_s)
+    in_packets = verdict.unit == "packets"
+    length = _length(verdict) if in_packets else None  # of bits it is not said how many packets they were
+    peak = math.ceil(max(verdict.peak, verdict.measured if in_packets else 0) / verdict.window_s)
     mean, over = _mean(verdict, peak)
     listed = sum(target.share for target in verdict.targets)
     others = verdict.targets[SHOWN_TARGETS:]
     return {
         "rule": verdict.rule,
+        "kind": str(verdict.kind),
+        "unit": verdict.unit,
+        "forging": verdict.forging,
+        "harm": verdict.harm,
         "version": __version__,
         "band": str(verdict.band),
         "seen": verdict.since,
@@ -168,9 +218,11 @@ def _flood(verdict: Verdict) -> dict[str, Any]:
         "length": length,
         "mean": mean,
         "mean_over": over,
-        "mean_bits": round(mean * length * 8),
+        "mean_bits": None if length is None else round(mean * length * 8),
         "peak": peak,
-        "peak_bits": round(peak * length * 8),
+        "peak_bits": None if length is None else round(peak * length * 8),
+        "bytes": verdict.bytes,
+        "bits": round(verdict.bytes * 8 / verdict.window_s),
         "targets": [_target(target) for target in verdict.targets[:SHOWN_TARGETS]],
         "others": len(verdict.targets) - SHOWN_TARGETS if others else 0,
         "others_share": sum(target.share for target in others),
@@ -181,8 +233,24 @@ def _flood(verdict: Verdict) -> dict[str, Any]:
         "source": verdict.subject.source,
         **_shares(verdict),
         "foreign": verdict.foreign,
-        "foreign_share": None if verdict.foreign is None else min(1.0, verdict.foreign / max(1, verdict.measured)),
+        "foreign_share": _foreign_share(verdict),
     }
+
+
+def _length(verdict: Verdict) -> float:
+    """Mean length of a packet, bytes of IP."""
+    return round(verdict.bytes / verdict.measured, 1) if verdict.measured else 0.0
+
+
+def _foreign_share(verdict: Verdict) -> float | None:
+    """Of the flood's own packets; None where that is not known."""
+    if verdict.foreign is None or (verdict.foreign and verdict.unit != "packets"):
+        return None
+    return min(1.0, verdict.foreign / max(1, verdict.measured))
+
+
+def _reading(alternative: Alternative) -> dict[str, Any]:
+    return {"kind": alternative.kind, "holds": alternative.holds, "why": alternative.why}
 
 
 def _spread(spread: Spread | None) -> dict[str, int] | None:
@@ -215,9 +283,15 @@ def _mean(verdict: Verdict, peak: int) -> tuple[int, int]:
     """
     elapsed = max(0, verdict.at - verdict.since) / SECOND
     begun = max(1, math.ceil(elapsed / verdict.window_s)) * verdict.window_s
-    packets = verdict.mean * elapsed if elapsed > verdict.window_s else float(verdict.measured)
+    counted = float(verdict.measured) if verdict.unit == "packets" else verdict.mean * verdict.window_s
+    packets = verdict.mean * elapsed if elapsed > verdict.window_s else counted
     return min(peak, round(packets / begun)), begun * SECOND
 
 
 def _came_back(came_back: CameBack) -> dict[str, Any]:
-    return {"packets": came_back.packets, "syn_acks": came_back.syn_acks, "resets": came_back.resets}
+    return {
+        "packets": came_back.packets,
+        "syn_acks": came_back.syn_acks,
+        "resets": came_back.resets,
+        "third_acks": came_back.third_acks,
+    }

@@ -12,8 +12,11 @@ NAME_LENGTH = 40
 SUBJECT_NAME_LENGTH = 16  # beside a case id of 24 characters the rest of a subject still fits into 78
 TEXT_LENGTH = 300
 # Slots that people or other programs fill: words in them are not ours, and they are kept short.
-FREE = ("name", "id", "customer", "contact", "tap", "host", "place", "by", "source", "reason", "error", "detail")
-LONG = ("reason", "error", "detail")
+FREE = (
+    *("name", "id", "customer", "contact", "tap", "host", "place", "by", "source"),
+    *("reason", "error", "detail", "why", "harm", "baseline"),
+)
+LONG = ("reason", "error", "detail", "why", "harm", "baseline")
 
 
 def clean(text: str, longest: int = TEXT_LENGTH) -> str:
@@ -44,12 +47,14 @@ def brief(name: str) -> str:
 
 
 def target(value: Mapping[str, Any]) -> str:
-    """'203.0.113.5:80 (tcp)', '[2001:db8::1]:53 (udp)', '203.0.113.5 (udp, any port)'."""
+    """'203.0.113.5:80 (tcp)', '[2001:db8::1]:53 (udp)', '203.0.113.5 (udp, any port)', a prefix likewise."""
     address, port, protocol = value["address"], value["port"], value["protocol"]
     if protocol == "any":
         return str(address)
     if port is None:
         return f"{address} ({protocol}, any port)"
+    if value.get("prefix"):
+        return f"{address} ({protocol}, port {port})"
     return f"[{address}]:{port} ({protocol})" if value["version"] == 6 else f"{address}:{port} ({protocol})"
 
 
