@@ -62,6 +62,10 @@ class Docket:
     def episode(self, point: int, rule: str) -> Episode | None:
         return self._episodes.get((point, rule))
 
+    def episodes(self) -> list[tuple[tuple[int, str], Episode]]:
+        """Every episode that runs, with its point and rule."""
+        return list(self._episodes.items())
+
     def keep(self, point: int, rule: str, episode: Episode | None) -> None:
         """Remember how an episode stands now; None ends it."""
         if episode is None:

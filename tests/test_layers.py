@@ -27,7 +27,7 @@ LEVELS: list[set[str]] = [
     STAGES,
     {"metrics", "request", "control"},
     {"docket", "sums"},
-    {"engine", "attachments", "mirrored", "readers", "vitals", "host", "check"},
+    {"engine", "attachments", "mirrored", "readers", "vitals", "host", "usual", "check"},
     {"replay", "live", "answers"},
     {"assembly", "backtest", "summary", "jsonl"},
     {"cli", "lab"},

@@ -213,6 +213,12 @@ class Learning:
         slot = self._slots.get(vm)
         return None if slot is None or rule not in RULES else self._baseline(slot, RULES.index(rule))
 
+    def baselines(self, vm: str | None = None) -> list[tuple[Owner, Baseline]]:
+        """Of every VM, or of one, in every rule of which anything was learned; by VM, rules as RULES."""
+        slots = sorted(slot for slot, owner in self._owners.items() if vm in (None, owner.vm))
+        known = [(self._owners[slot], self._baseline(slot, rule)) for slot in slots for rule in range(len(RULES))]
+        return sorted((pair for pair in known if pair[1].minutes), key=lambda pair: pair[0].vm)
+
     def compared(self, vm: str, rule: str, packets: int) -> str | None:
         """In words, how so many packets in a second compare with what the VM is used to."""
         found = self.baseline(vm, rule)

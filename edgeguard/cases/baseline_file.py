@@ -39,7 +39,10 @@ def beside(database: Path | str) -> Path:
 
 
 class BaselineFile:
-    """Opened by the daemon, which writes, or by a command, which reads. StoreError from every method."""
+    """Opened by the daemon, which writes, or by a command, which reads. StoreError from every method.
+
+    May be handed from thread to thread, but used by one at a time.
+    """
 
     def __init__(self, path: Path, *, reading: bool = False) -> None:
         self.path = path
@@ -49,7 +52,7 @@ class BaselineFile:
         with telling(self.path, "open it for the baselines"):
             self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
                 if self._version(db) == 0:
                     db.execute("PRAGMA journal_mode = WAL")

@@ -10,6 +10,7 @@ from edgeguard.cli.options import example
 
 PLACES = {
     "backtest": "edgeguard.cli.backtest:backtest",
+    "baseline": "edgeguard.cli.baseline:baseline",
     "case": "edgeguard.cli.case:case",
     "check": "edgeguard.cli.check:check",
     "evidence": "edgeguard.cli.evidence:evidence",
