@@ -12,7 +12,7 @@ from edgeguard.lab.scenario import SCENARIOS
 
 
 def test_the_listing_names_every_scenario() -> None:
-    """People and programs get all six, programs with what each expects."""
+    """People and programs get all of them, programs with what each expects."""
     text = CliRunner().invoke(main, ["lab", "--list"])
     rows = CliRunner().invoke(main, ["lab", "--list", "--json"])
     assert (text.exit_code, rows.exit_code) == (0, 0)

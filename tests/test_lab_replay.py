@@ -27,6 +27,6 @@ def test_a_written_scenario_gets_its_expected_finding(name: str, tmp_path: Path)
     expected = scenario.expected
     assert {(v.rule, v.band) for v in verdicts} == ({(expected.rule, expected.band)} if scenario.flood else set())
     assert tuple(d.scope for d in routes) == expected.scopes
-    assert tuple(dict.fromkeys(str(t.address) for d in routes for t in d.targets)) == expected.targets
+    assert tuple(dict.fromkeys(t.place for d in routes for t in d.targets)) == expected.targets
     assert {v.subject.vm for v in verdicts} == ({VM.id} if scenario.flood else set())
     assert bool([n for n in told if isinstance(n, Notice)]) == bool(scenario.flood)

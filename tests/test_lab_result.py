@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import numpy as np
@@ -213,6 +213,25 @@ def test_leaks_are_counted_as_a_plain_loop_counts_them(
         plain += 1 if against else 0
     found = result.leaked(measured, {1: "acknowledged", 2: "verified"}[which])
     assert found == (plain if rows else None)
+
+
+def test_every_frame_of_a_forged_flood_leaks_under_own_only() -> None:
+    """Own-only names no target: whatever of the flood leaves while it stands is a leak."""
+    own_only = replace(_decision("d1", Scope.OWN_ONLY, MOVING[0]), targets=())
+    account = replace(ONE, decisions=(own_only,))
+    rows = [(at, MOVING[at % 3]) for at in (500, 1001, 1500, 2500, 8999, 9001)]
+    measured = _measured(seen=_seen(rows), account=account)
+    assert (result.leaked(measured, "acknowledged"), result.leaked(measured, "verified")) == (4, 2)
+    assert account.finding().targets == ()
+
+
+@given(st.lists(st.ip_addresses(), max_size=30), st.ip_addresses(), st.integers(0, 32))
+def test_frames_into_a_prefix(targets: list[IPv4Address | IPv6Address], about: Any, length: int) -> None:
+    """A frame counts for a prefix when ipaddress says that its target lies in it."""
+    network = ip_network((about, length), strict=False)
+    seen = _seen([(0, str(target)) for target in [*targets, network.network_address]])
+    plain = [target in network for target in [*targets, network.network_address]]
+    assert list(observer.is_to(seen, str(network))) == plain
 
 
 def test_a_full_null_route_excuses_the_vms_silence_while_it_stands() -> None:

@@ -12,8 +12,9 @@ from edgeguard.lab import addresses as plan
 from edgeguard.lab import traffic
 from edgeguard.lab.addresses import VM
 
-DOCUMENTATION = [
-    ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+NOBODYS = [  # RFC 5737, RFC 3849, and the benchmarks' (RFC 2544)
+    ipaddress.ip_network(text)
+    for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "198.18.0.0/15")
 ]
 
 
@@ -33,6 +34,8 @@ def _everything() -> dict[str, traffic.Frames]:
         "syn": traffic.syn_flood(VM.address, plan.TARGETS[0]),
         "syn6": traffic.syn_flood(VM.address6, plan.TARGET6),
         "udp": traffic.udp_flood(VM.address, plan.TARGETS[0]),
+        "carpet": traffic.carpet(VM.address, plan.CARPET),
+        "forged random": traffic.forged_random(),
         "benign out": out.frames,
         "benign into": into.frames,
         "echoes": ask + answer,
@@ -41,6 +44,7 @@ def _everything() -> dict[str, traffic.Frames]:
 
 
 EVERYTHING = _everything()
+FLOODS = ("syn", "syn6", "udp", "carpet", "forged random")
 
 
 def test_two_builds_give_the_same_bytes() -> None:
@@ -49,12 +53,12 @@ def test_two_builds_give_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_only_documentation_addresses(name: str) -> None:
+def test_only_nobodys_addresses(name: str) -> None:
     """No frame names an address that somebody could own."""
     for frame in EVERYTHING[name]:
         packet = _ip(frame)
         for raw in (packet.src, packet.dst):
-            assert any(ipaddress.ip_address(raw) in network for network in DOCUMENTATION)
+            assert any(ipaddress.ip_address(raw) in network for network in NOBODYS)
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
@@ -72,7 +76,7 @@ def test_flood_frames_alone_carry_the_mark() -> None:
         for frame in frames:
             packet = _ip(frame)
             mark = packet.fc if isinstance(packet, dpkt.ip6.IP6) else packet.tos
-            assert (mark == plan.MARK) == (name in ("syn", "syn6", "udp"))
+            assert (mark == plan.MARK) == (name in FLOODS)
 
 
 def test_syn_floods_are_syns_and_differ() -> None:
@@ -80,6 +84,27 @@ def test_syn_floods_are_syns_and_differ() -> None:
     for name in ("syn", "syn6"):
         assert all(_is_syn(frame) for frame in EVERYTHING[name])
         assert len(set(EVERYTHING[name])) == traffic.DIFFERENT
+
+
+def test_a_carpet_covers_its_prefix_evenly() -> None:
+    """Every address of the prefix gets as many SYNs as every other, and more than a scan would send."""
+    aims = Counter(ipaddress.ip_address(_ip(frame).dst) for frame in EVERYTHING["carpet"])
+    assert set(aims) == set(ipaddress.ip_network(plan.CARPET)) and len(set(aims.values())) == 1
+    assert len(set(EVERYTHING["carpet"])) == len(EVERYTHING["carpet"])
+
+
+def test_random_senders_and_targets_are_nobodys_and_all_different() -> None:
+    """Both families by turns; no address of the lab is among them, and no prefix stands out."""
+    pairs = [(ipaddress.ip_address(_ip(f).src), ipaddress.ip_address(_ip(f).dst)) for f in EVERYTHING["forged random"]]
+    assert [source.version for source, _ in pairs] == [4, 6] * (traffic.SENDERS // 2)
+    assert all(_is_syn(frame) for frame in EVERYTHING["forged random"])
+    for side in (0, 1):
+        addresses = [pair[side] for pair in pairs]
+        assert len(set(addresses)) > 0.99 * len(addresses)
+        prefixes = Counter(ipaddress.ip_network((a, 24 if a.version == 4 else 48), strict=False) for a in addresses)
+        assert max(prefixes.values()) < len(addresses) / 50
+        lab = [ipaddress.ip_network(f"{plan.GATEWAY6}/64", strict=False), ipaddress.ip_network("2001:db8:200::/48")]
+        assert not [address for address in addresses if any(address in network for network in lab)]
 
 
 def test_the_busy_vm_completes_what_it_opens() -> None:

@@ -37,8 +37,13 @@ class NullRoute:
         return self._first(*_ENDS)
 
     @property
-    def addresses(self) -> tuple[str, ...]:
-        return tuple(str(target.address) for target in self.decision.targets)
+    def places(self) -> tuple[str, ...]:
+        """The addresses and prefixes it names."""
+        return tuple(target.place for target in self.decision.targets)
+
+    @property
+    def own_only(self) -> bool:
+        return self.decision.scope is Scope.OWN_ONLY
 
     @property
     def full(self) -> bool:
@@ -76,7 +81,7 @@ class Account:
             rule=found.rule if found else None,
             band=str(found.band) if found else None,
             scopes=tuple(str(route.decision.scope) for route in routes),
-            targets=tuple(dict.fromkeys(address for route in routes for address in route.addresses)),
+            targets=tuple(dict.fromkeys(place for route in routes for place in route.places)),
             tap=", ".join(taps) or None,
             actions=len(routes),
         )

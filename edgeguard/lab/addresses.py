@@ -1,4 +1,5 @@
-"""The lab's address plan: documentation addresses only (RFC 5737, RFC 3849, RFC 7042)."""
+"""The lab's address plan: documentation addresses (RFC 5737, RFC 3849, RFC 7042), and where those are
+too few, the addresses of benchmarks (RFC 2544)."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ SERVICE, SERVICE6 = "203.0.113.5", "2001:db8:200::5"  # what the VM and its neig
 MAIL = "203.0.113.25"
 TARGETS = ("203.0.113.80", "203.0.113.81", "203.0.113.82")
 TARGET6 = "2001:db8:200::81"
+CARPET, CARPET_HOST = "198.18.7.0/24", "198.18.7.80"  # a prefix under flood, and who answers in it
+ANYWHERE, ANYWHERE6 = "198.18.0.0/15", "2001:db8::/32"  # what random addresses are drawn from
 PEERS = tuple(f"203.0.113.{n}" for n in range(129, 137))  # nobody's: frames to them end at the WAN host
 CROWD = tuple(f"192.0.2.{n}" for n in range(129, 161))  # where an inbound SYN flood says it comes from
 

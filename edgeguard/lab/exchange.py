@@ -37,7 +37,9 @@ class Exchange:
 
 
 SERVICE = tuple(Question(p, a) for a in (plan.SERVICE, plan.SERVICE6) for p in ("udp", "tcp"))
-WITH_TARGETS = SERVICE + tuple(Question(p, a) for a in (*plan.TARGETS, plan.TARGET6) for p in ("udp", "tcp"))
+WITH_TARGETS = SERVICE + tuple(
+    Question(p, a) for a in (*plan.TARGETS, plan.TARGET6, plan.CARPET_HOST) for p in ("udp", "tcp")
+)
 
 
 def _ask(question: Question, text: bytes) -> bool:

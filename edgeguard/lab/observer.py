@@ -145,9 +145,14 @@ def key(address: Address) -> np.void:
 
 
 def is_to(seen: Seen, target: str) -> npt.NDArray[np.bool_]:
-    """Which frames go to one address."""
-    address = ipaddress.ip_address(target)
-    found: npt.NDArray[np.bool_] = (seen["version"] == address.version) & (seen["target"] == key(address))
+    """Which frames go to one address, or into a prefix."""
+    network = ipaddress.ip_network(target)
+    found: npt.NDArray[np.bool_] = seen["version"] == network.version
+    low = 128 - network.max_prefixlen  # an IPv4 address is the last four of the sixteen bytes
+    raw = np.ascontiguousarray(seen["target"]).view(np.uint8).reshape(-1, 16)
+    mask = np.frombuffer(((1 << network.prefixlen) - 1 << 128 - low - network.prefixlen).to_bytes(16, "big"), np.uint8)
+    wanted = np.frombuffer(int(network.network_address).to_bytes(16, "big"), np.uint8)
+    found &= ((raw & mask) == wanted).all(axis=1)
     return found
 
 

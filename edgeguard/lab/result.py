@@ -62,10 +62,10 @@ def _packets(measured: Measured, seen: Seen) -> int:
 
 
 def _stops(route: NullRoute, seen: Seen) -> npt.NDArray[np.bool_]:
-    """Which frames a null route must stop, whenever they came."""
-    wanted = np.full(len(seen), route.full)
-    for address in route.addresses:
-        wanted |= observer.is_to(seen, address)
+    """Which frames of a flood a null route must stop, whenever they came. Own-only is for one that is all forged."""
+    wanted = np.full(len(seen), route.full or route.own_only)
+    for place in route.places:
+        wanted |= observer.is_to(seen, place)
     return wanted
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeguard import clock, units
 from edgeguard.errors import EdgeGuardError
-from edgeguard.lab import account, flood, observer, result, settings, telling, traffic
+from edgeguard.lab import account, flood, observer, result, settings, telling, traffic, volley
 from edgeguard.lab.account import Account
 from edgeguard.lab.exchange import Exchange, Question
 from edgeguard.lab.flood import Began, Sent
@@ -34,8 +34,7 @@ BENIGN_S = 8  # longer than the 5 seconds a sustained limit needs
 
 def cycles(of: Flood) -> tuple[Frames, ...]:
     """The frames of a flood, one cycle for each target."""
-    build = traffic.syn_flood if of.rule == "syn" else traffic.udp_flood
-    return tuple(build(of.source(target), target) for target in of.targets)
+    return tuple(volley.frames(of, number) for number in range(len(of.aims)))
 
 
 class Run:
@@ -93,9 +92,9 @@ class Run:
         self.story.begins(started)
         kind = "super-frames of UDP" if of.super_frames else of.rule.upper()
         self.story.tell(
-            started, f"the flood begins: {kind} to {of.targets[0]}, {units.count(of.rate)} packets a second", "bold red"
+            started, f"the flood begins: {kind} to {of.aims[0]}, {units.count(of.rate)} packets a second", "bold red"
         )
-        for number, target in enumerate(of.targets):
+        for number, target in enumerate(of.aims):
             if number:
                 self.story.tell(clock.now(), f"the flood moves to {target}", "bold red")
                 self._target.value = number
@@ -152,10 +151,10 @@ class Run:
         if not self.account.null_routes() or not self._watch(RELEASED_S, over):
             return False
         self._watch(MAIL_S, lambda: result.of_null_route(self.mails) is not None)
-        asked = [Question("udp", target) for target in of.targets]
+        asked = [Question("udp", address) for address in of.answering]
         reached = all(ask(self.stage.topology.vm, question) for question in asked)
         verb = "reaches" if reached else "DOES NOT REACH"
-        self.story.tell(clock.now(), f"the VM {verb} {', '.join(of.targets)} again", "green")
+        self.story.tell(clock.now(), f"the VM {verb} {', '.join(of.answering)} again", "green")
         self._watch(CALM_S)
         return reached
 

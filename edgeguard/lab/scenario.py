@@ -38,9 +38,25 @@ class Flood:
     """What the VM sends, and at whom in turn: it moves on when a target is null-routed."""
 
     rule: str  # 'syn' or 'udp'
-    targets: tuple[str, ...]
-    forged: bool = False  # with the neighbour's address as its source
+    targets: tuple[str, ...]  # addresses, or prefixes under a carpet; none: random ones
+    forged: bool = False  # with the neighbour's address as its source; to random targets, with random ones
     super_frames: bool = False
+
+    @property
+    def random(self) -> bool:
+        return not self.targets
+
+    @property
+    def aims(self) -> tuple[str, ...]:
+        """What it is sent at, in turn, for people."""
+        return self.targets or ("random addresses with random senders",)
+
+    @property
+    def answering(self) -> tuple[str, ...]:
+        """Whom the VM must reach again after it."""
+        if self.random:
+            return plan.TARGETS[:1]
+        return tuple(plan.CARPET_HOST if target == plan.CARPET else target for target in self.targets)
 
     @property
     def rate(self) -> int:
@@ -96,6 +112,18 @@ _ALL = (
         "the VM floods with its neighbour's address as the source",
         Flood("syn", plan.TARGETS[:1], forged=True),
         _narrow("syn"),
+    ),
+    Scenario(
+        "forged-random",
+        "the VM floods random targets with random senders, IPv4 and IPv6: only what is forged may be dropped",
+        Flood("syn", (), forged=True),
+        Finding("syn", "hard", ("own-only",), (), VM.tap, 1),
+    ),
+    Scenario(
+        "carpet",
+        "the VM floods all addresses of a /24, none of them much",
+        Flood("syn", (plan.CARPET,)),
+        Finding("syn", "hard", ("narrow",), (plan.CARPET,), VM.tap, 1),
     ),
     Scenario(
         "gso-flood",

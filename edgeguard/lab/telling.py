@@ -31,16 +31,25 @@ def null_route(story: Story, route: NullRoute, first: bool) -> None:
     id = route.decision.id
     if first and route.verdict:
         _crossing(story, route.verdict)
-    name = "all traffic of this VM" if route.full else ", ".join(route.addresses)
+    name, proved = _names(route)
     where = route.decision.tap.name if route.decision.tap else "?"
     done = f"null-routed, {route.decision.scope}: {name} at {where}{_reaction(route) if first else ''}"
     story.tell(route.acknowledged, done, "red", once=f"acknowledged {id}")
-    proved = "nothing of this VM leaves" if route.full else f"nothing leaves to {name}"
     story.tell(route.verified, f"verified: {proved} any more", "green", once=f"verified {id}")
     story.tell(route.ended, f"quiet, so released: {name}", "green", once=f"ended {id}")
     for outcome in route.outcomes:
         if outcome.happened in _TROUBLE:
             story.tell(outcome.at, f"{outcome.happened}: {outcome.detail}", "red")
+
+
+def _names(route: NullRoute) -> tuple[str, str]:
+    """What is null-routed, and what therefore does not leave."""
+    if route.full:
+        return "all traffic of this VM", "nothing of this VM leaves"
+    if route.own_only:
+        return "whatever has a forged sender", "nothing with a forged sender leaves"
+    places = ", ".join(route.places)
+    return places, f"nothing leaves to {places}"
 
 
 def _crossing(story: Story, verdict: Verdict) -> None:

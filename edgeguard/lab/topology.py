@@ -144,7 +144,7 @@ class Topology:
 
     def _configure_wan(self) -> None:
         wan = self.wan
-        for address in (plan.SERVICE, plan.MAIL, *plan.TARGETS):
+        for address in (plan.SERVICE, plan.MAIL, plan.CARPET_HOST, *plan.TARGETS):
             wan.address("lo", address, 32)
         for address in (plan.SERVICE6, plan.TARGET6):
             wan.address("lo", address, 128)

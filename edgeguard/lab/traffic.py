@@ -7,6 +7,7 @@ the tap's link, which are the same on every kind of host.
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import logging
 import random
@@ -24,6 +25,7 @@ from scapy.layers.l2 import Ether  # noqa: E402
 from scapy.packet import Raw  # noqa: E402
 
 DIFFERENT = 512  # frames a flood cycles through
+SENDERS = 1024  # of a flood with random senders: as many frames
 SEGMENT = 200  # bytes of payload of each packet of a super-frame
 VOICE = 160  # bytes: 20 ms of G.711 (RFC 3551)
 SERVER_PORTS = {"web": 443, "dns": 53, "voice": 5004}
@@ -67,6 +69,30 @@ def syn_flood(source: str, target: str) -> Frames:
     """SYNs to one port, each with a source port and sequence number of its own."""
     seed = random.Random(f"syn {target}")
     return tuple(_out(_syn(source, target, plan.SYN_PORT, seed, plan.MARK)) for _ in range(DIFFERENT))
+
+
+def carpet(source: str, prefix: str) -> Frames:
+    """SYNs to every address of a prefix in turn."""
+    seed = random.Random(f"carpet {prefix}")
+    hosts = list(ipaddress.ip_network(prefix)) * -(-DIFFERENT // ipaddress.ip_network(prefix).num_addresses)
+    return tuple(_out(_syn(source, str(host), plan.SYN_PORT, seed, plan.MARK)) for host in hosts)
+
+
+def _anywhere(prefix: str, seed: random.Random) -> str:
+    """A random address: of IPv6 one whose /48 is nobody's in the lab."""
+    network = ipaddress.ip_network(prefix)
+    host = seed.getrandbits(network.max_prefixlen - network.prefixlen)
+    if network.version == 6:
+        host |= 0x8000 << 80
+    return str(network[host])
+
+
+def forged_random() -> Frames:
+    """SYNs from and to random addresses, IPv4 and IPv6 by turns, no two alike."""
+    seed = random.Random("forged random")
+    prefixes = itertools.cycle((plan.ANYWHERE, plan.ANYWHERE6))
+    pairs = ((_anywhere(prefix, seed), _anywhere(prefix, seed)) for prefix in itertools.islice(prefixes, SENDERS))
+    return tuple(_out(_syn(source, target, plan.SYN_PORT, seed, plan.MARK)) for source, target in pairs)
 
 
 def udp_flood(source: str, target: str, length: int | None = None) -> Frames:

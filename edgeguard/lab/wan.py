@@ -78,7 +78,7 @@ def silent(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
 
 async def _serve(sends: Connection, stop: Any) -> None:
     loop = asyncio.get_running_loop()
-    every = (plan.SERVICE, plan.SERVICE6, *plan.TARGETS, plan.TARGET6)
+    every = (plan.SERVICE, plan.SERVICE6, *plan.TARGETS, plan.TARGET6, plan.CARPET_HOST)
     for address in every:
         await loop.create_datagram_endpoint(_Echo, local_addr=(address, plan.ECHO_PORT))
         await asyncio.start_server(_echo_lines, address, plan.ECHO_PORT, backlog=128)

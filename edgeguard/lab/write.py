@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgeguard.clock import MILLISECOND, SECOND
 from edgeguard.errors import SavefileError
-from edgeguard.lab import settings, traffic
+from edgeguard.lab import settings, traffic, volley
 from edgeguard.lab.addresses import STATIONS
 from edgeguard.lab.scenario import Flood, Scenario
 from edgeguard.lab.traffic import Frames, Stream
@@ -54,20 +54,14 @@ def _background(span: Span) -> list[Stamped]:
     return found
 
 
-def _flood_frames(flood: Flood, target: str) -> Frames:
-    source = flood.source(target)
-    if flood.rule == "syn":
-        return traffic.syn_flood(source, target)
-    return traffic.udp_flood(source, target, traffic.SEGMENT if flood.super_frames else None)
-
-
 def _flood(flood: Flood) -> tuple[list[Stamped], int]:
     """The flood's streams and when the last of them ends."""
     lasts = MOVES_EVERY if len(flood.targets) > 1 else FLOOD_LASTS
     streams = []
     at = START + BEFORE
-    for target in flood.targets:
-        streams.append(_paced(_flood_frames(flood, target), FLOOD_RATE, (at, at + lasts)))
+    for number in range(len(flood.aims)):
+        frames = volley.frames(flood, number, traffic.SEGMENT if flood.super_frames else None)
+        streams.append(_paced(frames, FLOOD_RATE, (at, at + lasts)))
         at += lasts
     return streams, at
 

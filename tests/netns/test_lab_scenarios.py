@@ -46,6 +46,10 @@ USUAL = {
     ("moving-flood", "bridged"),
     ("forged-source", "routed-bridge"),
     ("mirror", "bridged"),
+    ("forged-random", "routed"),
+    ("forged-random", "bridged"),
+    ("forged-random", "routed-bridge"),
+    ("carpet", "routed-bridge"),
 }
 ALL = [(name, kind) for name in SCENARIOS for kind in KINDS]
 PACKAGE = Path(__file__).resolve().parents[2]
