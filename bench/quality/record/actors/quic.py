@@ -12,7 +12,7 @@ from aioquic.h3.events import HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 
 PORT = 443
-_BODY = bytes(30_000_000)
+_BODY = bytes(60_000_000)
 
 
 class _Speaker(QuicConnectionProtocol):

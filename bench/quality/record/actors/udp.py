@@ -83,6 +83,14 @@ def answer(port: str, size: str) -> None:
                 s.sendmsg([reply], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, client)
 
 
+def hear(port: str) -> None:
+    """A collector or a receiver: takes every datagram and says nothing."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("0.0.0.0", int(port)))
+    while True:
+        s.recv(65536)
+
+
 def game(port: str, tick: str, low: str, high: str) -> None:
     """A games server: hears its players, and tells each of them `tick` times a second what happened."""
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from bench.quality.record.play import Play
-from bench.quality.record.stage import SERVER, VM, Stage
+from bench.quality.record.stage import GATEWAY, SERVER, VM, Stage
 
 _VIDEO = (
     "-re -f lavfi -i testsrc2=size=1280x720:rate=30 -c:v mpeg2video -b:v {rate} -maxrate {rate} -bufsize 2M -f mpegts"
@@ -19,7 +19,7 @@ def _quic(stage: Stage, direction: str) -> None:
     stage.actor("world", f"quic_server {SERVER}")
     time.sleep(2)
     stage.actor("vm", f"quic_client {SERVER} {direction}")
-    stage.record(2, 4)
+    stage.record(1.5, 2)
 
 
 def webrtc(stage: Stage) -> None:
@@ -38,11 +38,13 @@ def voip(stage: Stage) -> None:
 def sip(stage: Stage) -> None:
     stage.start("world", f"sipp -sn uas -i {SERVER} -p 5060 -rtp_echo -nostdin -mi {SERVER}")
     time.sleep(1)
+    stage.run("vm", "ln -s /usr/share/sip-tester pcap; ls pcap/")
     stage.start("vm", f"sipp -sn uac_pcap -i {VM} -mi {VM} -p 5060 -r 40 -d 8000 -l 400 -nostdin {SERVER}:5060")
     stage.record(2, 5)
 
 
 def rtp_push(stage: Stage) -> None:
+    stage.actor("world", "hear 5004")
     source = _VIDEO.format(rate="30M").replace("-f mpegts", "-f rtp_mpegts")
     stage.start("vm", f"ffmpeg -hide_banner -loglevel error {source} rtp://{SERVER}:5004?pkt_size=1316")
     stage.record(4, 3)
@@ -75,15 +77,15 @@ def uftp(stage: Stage) -> None:
         file.truncate(200_000_000)
     (stage.scratch / "there").mkdir()
     stage.run("vm", "ip route add 224.0.0.0/4 dev eth0")
-    stage.start("world", f"uftpd -d -I {SERVER} -D {stage.scratch}/there -t")
+    stage.start("world", f"uftpd -d -I eth0 -D {stage.scratch}/there -t")
     time.sleep(1)
-    stage.start("vm", f"uftp -R 100000 -H {SERVER} -M {SERVER} -I eth0 backup")
+    stage.start("vm", f"uftp -R 100000 -H {GATEWAY} -M {GATEWAY} -I eth0 backup")
     stage.record(1.5, 5)
 
 
 def openvpn(stage: Stage) -> None:
     stage.run("vm", "openvpn --genkey secret static.key")
-    common = "--dev tun0 --cipher AES-256-CBC --secret static.key --allow-deprecated-insecure-static-crypto --verb 1"
+    common = "--dev tun0 --cipher AES-256-CBC --secret static.key --verb 1"
     stage.start("world", f"openvpn {common} --ifconfig 198.51.100.2 198.51.100.1 --local {SERVER}")
     stage.run("world", f"ip route del local 198.51.100.0/24 dev lo table local; ip route add {VM}/32 dev eth0")
     stage.start("vm", f"openvpn {common} --ifconfig 198.51.100.1 198.51.100.2 --remote {SERVER}")
@@ -102,6 +104,7 @@ def nfs(stage: Stage) -> None:
 
 
 def syslog(stage: Stage) -> None:
+    stage.actor("world", "hear 514")
     (stage.scratch / "rsyslog.conf").write_text(
         f'global(workDirectory="{stage.scratch}")\nmodule(load="imudp" TimeRequery="20")\n'
         'input(type="imudp" address="127.0.0.1" port="10514" ratelimit.interval="0")\n'
@@ -115,11 +118,15 @@ def syslog(stage: Stage) -> None:
 
 
 def statsd(stage: Stage) -> None:
+    stage.actor("world", "hear 8125")
+    time.sleep(0.5)
     stage.actor("vm", f"tell {SERVER} 8125 30 90 9000 9")
     stage.record(1.5, 3)
 
 
 def netflow(stage: Stage) -> None:
+    stage.actor("world", "hear 2055")
+    time.sleep(0.5)
     stage.actor("vm", f"tell {SERVER} 2055 1464 1464 2500 9")
     stage.record(3, 3)
 

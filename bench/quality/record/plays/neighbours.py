@@ -15,7 +15,7 @@ def vrrp(stage: Stage) -> None:
     (stage.scratch / "keepalived.conf").write_text(
         "global_defs {\n script_user root\n vrrp_garp_master_refresh 1\n}\nvrrp_instance V1 {\n state MASTER\n"
         f" interface eth0\n virtual_router_id 51\n priority 200\n advert_int 0.2\n virtual_ipaddress {{ {_FAILOVER}/32 }}\n"
-        " version 3\n}\n",
+        " version 3\n accept\n}\n",
         encoding="ascii",
     )
     stage.start("vm", f"keepalived -n -l -P -f {stage.scratch}/keepalived.conf -p k.pid -r v.pid -c c.pid")

@@ -65,14 +65,14 @@ def resolver(stage: Stage) -> None:
     )
     stage.start("vm", f"unbound -d -c {stage.scratch}/unbound.conf")
     time.sleep(2)
-    stage.actor("world", f"crowd {VM} 53 203.0.113.10 200 6000 dns 9")
+    stage.actor("world", f"crowd {VM} 53 198.18.1.1 200 6000 dns 9")
     stage.record(1.5, 3)
 
 
 def ntp(stage: Stage) -> None:
     (stage.scratch / "chrony.conf").write_text(
         f"local stratum 2\nallow all\nclientloglimit 20000000\ndriftfile {stage.scratch}/drift\nport 123\n"
-        "cmdport 0\nbindcmdaddress /\n",
+        f"cmdport 0\nbindcmdaddress /\npidfile {stage.scratch}/chronyd.pid\n",
         encoding="ascii",
     )
     stage.start("vm", f"chronyd -x -d -u root -f {stage.scratch}/chrony.conf")
@@ -93,8 +93,7 @@ def turn(stage: Stage) -> None:
     stage.start("vm", f"turnserver -n --no-auth --listening-ip {VM} --relay-ip {VM} --no-tls --no-dtls --log-file stdout "
                 "--no-cli --allow-loopback-peers --pidfile turn.pid --db turn.db")  # fmt: skip
     time.sleep(2)
-    stage.start("world", "turnutils_peer -L 198.18.7.7")
-    stage.start("world", f"turnutils_uclient -m 60 -n 2000 -z 5 -l 700 -e 198.18.7.7 -L 198.18.7.8 -u a -w b {VM}")
+    stage.start("world", f"turnutils_uclient -y -c -m 20 -n 3000 -z 5 -l 700 -L 198.18.7.8 -u a -w b {VM}")
     stage.record(0.6, 4)
 
 
