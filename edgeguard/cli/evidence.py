@@ -130,8 +130,8 @@ def purge(case: str | None, older: str | None, as_json: bool, config_path: Path)
     place = _place(config)
     removed = list(_chosen(place, config, case, older))
     for path, why in removed:
+        place.remove(path)  # first: a full disk takes the line only then
         _note_path(place, "removed", path, why=why)
-        place.remove(path)
         if as_json:
             output.print_json({"case": path.parent.name, "bundle": path.name, "why": why})
     if not as_json:

@@ -175,7 +175,7 @@ class Writer:
     def _keep_within(self) -> None:
         try:
             for kept, why in self._place.beyond(self._settings, clock.now()):
+                self._place.remove(kept.path)  # first: a full disk takes the line only then
                 access.note(self._place.root, AUTOMATION, "removed", kept.path.parent.name, kept.path.name, why=why)
-                self._place.remove(kept.path)
         except EvidenceError as error:
             log.error("%s", error)

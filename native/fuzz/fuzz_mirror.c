@@ -9,6 +9,7 @@
 #include "mirror_plain.h"
 
 #define ROOM_MAX 16
+#define KEPT_POINTS 4
 
 /* ---- the code's own reading ---- */
 
@@ -17,10 +18,14 @@ static uint32_t reading(const struct input *in, uint32_t room, struct state *s, 
 {
     struct eg_mirror m = { .ports = { 3, PORT }, .used = 2, .vxlan_port = in->vxlan, .full = in->full,
                            .overflow = OVERFLOW_POINT };
+    static struct eg_headers_frame frames[KEPT_POINTS * EG_HEADERS_KEPT];
+    struct eg_headers_point points[KEPT_POINTS] = { { 0, 0 } };
+    struct eg_headers headers = { points, frames, KEPT_POINTS, 0, 1 };
     struct eg_record *rows = exactly(room * sizeof *rows);
     struct eg_ring r = write_ring(in);
     uint32_t n = 0, calls = 0;
 
+    r.headers = &headers;
     begin(s, in->full);
     memset(twins, 0, sizeof *twins);
     while (blocks_left(&r)) {
@@ -37,6 +42,8 @@ static uint32_t reading(const struct input *in, uint32_t room, struct state *s, 
         m.full = s->full;
     }
     EXPECT(r.left == 0 && r.block == in->blocks % BLOCKS);
+    for (uint32_t i = 0; i < KEPT_POINTS; i++)
+        EXPECT(points[i].kept <= 2 * n);
     s->unknown = r.unknown;
     s->opened = m.opened;
     s->overflowed = m.overflowed;
