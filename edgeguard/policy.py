@@ -48,17 +48,18 @@ class Policy:
 def policy(config: Config, vm: Vm | None) -> Policy:
     """What holds for a VM; for None, whatever no group can be asked for. Callers keep it: it changes with both."""
     claimed = claims(config, vm) if vm else ()
+    moded = [claim.setting for claim in claimed if claim.setting.enforce]
     base = config.limits.by_rule()
     limits: dict[str, Limits] = {}
     sources: dict[str, str] = {}
     for rule, usual in base.items():
         found, sources[rule] = _limits(rule, usual, claimed)
-        judged = _judged(rule, _with_uplink(config, found) if rule == "udp" else found, claimed)
+        judged = _judged(rule, _with_uplink(config, found) if rule == "udp" else found, moded)
         if judged is not None:
             limits[rule] = judged
-    said = [claim for claim in claimed if claim.setting.limits.by_rule() or claim.setting.enforce]
+    said = [claim for claim in claimed if claim.setting.limits.named or claim.setting.enforce]
     words = ", ".join(f"{claim.name} ({claim.by})" if claim.name != claim.by else claim.by for claim in said)
-    return Policy(limits, frozenset(_enforced(config, claimed, limits)), words or WHOLE, sources)
+    return Policy(limits, frozenset(_enforced(config, moded, limits)), words or WHOLE, sources)
 
 
 def claims(config: Config, vm: Vm) -> tuple[Claim, ...]:
@@ -70,7 +71,7 @@ def claims(config: Config, vm: Vm) -> tuple[Claim, ...]:
 
 def lowest(config: Config) -> dict[str, Limits]:
     """Below which nothing can be found at any VM, by rule: the least of all limits. Not judged anywhere: missing."""
-    every = [config.limits.by_rule(), *(one.limits.by_rule() for one in (*config.group, *config.vm.values()))]
+    every = [config.limits.by_rule(), *(one.limits.named for one in (*config.group, *config.vm.values()))]
     found: dict[str, Limits] = {}
     for rule in (*OUT, *INTO):
         limits = [by_rule[rule] for by_rule in every if rule in by_rule and by_rule[rule].judged]
@@ -102,7 +103,7 @@ def _covers(prefix: Network, address: Network) -> bool:
 def _limits(rule: str, usual: Limits, claimed: Sequence[Claim]) -> tuple[Limits, str]:
     """A rule's limits, and who says so."""
     for claim in claimed:
-        own = claim.setting.limits.by_rule().get(rule)
+        own = claim.setting.limits.named.get(rule)
         if own is not None:
             return own, claim.name
     return usual, WHOLE
@@ -120,11 +121,11 @@ def _with_uplink(config: Config, limits: Limits) -> Limits:
     return limits.model_copy(update={"bits": kind(warn=warn, act=own.act, hard=hard)})
 
 
-def _judged(rule: str, limits: Limits, claimed: Sequence[Claim]) -> Limits | None:
+def _judged(rule: str, limits: Limits, moded: Sequence[Setting]) -> Limits | None:
     """The limits without the bands that are off: such a band begins where the next one does."""
     if not limits.judged:
         return None
-    off = {band for band in ("warn", "act", "hard") if _mode(rule, band, claimed) == "off"}
+    off = {band for band in ("warn", "act", "hard") if _mode(rule, band, moded) == "off"}
     if len(off) == 3:
         return None
     if not off:
@@ -136,14 +137,15 @@ def _judged(rule: str, limits: Limits, claimed: Sequence[Claim]) -> Limits | Non
     return limits.model_copy(update={"warn": warn, "act": act, "hard": hard, "bits": bits})
 
 
-def _mode(rule: str, band: str, claimed: Sequence[Claim]) -> str | None:
-    return next((mode for claim in claimed if (mode := claim.setting.mode(rule, band))), None)
+def _mode(rule: str, band: str, moded: Sequence[Setting]) -> str | None:
+    """What the most specific says of a band, of those that say anything of modes."""
+    return next((mode for setting in moded if (mode := setting.mode(rule, band))), None)
 
 
-def _enforced(config: Config, claimed: Sequence[Claim], limits: dict[str, Limits]) -> Iterator[str]:
+def _enforced(config: Config, moded: Sequence[Setting], limits: dict[str, Limits]) -> Iterator[str]:
     for rule in (*OUT, "scan"):
         for band in ("act", "hard"):
-            mode = _mode(rule, band, claimed)
+            mode = _mode(rule, band, moded)
             usual = f"{rule}.{band}" in config.enforce or (rule != "scan" and f"all.{band}" in config.enforce)
             if (rule in limits or rule == "scan") and (usual if mode is None else mode == "enforce"):
                 yield f"{rule}.{band}"

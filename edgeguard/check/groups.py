@@ -36,7 +36,7 @@ def _group(group: Group, ids: Sequence[str]) -> Finding:
     what = f"group {group.name}"
     if not any(getattr(group, members) for members in MEMBERS):
         return warning("groups", what, "empty: it names no vms, no customers and no prefixes")
-    if not group.limits.by_rule() and not group.enforce:
+    if not group.limits.named and not group.enforce:
         return warning("groups", what, "says nothing: it has neither limits nor enforce")
     if not ids:
         return warning("groups", what, "empty: no VM of the inventory is in it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -136,7 +137,9 @@ class SomeLimits(SomeRuleLimits):
 
     into: SomeRuleLimits = Field(default=SomeRuleLimits(), alias="in")
 
-    def by_rule(self) -> dict[str, Limits]:
+    @functools.cached_property
+    def named(self) -> dict[str, Limits]:
+        """Those that are named, by the names of reading.OUT and reading.INTO."""
         return dict(_named(self, self.into))
 
 
