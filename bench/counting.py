@@ -82,7 +82,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.points = buffer.points(self.what.vms)
         distinct = Distinct(KEY) if self.remote else None
-        self.counting = Counting(0, one_way_ratio=20, by_source=False, remote=self.remote, distinct=distinct)
+        self.counting = Counting(0, by_source=False, remote=self.remote, distinct=distinct)
         for vm in range(self.what.vms):
             own = ip_network("2001:2::/48" if self.what.family == 6 else "198.18.0.0/15")
             self.counting.assign(vm, Subject(vm=str(vm), tap=None, source=None), [own])

@@ -27,6 +27,7 @@ from edgeguard.counting.counted import Counted
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.flow_memory import FlowMemory
 from edgeguard.counting.flow_shards import FlowShards
+from edgeguard.counting.readings import ratios
 from edgeguard.counting.shards import Shards
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
@@ -112,14 +113,14 @@ def _required(taps: Taps, config: Config) -> None:
 
 def _counting(config: Config) -> Counting | Shards:
     """One counter, or one for each thread."""
-    ratio, distinct, settings = config.judging.one_way_ratio, Distinct(_key(), ROWS), config.counting
+    answered, distinct, settings = ratios(config.judging), Distinct(_key(), ROWS), config.counting
     limits = {"syn": settings.remote_syn, "udp": settings.remote_udp, "packets": settings.remote_packets}
     threads = config.capture.threads
     if threads == 1:
         remote = FlowMemory(limits, _key())
-        return Counting(0, one_way_ratio=ratio, by_source=False, points=ROWS, remote=remote, distinct=distinct)
+        return Counting(0, ratios=answered, by_source=False, points=ROWS, remote=remote, distinct=distinct)
     shares = FlowShards(limits, [_key() for _ in range(threads)])
-    return Shards(threads, one_way_ratio=ratio, points=ROWS, remote=shares, distinct=distinct)
+    return Shards(threads, ratios=answered, points=ROWS, remote=shares, distinct=distinct)
 
 
 def _writer(config: Config, store: Store) -> Writer:

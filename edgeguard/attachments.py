@@ -36,6 +36,7 @@ class Attachments:
         self._counting = counting
         self._began = began
         self._inventory = inventory
+        self.fit: Callable[[int, Vm | None], None] = lambda point, vm: None  # told whose row it is now
         self._free = list(range(points - 1, -1, -1))
         self._point: dict[int, int] = {}  # by ifindex
         self._taps: dict[int, Tap] = {}
@@ -106,6 +107,7 @@ class Attachments:
         else:
             self._counting.own(point, addresses)
         self._counting.customers.hang(point, vm.customer if vm else None)
+        self.fit(point, vm)
 
     def gone(self, tap: Tap) -> int | None:
         """The row that a tap had to itself, free again."""
@@ -134,6 +136,10 @@ class Attachments:
 
     def tap(self, point: int) -> Tap | None:
         return self._taps.get(point)
+
+    def rows(self) -> list[tuple[int, Vm | None]]:
+        """Every row in use, and whose it is."""
+        return list(self._vms.items())
 
     def vm(self, point: int) -> Vm | None:
         return self._vms.get(point)

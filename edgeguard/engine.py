@@ -16,21 +16,21 @@ from edgeguard.cases.case import Case
 from edgeguard.clock import HOUR, MINUTE, SLOT
 from edgeguard.config import Config, Limits
 from edgeguard.counting.counted import Counted
-from edgeguard.counting.readings import RULES
+from edgeguard.counting.readings import JUDGED
 from edgeguard.decision.decide import AUTOMATION, decide, is_in_doubt, release
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import KernelCount, Question, Window
-from edgeguard.detection import syn, udp
+from edgeguard.detection.rules import JUDGES, measured
 from edgeguard.docket import Docket
 from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Tap, TapKind, Verdict, Vm
-from edgeguard.reading import Reading
+from edgeguard.policies import Policies, loudness, missing
+from edgeguard.reading import Circumstances, Reading
 from edgeguard.record import Records
-from edgeguard.sums import Judge, Sums
+from edgeguard.sums import Sums
 
 RETRY = MINUTE  # after a null route that the kernel refused; doubles
 LONGEST_RETRY = HOUR
 NEVER = 2**62
-JUDGES: dict[str, Judge] = {syn.NAME: syn.judge, udp.NAME: udp.judge}
 
 
 class Surroundings(Protocol):
@@ -49,6 +49,9 @@ class Surroundings(Protocol):
 
     def kernel_count(self, point: int) -> KernelCount | None:
         """Frames out of the tap, ours and the kernel's, over the same span."""
+
+    def circumstances(self, point: int) -> Circumstances:
+        """How others on the host fare, and whether what comes back can be believed."""
 
     def verdict(self, verdict: Verdict) -> None:
         """A rule found something."""
@@ -70,11 +73,15 @@ class Engine:
         self.ledger = Ledger()
         self.docket = Docket(config.host.name)
         self._failed: dict[tuple[int, str], tuple[int, int]] = {}  # when to try again, and the pause before that
-        self._limits = {"syn": config.limits.syn, "udp": config.limits.udp}
-        loud = tuple((self._limits[rule].warn + 1) // 2 for rule in RULES)
-        hard = tuple(self._limits[rule].hard for rule in RULES)
-        counting.limits((loud[0], loud[1]), (hard[0], hard[1]))
+        self.policies = Policies(config, counting)
         self._sums = Sums(config, counting, self.docket, JUDGES)
+
+    def configure(self, config: Config, points: Iterable[tuple[int, Vm | None]]) -> None:
+        """Other limits from now on, at these points. What was decided by the old ones stands; what goes on is judged
+        by the new."""
+        self.config = config
+        self.policies.configure(config, points)
+        self._sums.configure(config)
 
     # ---- packets -----------------------------------------------------------------------------
 
@@ -89,7 +96,7 @@ class Engine:
         if not self.counting.slot_end:
             self.counting.tick(until)  # after a restart clocks run before the first packet: time begins here
         if self.counting.crossed and self.counting.grid_end <= until:
-            self._judge_all(self.counting.hot(), min(self.counting.grid_end, self.counting.slot_end))
+            self._judge_all(self.counting.crossing(), min(self.counting.grid_end, self.counting.slot_end))
         slot_end = self.counting.slot_end
         while slot_end <= until and self._busy():
             hot = self.counting.hot()
@@ -117,29 +124,34 @@ class Engine:
 
     def _judge(self, point: int, at: int) -> None:
         reading = self.counting.reading(point, at)
+        around = self.around.circumstances(point)
         loud = False
-        for rule, judge in JUDGES.items():
-            limits = self._limits[rule]
-            before = self.docket.episode(point, rule)
-            episode, verdict = judge(reading, limits, self.config.judging, before)
+        for rule, limits in self.policies.limits(point).items():
+            before, packets = self.docket.episode(point, rule), reading.packets[rule]
+            level, arm = loudness(limits)
+            loud |= packets >= level
+            if before is None and packets < level:
+                continue
+            episode, verdict = JUDGES[rule](reading, limits, self.config.judging, before, around)
             self.docket.keep(point, rule, episode)
             if verdict is not None:
                 self.around.verdict(verdict)
                 self._decide(verdict)
             elif before is not None and before.doubted:
-                self._decide_again(judge(reading, limits, self.config.judging, before.forget())[1])
-            loud |= 2 * reading.packets[rule] >= limits.warn
-            self._rearm(reading, rule, limits)
+                forgot = before.forget()
+                self._decide_again(JUDGES[rule](reading, limits, self.config.judging, forgot, around)[1])
+            if packets >= min(arm, limits.hard):
+                self._rearm(reading, rule, limits)
         self.counting.customers.judged(point, at, loud)
 
     def _rearm(self, reading: Reading, rule: str, limits: Limits) -> None:
         """Report the next crossing where this rule could first find a hard flood.
 
-        Answered UDP does not count, so the level is raised by what was answered.
+        What is answered does not count for every rule, so the level is raised by what was.
         """
-        measured = reading.one_way if rule == udp.NAME else reading.packets[rule]
-        if measured < limits.hard:
-            self.counting.rearm(reading.point, rule, limits.hard + reading.packets[rule] - measured)
+        more = missing(reading, rule, measured(rule, reading, self.config.judging), limits)
+        if more > 0:
+            self.counting.rearm(reading.point, rule, reading.packets[rule] + more)
 
     # ---- deciding ----------------------------------------------------------------------------
 
@@ -252,7 +264,7 @@ class Engine:
         for entry in entries:
             self.ledger.end(entry.decision.id)
             if by == AUTOMATION and entry.point is not None:
-                for rule in (entry.rule,) if entry.rule else RULES:
+                for rule in (entry.rule,) if entry.rule else JUDGED:
                     self.docket.forget(entry.point, rule)
         return decision
 
@@ -301,7 +313,7 @@ class Engine:
     def _leave(self, point: int) -> None:
         self.counting.customers.forget(point)
         self.counting.cool(point)
-        for rule in RULES:
+        for rule in JUDGED:
             self.docket.keep(point, rule, None)
 
     def gone(self, point: int) -> None:

@@ -32,6 +32,7 @@ from edgeguard.model import Act, Decision, Happened, Notice, Order, Outcome, Tap
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import Background, background, compose
 from edgeguard.readers import SETTLED, Readers
+from edgeguard.reading import Circumstances
 from edgeguard.vitals import Vitals
 
 WAIT_S = 0.02  # for the next block; also the longest that an outcome or a command waits
@@ -67,6 +68,9 @@ class Live:
         self.attachments: Attachments | Mirrored = mirrored or _attachments(counting, inventory, evidence)
         self.vitals = Vitals(counting, mirrored=mirrored is not None, sampling=config.capture.sampling)
         self.engine = Engine(config, counting, self)
+        self.attachments.fit = self.engine.policies.fit
+        for point, vm in self.attachments.rows():
+            self.engine.policies.fit(point, vm)
         self._evidence = evidence
         self._background = background
         self._decisions: dict[str, Decision] = {}  # standing ones, for the text of their release
@@ -168,7 +172,7 @@ class Live:
         if self.rules.config is not self.config:
             self.config = self.rules.config
             self._background = background(self.config, self._background.host)
-            getattr(self.engine, "configure", lambda _: None)(self.config)
+            self.engine.configure(self.config, self.attachments.rows())
 
     def _report_uplinks(self) -> None:
         """Without its uplinks nothing can be verified: said when it changes."""
@@ -206,6 +210,9 @@ class Live:
     def kernel_count(self, point: int) -> KernelCount | None:
         tap = self.attachments.tap(point)
         return self.vitals.kernel_count(clock.now(), point, tap) if tap else None
+
+    def circumstances(self, point: int) -> Circumstances:
+        return Circumstances()
 
     # ---- what the engine tells -----------------------------------------------------------------
 

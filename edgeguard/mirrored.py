@@ -57,6 +57,7 @@ class Mirrored:
     ) -> None:
         """`began` is told of each row that is another card's from then on."""
         self._counting = counting
+        self.fit: Callable[[int, Vm | None], None] = lambda point, vm: None  # told whose row it is now
         self._began = began
         self._inventory = inventory
         self._taps = {tap.name: tap for tap in taps}
@@ -122,6 +123,7 @@ class Mirrored:
         subject = Subject(vm.id, card.tap or card.name, None) if vm else Subject(None, card.name, None)
         self._counting.assign(point, subject, vm.addresses if vm else ())
         self._counting.customers.hang(point, vm.customer if vm else None)
+        self.fit(point, vm)
 
     def _take_off(self, point: int) -> None:
         card = self._cards.pop(point)
@@ -154,6 +156,7 @@ class Mirrored:
                 self._cards[point] = now
                 self._counting.own(point, now.vm.addresses)
                 self._counting.customers.hang(point, now.vm.customer)
+                self.fit(point, now.vm)
             else:
                 self._take_off(point)
                 others.append(point)
@@ -161,6 +164,10 @@ class Mirrored:
         return others
 
     # ---- what is asked -------------------------------------------------------------------------
+
+    def rows(self) -> list[tuple[int, Vm | None]]:
+        """Every row in use, and whose it is."""
+        return [(point, card.vm) for point, card in self._cards.items()]
 
     def vm(self, point: int) -> Vm | None:
         card = self._cards.get(point)

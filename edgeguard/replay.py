@@ -17,6 +17,7 @@ from edgeguard.cases.case import Case
 from edgeguard.clock import MINUTE, SLOT
 from edgeguard.config import Config
 from edgeguard.counting.distinct import Distinct
+from edgeguard.counting.readings import ratios
 from edgeguard.counting.state import POINTS, SOURCE_KEY
 from edgeguard.counting.window import Counting
 from edgeguard.decision.question import KernelCount, Window
@@ -25,6 +26,7 @@ from edgeguard.errors import ConfigError
 from edgeguard.inventory import Inventory
 from edgeguard.model import Decision, Notice, Order, Subject, Tap, Verdict, Vm
 from edgeguard.notice.values import background, compose
+from edgeguard.reading import Circumstances
 from edgeguard.record import Records, point_key
 
 SOURCES = 1 << 20  # lines for the sources of a savefile: 256 MiB, of which only what is used is touched
@@ -77,7 +79,7 @@ class Replay:
         self._time = FileTime()
         self.counting = Counting(
             SOURCES,
-            one_way_ratio=config.judging.one_way_ratio,
+            ratios=ratios(config.judging),
             judge_sources=not self._vms,
             distinct=Distinct(KEY, len(self._vms)) if self._vms else None,
             key=tuple(secrets.randbits(64) for _ in SOURCE_KEY),  # of speed only: nothing that is printed knows it
@@ -87,6 +89,7 @@ class Replay:
             tap = vm.taps[0] if vm.taps else None
             self.counting.assign(point, Subject(vm.id, tap, None), vm.addresses)
             self.counting.customers.hang(point, vm.customer)
+            self.engine.policies.fit(point, vm)
 
     def _points(self) -> Points:
         macs = [(point_key(mac, vm.vlan), point) for point, vm in enumerate(self._vms) for mac in vm.macs]
@@ -122,6 +125,9 @@ class Replay:
 
     def kernel_count(self, point: int) -> KernelCount | None:
         return None
+
+    def circumstances(self, point: int) -> Circumstances:
+        return Circumstances()
 
     def verdict(self, verdict: Verdict) -> None:
         self._tell(verdict)

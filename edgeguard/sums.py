@@ -6,21 +6,20 @@ the verdict's arithmetic. That is once for each band of an episode.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from edgeguard.config import Config, Judging, Limits
+from edgeguard.config import Config, Limits
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.customers import Sum
 from edgeguard.counting.readings import RULES
-from edgeguard.counting.state import NEVER, SYN_BYTES, SYN_FOREIGN
+from edgeguard.counting.state import FOREIGN, NEVER, OCTETS
 from edgeguard.detection import customer as together
 from edgeguard.detection import udp
-from edgeguard.detection.episode import Episode
+from edgeguard.detection.rule import CALM, Judge
 from edgeguard.docket import Docket
 from edgeguard.model import Subject, Verdict
 from edgeguard.reading import Reading
-
-Judge = Callable[[Reading, Limits, Judging, Episode | None], tuple[Episode | None, Verdict | None]]
+from edgeguard.record import SYN, UDP
 
 
 class Sums:
@@ -30,13 +29,16 @@ class Sums:
         self._counting = counting
         self._docket = docket
         self._judges = judges
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """Other limits from now on."""
         self._judging = config.judging
         self._own = {"syn": config.limits.syn, "udp": config.limits.udp}
         limits = config.limits.customer
         self._limits = {"syn": limits.syn.limits(), "udp": limits.udp.limits()}
-        own = tuple(_loud(self._own[rule]) for rule in RULES)
-        sums = tuple(_loud(self._limits[rule]) for rule in RULES)
-        counting.customers.limits((own[0], own[1]), (sums[0], sums[1]))
+        syn, udp = (_loud(self._limits[rule]) for rule in RULES)
+        self._counting.customers.limits((syn, udp))
 
     def look(self, hot: list[int], at: int) -> Iterator[Verdict]:
         """The verdicts about the customers of these points, now that a slot ended at `at`."""
@@ -51,10 +53,10 @@ class Sums:
         if before is None and 2 * one.windows[:, RULES.index(rule)].sum() < limits.warn:
             return None
         light, apart = self._light(one, rule)
-        episode, verdict = self._judges[rule](light, limits, self._judging, before)
+        episode, verdict = self._judges[rule](light, limits, self._judging, before, CALM)
         if verdict is not None:
             full = self._full(one, rule, apart)
-            episode, verdict = self._judges[rule](full, limits, self._judging, before)
+            episode, verdict = self._judges[rule](full, limits, self._judging, before, CALM)
         self._docket.keep(one.point, rule, episode)
         return verdict
 
@@ -63,32 +65,34 @@ class Sums:
     def _light(self, one: Sum, rule: str) -> tuple[Reading, set[int]]:
         """The sums alone, and the points left out of them."""
         points, sent = one.points.tolist(), one.windows[:, RULES.index(rule)].tolist()
-        ways = [(0, 0)] * len(points)
-        if rule == udp.NAME:
-            ways = [self._counting.one_way(p, one.at) if n else (0, 0) for p, n in zip(points, sent, strict=True)]
-            sent = [packets for packets, _ in ways]
+        measure = self._counting.one_way if rule == udp.NAME else self._counting.half_open
+        ways = [measure(point, one.at) if n else (0, 0) for point, n in zip(points, sent, strict=True)]
         apart = {
             point
-            for point, measured in zip(points, sent, strict=True)
+            for point, (measured, _) in zip(points, ways, strict=True)
             if together.speaks(self._docket.episode(point, rule), measured, self._own[rule])
         }
         counted = [n for n, point in enumerate(points) if point not in apart]
         total = one.windows[counted].sum(axis=0).tolist()
+        measured, back = (sum(ways[n][k] for n in counted) for k in (0, 1))
+        is_udp = rule == udp.NAME
         reading = Reading(
             point=one.point,
             subject=Subject(None, None, None, one.customer),
             at=one.at,
             packets=dict(zip(RULES, total, strict=False)),
-            bytes=dict(zip(RULES, total[SYN_BYTES:], strict=False)),
-            foreign=dict(zip(RULES, total[SYN_FOREIGN:], strict=False)),
+            bytes={name: total[OCTETS + kind] for name, kind in zip(RULES, (SYN, UDP), strict=True)},
+            foreign=dict(zip(RULES, total[FOREIGN:], strict=False)),
             crossed=dict.fromkeys(RULES, 0),
             longer=dict.fromkeys(RULES, ()),
             flows=(),
             missing=0,
             syn_acks=0,
             resets=0,
-            one_way=sum(ways[n][0] for n in counted),
-            one_way_back=sum(ways[n][1] for n in counted),
+            one_way=measured if is_udp else 0,
+            one_way_back=back if is_udp else 0,
+            half_open=0 if is_udp else measured,
+            half_open_acks=0 if is_udp else back,
         )
         return reading, apart
 

@@ -22,7 +22,7 @@ GAPS = (0, 1, 40_000_000, SLOT - 1, SLOT, 950_000_000, SECOND, 7 * SECOND, 58 * 
 
 
 def counting(**named: Any) -> Counting:
-    made = Counting(0, one_way_ratio=20, by_source=False, points=2, **named)
+    made = Counting(0, by_source=False, points=2, **named)
     for point in range(2):
         made.assign(point, Subject(f"vm-{point}", f"tap{point}", None), [ip_network("192.0.2.1/32")])
     return made
@@ -63,7 +63,7 @@ def test_any_number_of_whole_seconds(packets: list[Packet], seconds: int) -> Non
         (0, "syn", 65, "65 s is no window"),
         (0, "syn", -5, "-5 s is no window"),
         (0, "syn", 2.5, "2.5 s is no window"),
-        (0, "icmp", 5, "'icmp' is no rule: packets are counted for syn and udp"),
+        (0, "gre", 5, "'gre' is no rule: packets are counted for syn, udp, icmp, fragments, tcp, total"),
         (2, "syn", 5, "2 is no attachment point: rows are numbered from 0 to 1"),
         (-1, "syn", 5, "-1 is no attachment point"),
     ],

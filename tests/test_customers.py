@@ -20,11 +20,14 @@ from oracles.customers import Change, Event
 from test_engine import HOST, LIMITS, TARGETS, T, World, vm
 
 from edgeguard import config
+from edgeguard.counting import state
 from edgeguard.counting.shards import Shards
 from edgeguard.counting.window import Counting
 from edgeguard.decision.question import Window
 from edgeguard.engine import Engine
+from edgeguard.errors import ConfigError
 from edgeguard.model import Act, Band, Scope, Share, Subject, Verdict
+from edgeguard.record import UDP
 
 MS = 1_000_000
 POINTS = 6
@@ -44,7 +47,7 @@ def made(
     """An engine whose VM n belongs to customers[n]."""
     clocks = {"quiet": quiet, "lifetime": "60s", "moves": "10s"}
     settings_ = {"enforce": ["all.act", "all.hard"], "limits": limits, "clocks": clocks, "host": {"name": "host"}}
-    counting = counting or Counting(0, one_way_ratio=20, by_source=False, points=POINTS)
+    counting = counting or Counting(0, by_source=False, points=POINTS)
     engine = Engine(config.build(settings_), counting, world)
     for point, customer in enumerate(customers):
         hang(engine, Change(0, point, customer, anew=True))
@@ -129,9 +132,10 @@ def test_windows_of_many_rows_are_those_of_each_reading(story: tuple[list[Event]
     for point in range(POINTS):
         one_way = engine.counting.one_way(point, at)
         reading = engine.counting.reading(point, at)
-        assert windows[point, :2].tolist() == list(reading.packets.values())
-        assert windows[point, 2:4].tolist() == list(reading.bytes.values())
-        assert windows[point, 4:6].tolist() == list((reading.foreign or {}).values())
+        assert windows[point, : state.RULES].tolist() == list(reading.packets.values())
+        assert windows[point, state.OCTETS + UDP] == reading.bytes["udp"]
+        assert windows[point, state.FOREIGN : state.FOREIGN + 5].tolist() == list((reading.foreign or {}).values())[:5]
+        assert engine.counting.half_open(point, at) == (reading.half_open, reading.half_open_acks)
         assert one_way == (reading.one_way, reading.one_way_back)
 
 
@@ -190,7 +194,7 @@ def test_several_shards_find_what_one_finds(
     owners = {event.point: event for event in events if isinstance(event, Change)}
     sent = [event for event in events if isinstance(event, Packet)]
     found = world()
-    shards = Shards(n, one_way_ratio=20, points=POINTS)
+    shards = Shards(n, points=POINTS)
     engine = made(found, {"syn": HIGH, "udp": HIGH, "customer": SUMS}, [], quiet="15m", counting=shards)
     for change in owners.values():
         hang(engine, replace(change, anew=True))
@@ -388,7 +392,7 @@ def test_a_doubtful_window_is_told_with_its_doubt() -> None:
 )
 def test_wrong_limits_are_said_in_one_line(sums: dict[str, Any], said: str) -> None:
     """A limit of a sum that cannot be meant is refused with its section and why."""
-    with pytest.raises(config.ConfigError) as refused:
+    with pytest.raises(ConfigError) as refused:
         config.build({"limits": {"customer": sums}})
     (line,) = refused.value.findings
     assert "[limits.customer" in line

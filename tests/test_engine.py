@@ -35,6 +35,7 @@ from edgeguard.model import (
     Verdict,
     Vm,
 )
+from edgeguard.reading import Circumstances
 
 T = 1_767_225_600 * SECOND
 MS = 1_000_000
@@ -74,6 +75,9 @@ class World:
     def kernel_count(self, point: int) -> KernelCount | None:
         return None if self.replayed else self.kernel
 
+    def circumstances(self, point: int) -> Circumstances:
+        return Circumstances()
+
     def verdict(self, verdict: Verdict) -> None:
         self.told.append(verdict)
 
@@ -103,7 +107,7 @@ class World:
 
 def engine(world: World, over: dict[str, Any] | None = None, judge_sources: bool = False) -> Engine:
     values = {"enforce": ENFORCE, "limits": LIMITS, "clocks": CLOCKS, "host": {"name": "host"}, **(over or {})}
-    counting = Counting(64, one_way_ratio=20, judge_sources=judge_sources)
+    counting = Counting(64, judge_sources=judge_sources)
     made = Engine(config.build(values), counting, world)
     for point, known in enumerate(world.vms):
         counting.assign(
@@ -165,13 +169,15 @@ def test_a_sustained_flood_is_judged_after_five_seconds() -> None:
 
 
 def test_a_victim_is_no_flooder() -> None:
-    """SYN-ACKs and resets out of a VM under an inbound SYN flood are nothing."""
+    """SYN-ACKs and resets out of a VM under an inbound SYN flood are nothing: only what reaches it is observed."""
     world = World()
     inbound = [Packet(p.ts, "syn", TARGETS[0], HOST, packets=40, into=0) for p in flood(T, 7 * SECOND)]
     answers = [Packet(p.ts + 1, "synack", HOST, TARGETS[0], packets=30, out_of=0) for p in inbound]
     resets = [Packet(p.ts + 2, "rst", HOST, TARGETS[0], packets=10, out_of=0) for p in inbound]
     feed(engine(world), inbound, answers, resets)
-    assert world.told == []
+    assert {v.rule for v in world.verdicts} <= {"syn-in"}
+    assert {d.scope for d in world.decisions} <= {Scope.OBSERVE}
+    assert world.orders == []
 
 
 def test_answered_udp_is_nothing_and_what_comes_on_top_is_found_in_time() -> None:

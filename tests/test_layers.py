@@ -26,7 +26,7 @@ LEVELS: list[set[str]] = [
     {"policy"},
     STAGES,
     {"metrics", "request", "control"},
-    {"docket", "sums"},
+    {"policies", "docket", "sums"},
     {"engine", "attachments", "mirrored", "readers", "vitals", "host", "usual", "check"},
     {"replay", "live", "answers"},
     {"assembly", "backtest", "summary", "jsonl"},

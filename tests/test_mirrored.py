@@ -35,7 +35,7 @@ class Changing:
 
 @pytest.fixture(scope="module")
 def counting() -> Counting:
-    return Counting(16, one_way_ratio=20, by_source=False)
+    return Counting(16, by_source=False)
 
 
 def tap(n: int, **changes: object) -> Tap:

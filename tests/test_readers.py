@@ -38,7 +38,7 @@ class Queue:
 
 
 def shards(n: int) -> Shards:
-    made = Shards(n, one_way_ratio=20, points=2)
+    made = Shards(n, points=2)
     for point in range(2):
         made.assign(point, Subject(f"vm-{point}", None, None), (ip_network("192.0.2.1/32"),))
     return made

@@ -22,7 +22,7 @@ from edgeguard.counting import flow_shards, state
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.flow_memory import CLASSES
 from edgeguard.counting.flow_shards import FlowShards
-from edgeguard.counting.shards import Shards, share
+from edgeguard.counting.shards import FURTHER_TABLES, Shards, share
 from edgeguard.counting.window import Counting
 from edgeguard.model import Subject
 from edgeguard.reading import Reading
@@ -38,14 +38,14 @@ TARGETS = [f"198.51.100.{n}" for n in range(1, 30)]
 
 
 def shards(n: int, points: int = 2) -> Shards:
-    made = Shards(n, one_way_ratio=RATIO, points=points)
+    made = Shards(n, points=points)
     for point in range(points):
         made.assign(point, Subject(f"vm-{point}", f"tap{point}", None), OWN)
     return made
 
 
 def one(points: int = 2) -> Counting:
-    made = Counting(0, one_way_ratio=RATIO, by_source=False, points=points)
+    made = Counting(0, by_source=False, points=points)
     for point in range(points):
         made.assign(point, Subject(f"vm-{point}", f"tap{point}", None), OWN)
     return made
@@ -201,7 +201,7 @@ def test_no_crossing_of_a_sum_is_missed(
 ) -> None:
     """A sum over its level is looked at before any shard goes on to another grid cell, however it is spread."""
     made = shards(n)
-    made.limits((max(1, level // 2), 10**6), (level, 10**6))
+    made.limits({"syn": max(1, level // 2), "udp": 10**6}, {"syn": level, "udp": 10**6})
     all_ = feeders(made, packets, steering)
     crossing, draw = Crossing(made, all_, level), random.Random(seed)
     while waiting := [feeder for feeder in all_ if not feeder.done]:
@@ -216,7 +216,7 @@ def test_no_crossing_of_a_sum_is_missed(
 def test_a_flood_over_all_shards_is_looked_at_a_few_times_only() -> None:
     """Between nothing and the level there are as many looks as halvings, not one for every packet."""
     made = shards(4)
-    made.limits((5_000, 10**6), (10_000, 10**6))
+    made.limits({"syn": 5_000, "udp": 10**6}, {"syn": 10_000, "udp": 10**6})
     all_ = feeders(made, [Packet(T + n * 9_000, out_of=0) for n in range(10_000)], lambda n, _: n)
     crossing = Crossing(made, all_, 10_000)
     looks = 0
@@ -273,8 +273,8 @@ def test_rows_without_places_are_counted_and_said() -> None:
     made.of[1].add(plain.rows(packets), 0)
     got = [made.reading(point, T + SLOT) for point in range(300)]
     assert {reading.packets["syn"] for reading in got} == {3}
-    assert sorted(reading.missing for reading in got) == [0] * 192 + [3] * 108
-    assert made.untabled == 324
+    assert sorted(reading.missing for reading in got) == [0] * FURTHER_TABLES + [3] * (300 - FURTHER_TABLES)
+    assert made.untabled == 3 * (300 - FURTHER_TABLES)
 
 
 # ---- the flow memory -----------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def test_the_memory_is_fixed_and_within_its_budget(n: int) -> None:
     """One shard takes at most 48 MiB, each further one at most 16 MiB; counting takes no more."""
     remote = FlowShards(dict.fromkeys(CLASSES, 1000), [(k, k) for k in range(n)])
     distinct = Distinct((1, 2))
-    made = Shards(n, one_way_ratio=RATIO, remote=remote, distinct=distinct)
+    made = Shards(n, remote=remote, distinct=distinct)
     assert made.of[0].memory + remote.of[0].memory + distinct.memory <= 48 * MIB
     for shard, memory in zip(made.of[1:], remote.of[1:], strict=True):
         assert shard.memory + memory.memory <= 16 * MIB
@@ -352,4 +352,4 @@ def test_the_memory_is_fixed_and_within_its_budget(n: int) -> None:
 def test_there_are_one_to_eight_shards(n: int) -> None:
     """Any other number is refused."""
     with pytest.raises(ValueError, match="1 to 8"):
-        Shards(n, one_way_ratio=RATIO)
+        Shards(n)

@@ -80,7 +80,7 @@ def test_json_lines_carry_it() -> None:
 def test_a_verdict_has_the_targets_of_its_own_rule() -> None:
     """A SYN flood to three targets beside UDP to many is told as three."""
     settings = config.load(None)
-    made = Counting(0, one_way_ratio=20, by_source=False, points=1, distinct=Distinct((1, 2), 1))
+    made = Counting(0, by_source=False, points=1, distinct=Distinct((1, 2), 1))
     made.assign(0, Subject("vm-0", "tap0", None), VM.addresses)
     sent = [Packet(START, packets=99_999, dst=f"203.0.113.{n}", src="192.0.2.10", out_of=0) for n in range(3)]
     sent += [Packet(START, "udp", dst=f"198.51.100.{n}", src="192.0.2.10", out_of=0) for n in range(200)]
@@ -92,8 +92,8 @@ def test_a_verdict_has_the_targets_of_its_own_rule() -> None:
 
 def test_shards_are_told_as_one() -> None:
     """Dealt to three shards, packets have the spread and the seconds of one counter fed with all."""
-    one = Counting(0, one_way_ratio=20, by_source=False, points=1, distinct=Distinct((1, 2), 1))
-    made = Shards(3, one_way_ratio=20, points=1, distinct=Distinct((1, 2), 1))
+    one = Counting(0, by_source=False, points=1, distinct=Distinct((1, 2), 1))
+    made = Shards(3, points=1, distinct=Distinct((1, 2), 1))
     for each in (one, made):
         each.assign(0, Subject("vm-0", "tap0", None), ())
     sent = [Packet(START + n, dst=f"203.0.113.{n % 90}", out_of=0, into=0) for n in range(300)]

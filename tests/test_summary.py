@@ -95,7 +95,7 @@ def test_peaks_and_sources_are_those_of_the_packets(summarised: Summarise, drawn
 
 
 def stamps(sent: list[Packet], src: str, rule: str) -> list[tuple[int, int]]:
-    return [(p.ts, 1) for p in sent if p.src == src and p.rule == rule]
+    return [(p.ts, 1) for p in sent if p.src == src and p.source_rule == rule]
 
 
 def by_hand(sent: list[Packet], src: str) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def by_hand(sent: list[Packet], src: str) -> dict[str, Any]:
         "source": src,
         "syn": len(syn),
         "udp": len(udp),
-        "udp_bytes": sum(p.bytes for p in sent if p.src == src and p.rule == "udp"),
+        "udp_bytes": sum(p.bytes for p in sent if p.src == src and p.source_rule == "udp"),
         "syn_peak_1s": plain.widest_slots(syn, 10),
         "udp_peak_1s": plain.widest_slots(udp, 10),
     }

@@ -20,7 +20,7 @@ LOOP = Tap(1, "lo", "00:00:00:00:00:00", TapKind.ROUTED)
 
 
 def counting() -> Counting:
-    made = Counting(16, one_way_ratio=20, by_source=False)
+    made = Counting(16, by_source=False)
     made.assign(0, Subject("vm-1", "tap1", None), ())
     return made
 

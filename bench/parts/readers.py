@@ -67,7 +67,7 @@ def count(path: Path, packets: int) -> Found:
     from edgeguard.replay import BATCH, SOURCES
 
     def body() -> Found:
-        counting = Counting(SOURCES, one_way_ratio=20)
+        counting = Counting(SOURCES)
         with SavefileCapture(path, None, room=BATCH) as capture:
             while len(records := capture.read()):
                 counting.add(records, 0)

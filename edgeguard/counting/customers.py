@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edgeguard.counting.state import NEVER, RING, WINDOW, Array
+from edgeguard.counting.state import NEVER, Array
 
 Pair = tuple[int, int]  # of SYN and UDP packets
 
@@ -34,6 +34,12 @@ class Rows(Protocol):
 
     def level(self, points: Array, loud: Pair) -> None:
         """Rows are hot from these windows on, or from those of their own limits where these are less."""
+
+    def loud(self, points: Array, at: int) -> Array:
+        """[point]: whether its window that ends at `at` reaches a level of its own limits."""
+
+    def least(self, points: Array) -> Array:
+        """[point, SYN and UDP]: the levels of their own limits."""
 
     def cool(self, point: int) -> None:
         """A row is not hot any more."""
@@ -50,42 +56,23 @@ class Sum:
     windows: Array  # [point, metric]
 
 
-def windows(rows: Array, points: Array, slot: int) -> Array:
-    """[point, metric]: the windows of ROWs that end with `slot`, read from their rings and nothing changed.
-
-    A row that stands at a later slot has nothing in the window: the clock was set back.
-    """
-    stands = rows["slot"][points][:, None]
-    held = stands - ((stands - np.arange(RING)) & (RING - 1))  # which slot each cell is of
-    inside = (held > slot - WINDOW) & (held <= slot) & (stands <= slot)
-    found: Array = np.einsum("pcm,pc->pm", rows["ring"][points], inside, dtype=np.int64)
-    return found
-
-
-def _any(windows: Array, levels: Pair) -> Array:
-    """[point]: whether its window reaches the level of any rule."""
-    reached: Array = np.any(windows[:, :RULES] >= np.array(levels), axis=1)
-    return reached
-
-
 class Customers:
     """Which points are whose, from which level on they are hot, and the sums."""
 
     def __init__(self, counted: Rows) -> None:
         self._counted = counted
-        self._own: Pair = (NEVER, NEVER)
         self._sums: Pair = (NEVER, NEVER)
         self._of: dict[int, str] = {}
         self._points: dict[str, Array] = {}
-        self._levels: dict[str, Pair] = {}
+        self._levels: dict[str, Array] = {}  # [point, SYN and UDP]: from where the sum may be worth a look
         self._numbers: dict[str, int] = {}
         self._loud: set[int] = set()  # points that were loud by their own limits when they were last judged
 
     # ---- who is whose --------------------------------------------------------------------------
 
-    def limits(self, own: Pair, sums: Pair) -> None:
-        """From which window [packets] a point is worth judging by itself, and a sum. NEVER: not at all."""
-        self._own, self._sums = own, sums
+    def limits(self, sums: Pair) -> None:
+        """From which window [packets] a sum is worth judging. NEVER: not at all."""
+        self._sums = sums
         for customer in self._points:
             self._relevel(customer)
 
@@ -111,12 +98,17 @@ class Customers:
         self._points[customer] = np.array(points, np.int64)
         self._relevel(customer)
 
+    def relevel(self, point: int) -> None:
+        """A point has other limits of its own."""
+        customer = self._of.get(point)
+        if customer is not None:
+            self._relevel(customer)
+
     def _relevel(self, customer: str) -> None:
         points = self._points[customer]
-        parts = (NEVER if total == NEVER else -(-total // len(points)) for total in self._sums)
-        syn, udp = map(min, parts, self._own)
-        self._levels[customer] = syn, udp
-        self._counted.level(points, self._levels[customer])
+        syn, udp = (NEVER if total == NEVER else -(-total // len(points)) for total in self._sums)
+        self._levels[customer] = np.minimum(self._counted.least(points), (syn, udp))
+        self._counted.level(points, (syn, udp))
 
     def names(self) -> tuple[str, ...]:
         """Every customer with a point here."""
@@ -137,13 +129,16 @@ class Customers:
         if not lowered:
             return hot
         points = np.array(lowered)
-        loud = points[_any(self._counted.windows(points, at), self._own)]
+        loud = points[self._counted.loud(points, at)]
         rest = set(lowered).difference(loud.tolist(), self._loud)
         return [point for point in hot if point not in rest]
 
     def _is_lowered(self, point: int) -> bool:
         customer = self._of.get(point)
-        return customer is not None and any(a < b for a, b in zip(self._levels[customer], self._own, strict=True))
+        if customer is None:
+            return False
+        levels = self._levels[customer][self._points[customer] == point]
+        return bool((levels < self._counted.least(np.array([point]))).any())
 
     def judged(self, point: int, at: int, loud: bool) -> None:
         """A point was judged by itself. It is cooled when it is quiet and its customer's sum does not need it."""
@@ -152,16 +147,19 @@ class Customers:
             return
         self._loud.discard(point)
         customer = self._of.get(point)
-        if customer is None or not self._over(self._counted.windows(np.array([point]), at), customer)[0]:
+        if customer is None or point not in self._over(customer, at):
             self._counted.cool(point)
 
     def forget(self, point: int) -> None:
         """What was judged of a point is another's now, or nobody's."""
         self._loud.discard(point)
 
-    def _over(self, windows: Array, customer: str) -> Array:
-        """[point]: whether its window alone makes the sum worth a look."""
-        return _any(windows, self._levels[customer])
+    def _over(self, customer: str, at: int) -> list[int]:
+        """The points whose window alone makes the sum worth a look."""
+        points = self._points[customer]
+        windows = self._counted.windows(points, at)[:, :RULES]
+        found: list[int] = points[(windows >= self._levels[customer]).any(axis=1)].tolist()
+        return found
 
     def worth(self, hot: set[int], at: int) -> list[Sum]:
         """The customers of these points with their windows; points that no sum needs any more are cooled."""
@@ -170,8 +168,8 @@ class Customers:
         found = dict.fromkeys(self._of[point] for point in sorted(hot) if point in self._of)
         sums = [self.sum(customer, at) for customer in found]
         for one in sums:
-            below = one.points[~self._over(one.windows, one.customer)]
-            for point in hot.intersection(below.tolist()):
+            below = set(one.points.tolist()).difference(self._over(one.customer, at))
+            for point in hot & below:
                 self._counted.cool(point)
         return sums
 

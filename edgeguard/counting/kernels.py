@@ -1,9 +1,12 @@
 """The counting kernels: numba over record batches. Arrays in, arrays changed, nothing else.
 
-One packet costs one look at its row (attachment point) or its source line; rings turn lazily, when
-a row is next touched, so an idle gap or a clock jump costs nothing. Signatures are explicit: all
-kernels are compiled, and cached on disk, when this module is imported, before the first packet.
-What runs for every packet is inlined (`HOT`); the rest stays a call.
+One packet costs one look at its row (attachment point) or its source line. A row's counters are only ever
+added to; what a window holds is what they gained in ten slots, which is put down when the row is next touched:
+an idle gap or a clock jump costs nothing. A limit costs a packet two comparisons: of the counts of its rule
+and of all packets with those that they must reach before the window can (`_check`).
+
+Signatures are explicit: all kernels are compiled, and cached on disk, when this module is imported, before the
+first packet. What runs for every packet is inlined (`HOT`); the rest stays a call.
 """
 
 from __future__ import annotations
@@ -12,250 +15,163 @@ import numba as nb
 import numpy as np
 from numba import njit, types
 
+from edgeguard.counting import places
 from edgeguard.counting import state as s
 from edgeguard.counting.compiling import COLD, HOT
-from edgeguard.record import FRAGMENT, NOBODY, PROTOCOL_TCP, PROTOCOL_UDP, RECORD, RST, SYN, SYNACK
+from edgeguard.counting.places import TABLES
+from edgeguard.counting.sources import (
+    INDEX,
+    LINES,
+    STATE,
+    count_source,
+    history,
+    new_line,
+    same,
+    source_hash,
+    source_rule,
+)
+from edgeguard.record import ICMP, NOBODY, PROTOCOL_UDP, RECORD, REFLECTORS, RST, SYN, SYNACK, TCP
 
 _RECORDS = types.Array(nb.from_dtype(RECORD), 1, "C", readonly=True)
 _ROWS = nb.typeof(s.rows(1))
-_TABLES = nb.typeof(s.tables(1))
-_MERGED = nb.typeof(s.merged())
-_INDEX = nb.typeof(s.index(8))
-_LINES = nb.typeof(s.lines(1))
-_STATE = nb.typeof(s.state())
+_HANDSHAKES = nb.typeof(s.handshakes())
 
-_LOW = np.uint64(0xFFFF_FFFF)
-_32 = np.uint64(32)
-_8 = np.uint64(8)
-_24 = np.uint64(24)
-_48 = np.uint64(48)
-_HINT = np.uint64(s.HINTS - 1)
 _ONE = np.uint64(1)
-_GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
-_MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
-_CELL = s.RING - 1
+_16 = np.uint64(16)
+_32 = np.uint64(32)
+_LOW = np.uint64(0xFFFF_FFFF)
+_CELLS = np.uint64(s.HANDSHAKES - 1)
 _SECOND = s.SECONDS - 1
+_ACK = 0x10
+_ALL_RULES = 1 << s.ICMP | 1 << s.FRAGMENTS | 1 << s.TCP  # whose targets are counted while they are loud
+
+# The rule of each class, a hex digit each: of SYN-ACKs and other protocols only the total is judged.
+_RULE_OF = sum(
+    rule << 4 * kind for kind, rule in enumerate((s.SYN, s.TOTAL, s.TCP, s.TCP, s.UDP, s.ICMP, s.FRAGMENTS, s.TOTAL))
+)
+
+# ICMP that answers what came in: echo and timestamp replies, errors, neighbour discovery, listener reports
+_ANSWERS_4 = sum(1 << kind for kind in (0, 3, 11, 12, 14))
+_ANSWERS_6 = (1, 2, 3, 4, 129)
+_DISCOVERY_6 = (130, 137)  # from, to
+_UNREACHABLE = {4: 3, 6: 1}
 
 
-@njit(**HOT)
-def _hash(hi, lo):
-    """Without a key: only for places, of which a search passes 64, or 512 of all shards, at most."""
-    h = (lo ^ (hi * _MIX)) * _GOLDEN
-    return h ^ (h >> _32)
+def _service_bits():
+    """A bit for every port of REFLECTORS: 8 KiB, of which a cache line or two are ever touched."""
+    bits = np.zeros(1024, np.uint64)
+    for port in REFLECTORS:
+        bits[port >> 6] |= np.uint64(1 << (port & 63))
+    return bits
 
 
-@njit(**HOT)
-def _source_hash(st, hi, lo):
-    """32 bits, keyed: any two addresses share them under at most one key in 2**31, whoever chose the addresses.
-
-    Pair-multiply-shift (Thorup, High Speed Hashing for Integers and Strings): sums of products of 32-bit words
-    and the key, of which the upper half is kept. Products of whole 64-bit words would not do: where addresses
-    differ in their highest bits only, all lower bits of the product are the same under every key.
-    """
-    high = (st.key[0] + (hi >> _32)) * (st.key[1] + (hi & _LOW))
-    low = (st.key[2] + (lo >> _32)) * (st.key[3] + (lo & _LOW))
-    return (high + low) >> _32
+_SERVICES = _service_bits()
+_UNREACHABLE_4, _UNREACHABLE_6 = _UNREACHABLE[4], _UNREACHABLE[6]
 
 
-@njit(**COLD)
-def _clear_table(table):
-    table.places = 0
-    table.floor = 0
-    table.least = 0
-    for k in range(s.PLACES):
-        table.tag[k] = 0
+# ---- rows and their time -------------------------------------------------------------------------
 
 
 @njit(**COLD)
 def _clear_row(row, table):
     """Nothing of the window is left: a gap longer than the ring."""
-    for k in range(s.RING):
-        for m in range(s.METRICS):
-            row.ring[k, m] = 0
     for m in range(s.METRICS):
-        row.window[m] = 0
-    _clear_table(table)
+        row.closed[m] = 0
+        for k in range(s.RING):
+            row.ring[k, m] = 0
+    places.clear_table(table)
 
 
 @njit(**COLD)
-def _close_second(row, slot):
-    """Add the slot that ends to its second, and clear the seconds that begin until `slot`."""
-    second = row.slot // s.WINDOW
-    for rule in range(2):
-        row.seconds[second & _SECOND, rule] += row.ring[row.slot & _CELL, rule]
+def _close_slot(row):
+    """Put down what was counted in the slot that ends."""
+    cell, second = row.slot % s.RING, row.slot // s.WINDOW & _SECOND
+    for rule in range(s.INTO):
+        row.seconds[second, rule] += row.cum[rule] - row.snap[rule]
+    for m in range(s.METRICS):
+        gained = row.cum[m] - row.snap[m]
+        row.ring[cell, m] = gained
+        row.closed[m] += gained
+        row.snap[m] = row.cum[m]
+
+
+@njit(**COLD)
+def _enter_seconds(row, slot):
+    """Clear the seconds that begin after the row's slot, until `slot`; all where the clock was set back."""
     entered = slot // s.WINDOW
-    for k in range(max(second + 1, entered - s.SECONDS + 1), entered + 1):
-        row.seconds[k & _SECOND, 0] = 0
-        row.seconds[k & _SECOND, 1] = 0
+    first = row.slot // s.WINDOW + 1 if slot >= row.slot else entered - s.SECONDS + 1
+    for k in range(max(first, entered - s.SECONDS + 1), entered + 1):
+        for rule in range(s.INTO):
+            row.seconds[k & _SECOND, rule] = 0
 
 
 @njit(**COLD)
 def _turn_row(row, table, slot):
     """Move a row's rings to `slot`: subtract what leaves the window, clear what is entered."""
-    _close_second(row, slot)
+    _close_slot(row)
+    _enter_seconds(row, slot)
     old = row.slot
     row.slot = slot
-    if slot < old:  # the clock was set back: what the rings hold has no place in the new time
-        for k in range(s.SECONDS):
-            row.seconds[k, 0] = 0
-            row.seconds[k, 1] = 0
     if slot < old or slot - old >= s.RING:
         _clear_row(row, table)
         return
     for k in range(old + 1, slot + 1):
-        gone = (k - s.WINDOW) & _CELL
-        entered = k & _CELL
+        gone, entered = (k - s.WINDOW) % s.RING, k % s.RING
         for m in range(s.METRICS):
-            row.window[m] -= row.ring[gone, m]
+            row.closed[m] -= row.ring[gone, m]
             row.ring[entered, m] = 0
-        for p in range(table.places):
-            for m in range(s.KEPT):
-                if k - s.WINDOW >= (table.port_born[p] if m == s.PORT else table.born[p]):
-                    table.seen[p, m] -= table.seen_ring[p, gone, m]
-                table.seen_ring[p, entered, m] = 0
-    table.floor = 0
-    table.least = 0
-    for p in range(table.places):
-        table.credit[p] = table.seen[p, s.OUT]
-        table.port_credit[p] = min(table.port_credit[p], table.seen[p, s.PORT])
+        places.turn_table(table, k)
+    places.settle(table)
 
 
 @njit(**HOT)
-def _key_hash(hi, lo, what):
-    """`what` is not mixed into `lo`: a target's TCP would share its hash with a neighbour's UDP."""
-    return _hash(hi ^ (what << _24), lo)
-
-
-@njit(**HOT)
-def _tag_of(h):
-    return np.uint16(h >> _48) | np.uint16(1)
-
-
-@njit(**HOT)
-def _holds(table, p, hi, lo, what):
-    return table.key[p, 1] == lo and table.key[p, 0] == hi and table.key[p, 2] == what
+def _window(row, metric):
+    return row.closed[metric] + row.cum[metric] - row.snap[metric]
 
 
 @njit(**COLD)
-def _same_tag(table, hi, lo, what, tag):
-    """The place of a key whose tag others have too, or -1."""
-    for p in range(table.places):
-        if table.tag[p] == tag and _holds(table, p, hi, lo, what):
-            return p
-    return -1
+def _check(row, st, rule, ts):
+    """A rule has counted as much as its window could have needed to reach a level: see whether it has.
 
-
-@njit(**HOT)
-def _find_place(table, hi, lo, what, h):
-    """The place of a key with this hash, or -1.
-
-    Where the key was last, else by its tag. In a flood to random targets nearly every packet is to
-    none of them: then tags cost half of a hash index, which a place must leave as often as it is taken.
+    A window grows by the packets of its rule only; so it cannot reach a level before as many of them have come
+    as are missing now, and until then nobody needs to look.
     """
-    hint = np.int64(table.hint[h & _HINT])
-    if hint < table.places and _holds(table, hint, hi, lo, what):
-        return hint
-    tag = _tag_of(h)
-    last = np.uint16(0)
-    for k in range(s.PLACES):  # without a branch: vectors compare many at once
-        last = max(last, np.uint16(k + 1) if table.tag[k] == tag else np.uint16(0))
-    if last == 0:
-        return np.int64(-1)
-    p = np.int64(last) - 1
-    if not _holds(table, p, hi, lo, what):
-        p = _same_tag(table, hi, lo, what, tag)
-    if p >= 0:
-        table.hint[h & _HINT] = p
-    return p
-
-
-@njit(**COLD)
-def _misra_gries(table, packets):
-    """No place is free: take from every credit. The place that is free now, or -1; and the loss.
-
-    Misra and Gries (1982), weighted; taking from all is raising one floor. The sum of losses bounds
-    what any target's count may lack.
-    """
-    if table.floor + packets <= table.least:
-        table.floor += packets
-        return -1, packets
-    at = table.next
-    least = table.credit[at]
-    for k in range(1, s.PLACES):
-        if least == table.floor:  # nothing can be below
-            break
-        p = (table.next + k) & (s.PLACES - 1)
-        if table.credit[p] < least:
-            least = table.credit[p]
-            at = p
-    table.next = (at + 1) & (s.PLACES - 1)
-    table.least = least
-    take = min(table.least - table.floor, packets)
-    table.floor += take
-    return (at if packets > take else -1), take
-
-
-@njit(**COLD)
-def _take_place(row, table, hi, lo, what, h, packets):
-    """A place for a new target, or -1 when every other one has a better right to stay."""
-    if table.places < s.PLACES:
-        p = table.places
-        table.places += 1
+    window = _window(row, rule)
+    loud, arm = row.loud[rule], row.arm[rule]
+    missing = s.NEVER - row.cum[rule]
+    if window >= min(loud, arm):
+        if row.hot == 0:
+            row.hot = 1
+            st.hot += 1
+        row.track |= _ALL_RULES & (1 << rule) if rule < s.TOTAL else _ALL_RULES if rule == s.TOTAL else 0
+        if window < arm:
+            missing = min(missing, arm - window)
+        elif row.crossed[rule] == 0:
+            row.crossed[rule] = ts
+            row.fresh = 1
+            st.crossed = 1
     else:
-        p, lost = _misra_gries(table, packets)
-        row.window[s.MISSED] += lost
-        row.ring[row.slot & _CELL, s.MISSED] += lost
-        if p < 0:
-            return p
-    table.key[p, 0] = hi
-    table.key[p, 1] = lo
-    table.key[p, 2] = what
-    table.credit[p] = table.floor
-    table.port[p] = -1
-    table.port_credit[p] = 0
-    table.born[p] = row.slot
-    table.port_born[p] = row.slot
-    for m in range(s.KEPT):
-        table.seen[p, m] = 0
-        table.seen_ring[p, row.slot & _CELL, m] = 0
-    table.tag[p] = _tag_of(h)
-    table.hint[h & _HINT] = p
-    return p
+        missing = min(missing, min(loud, arm) - window)
+    row.watch[rule] = row.cum[rule] + missing
 
 
 @njit(**HOT)
-def _lead_port(row, table, p, port, packets, cell):
-    """Boyer-Moore majority: keep the port that leads, counted exactly since it took the lead."""
-    if table.port[p] == port:
-        table.port_credit[p] += packets
-    elif table.port_credit[p] >= packets:
-        table.port_credit[p] -= packets
-        return
-    else:
-        table.port[p] = port
-        table.port_credit[p] = packets
-        table.seen[p, s.PORT] = 0
-        table.seen_ring[p, cell, s.PORT] = 0
-        table.port_born[p] = row.slot
-    table.seen[p, s.PORT] += packets
-    table.seen_ring[p, cell, s.PORT] += packets
+def _count(row, st, rule, packets, ts):
+    row.cum[rule] += packets
+    if row.cum[rule] >= row.watch[rule]:
+        _check(row, st, rule, ts)
 
 
 @njit(**HOT)
-def _target(row, table, rec, packets, cell):
-    """Count a packet of a rule at its (target, protocol)."""
-    what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
-    h = _key_hash(rec.dst_hi, rec.dst_lo, what)
-    p = _find_place(table, rec.dst_hi, rec.dst_lo, what, h)
-    if p < 0:
-        p = _take_place(row, table, rec.dst_hi, rec.dst_lo, what, h, packets)
-        if p < 0:
-            return
-    table.credit[p] += packets
-    table.seen[p, s.OUT] += packets
-    table.seen_ring[p, cell, s.OUT] += packets
-    if rec.kind != FRAGMENT:
-        _lead_port(row, table, p, np.int64(rec.dst_port), packets, cell)
+def _count_class(row, way, rec, packets):
+    row.cum[s.OCTETS + way * 8 + np.int64(rec.kind)] += np.int64(rec.bytes)
+    if rec.kind == SYNACK:
+        row.cum[s.SYNACKS + way] += packets
+    elif rec.kind == RST:
+        row.cum[s.RSTS + way] += packets
+
+
+# ---- out of a subject ----------------------------------------------------------------------------
 
 
 @njit(**HOT)
@@ -272,212 +188,150 @@ def _foreign(row, rec):
 
 
 @njit(**HOT)
-def _rule(rec):
-    """The rule a packet counts for: 0 SYN, 1 UDP (later fragments by their protocol), or -1."""
-    if rec.kind == SYN:
-        return 0
-    if rec.protocol == PROTOCOL_UDP and rec.family != 0:
-        return 1
-    return -1
+def _is_answer(rec):
+    """Whether an ICMP packet answers one that came in, or serves the link."""
+    if rec.family == 4:
+        return rec.icmp_type < 15 and _ANSWERS_4 >> np.int64(rec.icmp_type) & 1 == 1
+    return rec.icmp_type in _ANSWERS_6 or _DISCOVERY_6[0] <= rec.icmp_type <= _DISCOVERY_6[1]
 
 
 @njit(**HOT)
-def _count_class(row, way, rec):
-    row.frames[way] += 1
-    if rec.kind < 8:
-        row.cum[way, rec.kind, 0] += np.int64(rec.packets)
-        row.cum[way, rec.kind, 1] += np.int64(rec.bytes)
+def _describe_udp(row, rec, packets):
+    """The sizes of UDP packets, and whether they are a service's answers."""
+    size = np.int64(rec.bytes) // packets
+    if size <= 128:
+        row.cum[s.SIZES] += packets
+    elif size <= 512:
+        row.cum[s.SIZES + 1] += packets
+    elif size <= 1024:
+        row.cum[s.SIZES + 2] += packets
+    port = np.uint64(rec.src_port)
+    if _SERVICES[port >> np.uint64(6)] >> (port & np.uint64(63)) & _ONE != 0:
+        row.cum[s.SERVICE] += packets
 
 
 @njit(**HOT)
-def _add(row, cell, metric, n):
-    row.window[metric] += n
-    row.ring[cell, metric] += n
+def _handshake(st, hi, lo, port, own_hi, own_lo, own_port):
+    """(cell, tag) of a connection, the same from both sides; keyed as sources are."""
+    ports = np.uint64(port) << _16 | np.uint64(own_port)
+    h = (source_hash(st, hi ^ own_lo, lo ^ own_hi) << _32 | source_hash(st, own_lo, lo)) + ports * st.key[1]
+    h ^= h >> np.uint64(29)
+    h *= st.key[3] | _ONE
+    return (h >> np.uint64(40)) & _CELLS, np.uint32(h & _LOW) | np.uint32(1)
+
+
+@njit(**COLD)
+def _await_ack(st, handshakes, rec):
+    """A SYN-ACK came in: the next ACK out to its sender completes the handshake."""
+    cell, tag = _handshake(st, rec.src_hi, rec.src_lo, rec.src_port, rec.dst_hi, rec.dst_lo, rec.dst_port)
+    handshakes[cell] = tag
+
+
+@njit(**COLD)
+def _is_third_ack(st, handshakes, rec):
+    """Whether a segment is the first after the SYN-ACK of its connection; it is so once."""
+    cell, tag = _handshake(st, rec.dst_hi, rec.dst_lo, rec.dst_port, rec.src_hi, rec.src_lo, rec.src_port)
+    if rec.tcp_flags & _ACK == 0 or handshakes[cell] != tag:
+        return False
+    handshakes[cell] = 0
+    return True
 
 
 @njit(**HOT)
-def _mark(row, st, rule, ts):
-    """Say when a row's window of a rule is loud, and when the packet of `ts` made it cross."""
-    level = row.window[rule]
-    if level >= min(row.loud[rule], row.arm[rule]):
-        if row.hot == 0:
-            row.hot = 1
-            st.hot += 1
-        if level >= row.arm[rule] and row.crossed[rule] == 0:
-            row.crossed[rule] = ts
-            st.crossed = 1
+def _tracked(row, rule):
+    """Whether targets of a rule are counted: always those of SYN and UDP."""
+    return rule <= s.UDP or row.track >> rule & 1 != 0
 
 
 @njit(**HOT)
-def _out(row, table, st, rec):
+def _out(row, table, handshakes, st, rec):
     """A frame left the VM of this row."""
-    _count_class(row, 0, rec)
-    rule = _rule(rec)
-    if rule < 0:
+    row.frames[0] += 1
+    if rec.kind >= 8:
         return
     if row.slot != st.slot:
         _turn_row(row, table, st.slot)
-    cell = st.slot & _CELL
     packets = np.int64(rec.packets)
-    _add(row, cell, rule, packets)
-    _add(row, cell, s.SYN_BYTES + rule, np.int64(rec.bytes))
-    if _foreign(row, rec):
-        _add(row, cell, s.SYN_FOREIGN + rule, packets)
-    if row.table != 0:
-        _target(row, table, rec, packets, cell)
-    else:
-        _add(row, cell, s.MISSED, packets)
-        st.untabled += packets
-    _mark(row, st, rule, rec.ts)
+    rule = _RULE_OF >> 4 * np.int64(rec.kind) & 15
+    _count_class(row, 0, rec, packets)
+    if rule != s.TOTAL:
+        _count(row, st, rule, packets, rec.ts)
+        if _foreign(row, rec):
+            row.cum[s.FOREIGN + rule] += packets
+        if rule == s.UDP:
+            _describe_udp(row, rec, packets)
+        elif rec.kind == ICMP and _is_answer(rec):
+            row.cum[s.ICMP_ANSWERS] += packets
+        elif rec.kind == TCP and st.slot - row.shaken <= s.WINDOW and _is_third_ack(st, handshakes, rec):
+            row.cum[s.THIRD_ACKS] += 1
+            if row.table != 0:
+                places.third_ack(row, table, rec, 1, st.cell)
+        if _tracked(row, rule):
+            if row.table != 0:
+                places.target(row, table, rec, rule, packets, st.cell)
+            else:
+                row.cum[s.MISSED] += packets
+                st.untabled += packets
+    _count(row, st, s.TOTAL, packets, rec.ts)
+
+
+# ---- into a subject ------------------------------------------------------------------------------
 
 
 @njit(**HOT)
-def _back(table, rec, packets, cell, kept):
-    """An answer: count it at the target that sent it."""
-    what = np.uint64(rec.family) << _8 | np.uint64(rec.protocol)
-    p = _find_place(table, rec.src_hi, rec.src_lo, what, _key_hash(rec.src_hi, rec.src_lo, what))
-    if p >= 0:
-        table.seen[p, kept] += packets
-        table.seen_ring[p, cell, kept] += packets
+def _is_udp(rec):
+    return rec.protocol == PROTOCOL_UDP and rec.family != 0
+
+
+@njit(**COLD)
+def _answer_tracked(row, table, rec, packets, cell):
+    """What came in, at the targets of rules that are counted only while they are loud."""
+    if row.track >> s.TCP & 1 and rec.kind in (TCP, SYN, SYNACK):
+        places.answer(row, table, rec, s.TCP, s.BACK, packets, cell)
+    if row.track >> s.FRAGMENTS & 1:
+        places.answer(row, table, rec, s.FRAGMENTS, s.BACK, packets, cell)
+    if row.track >> s.ICMP & 1 and rec.kind == ICMP:
+        places.answer(row, table, rec, s.ICMP, s.BACK, packets, cell)
 
 
 @njit(**HOT)
-def _answer(rec):
-    """What an answer into the VM counts as at its target's place, or -1."""
-    if rec.kind == SYNACK or (rec.protocol == PROTOCOL_UDP and rec.family != 0):
-        return s.BACK
-    if rec.kind == RST:
-        return s.RESET
-    return -1
-
-
-@njit(**HOT)
-def _into(row, table, st, rec):
+def _into(row, table, handshakes, st, rec):
     """A frame reached the VM of this row."""
-    _count_class(row, 1, rec)
-    kept = _answer(rec)
-    if kept < 0:
+    row.frames[1] += 1
+    if rec.kind >= 8:
         return
     if row.slot != st.slot:
         _turn_row(row, table, st.slot)
-    cell = st.slot & _CELL
     packets = np.int64(rec.packets)
-    if rec.protocol == PROTOCOL_UDP:
-        _add(row, cell, s.UDP_IN, packets)
-    _back(table, rec, packets, cell, kept)
+    rule = _RULE_OF >> 4 * np.int64(rec.kind) & 15
+    _count_class(row, 1, rec, packets)
+    if _is_udp(rec):
+        row.cum[s.UDP_BACK] += packets
+        places.answer(row, table, rec, s.UDP, s.BACK, packets, st.cell)
+        places.answer(row, table, rec, s.UDP, s.BACK_BYTES, np.int64(rec.bytes), st.cell)
+    elif rec.kind == SYNACK:
+        row.shaken = st.slot
+        _await_ack(st, handshakes, rec)
+        places.answer(row, table, rec, s.SYN, s.BACK, packets, st.cell)
+    elif rec.kind == RST:
+        places.answer(row, table, rec, s.SYN, s.RESET, packets, st.cell)
+    elif rec.kind == ICMP and rec.icmp_type == (_UNREACHABLE_4 if rec.family == 4 else _UNREACHABLE_6):
+        row.cum[s.UNREACHABLE] += packets
+    if row.track != 0:
+        _answer_tracked(row, table, rec, packets, st.cell)
+    if rule != s.TOTAL:
+        _count(row, st, s.INTO + rule, packets, rec.ts)
+    _count(row, st, s.INTO + s.TOTAL, packets, rec.ts)
 
 
-@njit(**HOT)
-def _same(line, family, hi, lo):
-    return line.lo == lo and line.hi == hi and line.family == family
-
-
-@njit(**HOT)
-def _packed_max(a, b):
-    return max(a & _LOW, b & _LOW) | max(a >> _32, b >> _32) << _32
-
-
-@njit(**COLD)
-def _close_slot(line):
-    """Put the running slot into the ring and remember the peaks it made."""
-    line.ring[line.slot & _CELL] = line.current
-    line.current = 0
-    line.peak = _packed_max(line.peak, line.window)
-    line.peak_eleven = _packed_max(line.peak_eleven, line.eleven)
-
-
-@njit(**COLD)
-def _empty_line(line):
-    line.syn += line.eleven & _LOW
-    line.udp += line.eleven >> _32
-    line.window = 0
-    line.eleven = 0
-    for k in range(s.RING):
-        line.ring[k] = 0
-
-
-@njit(**COLD)
-def _turn_line(line, slot):
-    """Move a source's ring to `slot`."""
-    _close_slot(line)
-    old = line.slot
-    line.slot = slot
-    if slot < old or slot - old > s.WINDOW:
-        _empty_line(line)
-        return
-    for k in range(old + 1, slot + 1):
-        line.window -= line.ring[(k - s.WINDOW) & _CELL]
-        gone = (k - s.WINDOW - 1) & _CELL
-        line.eleven -= line.ring[gone]
-        line.syn += line.ring[gone] & _LOW
-        line.udp += line.ring[gone] >> _32
-        line.ring[gone] = 0
-
-
-@njit(**COLD)
-def _new_line(index, lines, st, at, rec):
-    """Line + 1 for a source seen for the first time, or 0 when the table is full."""
-    n = st.sources
-    if n == lines.size:
-        return 0
-    st.sources = n + 1
-    index[at] = np.uint32(n + 1)
-    lines[n].hi = rec.src_hi
-    lines[n].lo = rec.src_lo
-    lines[n].family = rec.family
-    lines[n].slot = st.slot
-    return n + 1
-
-
-@njit(**COLD)
-def _promote(rows, st, line, rule, ts):
-    """Give a source that is worth judging a row, and the row the source's history.
-
-    Which targets that history went to is not known: it may be missing from any of them.
-    """
-    r = s.POINTS + st.judged
-    if r >= rows.size:
-        st.refused += 1
-        line.refused = 1
-        return
-    st.judged += 1
-    line.row = r + 1
-    row = rows[r]
-    row.slot = line.slot
-    for k in range(s.RING):
-        packed = line.current if k == line.slot & _CELL else line.ring[k]
-        row.ring[k, s.SYN] = packed & _LOW
-        row.ring[k, s.UDP] = packed >> _32
-        row.ring[k, s.MISSED] = (packed & _LOW) + (packed >> _32)
-    row.window[s.SYN] = line.window & _LOW
-    row.window[s.UDP] = line.window >> _32
-    row.window[s.MISSED] = row.window[s.SYN] + row.window[s.UDP]
-    for k in range(max(0, line.slot - s.WINDOW), line.slot):  # the running slot is added when it ends
-        row.seconds[k // s.WINDOW & _SECOND, s.SYN] += row.ring[k & _CELL, s.SYN]
-        row.seconds[k // s.WINDOW & _SECOND, s.UDP] += row.ring[k & _CELL, s.UDP]
-    _mark(row, st, rule, ts)
-
-
-@njit(**HOT)
-def _count_source(line, st, rec, rule):
-    """Count a packet at its source's line; True when the source became worth judging."""
-    if line.slot != st.slot:
-        _turn_line(line, st.slot)
-    weight = np.uint64(rec.packets)
-    if rule == 1:
-        weight = weight << _32
-        line.udp_bytes += np.uint64(rec.bytes)
-    line.current += weight
-    line.window += weight
-    line.eleven += weight
-    level = line.window & _LOW if rule == 0 else line.window >> _32
-    return np.int64(level) >= st.promote[rule] and line.row == 0 and line.refused == 0
+# ---- packet time and tables ----------------------------------------------------------------------
 
 
 @njit(**HOT)
 def _tick(st, ts):
     """Move packet time to `ts`: the slot and the grid cell it lies in."""
     st.slot = ts // s.SLOT
+    st.cell = st.slot % s.RING
     st.slot_end = (st.slot + 1) * s.SLOT
     st.grid_end = (ts // s.GRID + 1) * s.GRID
     st.behind = 0
@@ -497,7 +351,7 @@ def _far_behind(st, ts):
 
 @njit(**COLD)
 def _take_table(rows, tables, st, r):
-    """Give a row its table: a free one, or that of a row whose window is empty by now.
+    """Give a row its table: a free one, or that of a row that sent nothing of what has targets for a window.
 
     One row is asked each time, so that it costs little where none is quiet.
     """
@@ -510,18 +364,36 @@ def _take_table(rows, tables, st, r):
         owner = rows[tables[t].owner]
         if owner.slot != st.slot:
             _turn_row(owner, tables[t], st.slot)
-        if owner.window[s.SYN] + owner.window[s.UDP] > 0:
+        if owner.track != 0 or _window(owner, s.SYN) + _window(owner, s.UDP) > 0:
             return
         owner.table = 0
     else:
         return
-    _clear_table(tables[t])
+    places.clear_table(tables[t])
     tables[t].owner = r
     rows[r].table = t
 
 
-@njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, _TABLES, _INDEX, _LINES, _STATE), **COLD)
-def count(records, start, by_source, rows, tables, index, lines, states):  # noqa: PLR0912, PLR0915
+@njit(**COLD)
+def _promote(rows, st, line):
+    """Give a source that is worth judging a row, and the row the source's history."""
+    r = s.POINTS + st.judged
+    if r >= rows.size:
+        st.refused += 1
+        line.refused = 1
+        return
+    st.judged += 1
+    line.row = r + 1
+    history(rows[r], line)
+
+
+@njit(**HOT)
+def _has_target(row, rec):
+    return rec.kind < 8 and _tracked(row, _RULE_OF >> 4 * np.int64(rec.kind) & 15)
+
+
+@njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, TABLES, INDEX, LINES, _HANDSHAKES, STATE), **COLD)
+def count(records, start, by_source, rows, tables, index, lines, handshakes, states):  # noqa: PLR0912, PLR0915
     """Count records[start:] and return the index where somebody should look.
 
     Stops before the first packet of a new 5 ms grid cell when a limit was crossed in the cell that
@@ -552,52 +424,55 @@ def count(records, start, by_source, rows, tables, index, lines, states):  # noq
                 st.behind = 0
         st.last_ts = ts
         if rec.out_of != NOBODY:
-            if rows[rec.out_of].table == 0 and _rule(rec) >= 0:
+            if rows[rec.out_of].table == 0 and _has_target(rows[rec.out_of], rec):
                 _take_table(rows, tables, st, rec.out_of)
-            _out(rows[rec.out_of], tables[rows[rec.out_of].table], st, rec)
+            _out(rows[rec.out_of], tables[rows[rec.out_of].table], handshakes, st, rec)
         if rec.into != NOBODY:
-            _into(rows[rec.into], tables[rows[rec.into].table], st, rec)
+            _into(rows[rec.into], tables[rows[rec.into].table], handshakes, st, rec)
         if not by_source or rec.family == 0:
             continue
-        rule = _rule(rec)
+        rule = source_rule(rec)
         if rule >= 0 or st.judged > 0:
-            at = _source_hash(st, rec.src_hi, rec.src_lo) & mask
+            at = source_hash(st, rec.src_hi, rec.src_lo) & mask
             n = np.int64(index[at])
-            while n != 0 and not _same(lines[n - 1], rec.family, rec.src_hi, rec.src_lo):
+            while n != 0 and not same(lines[n - 1], rec.family, rec.src_hi, rec.src_lo):
                 at = (at + _ONE) & mask
                 n = np.int64(index[at])
             if n == 0 and rule >= 0:
-                n = _new_line(index, lines, st, at, rec)
+                n = new_line(index, lines, st, at, rec)
                 if n == 0:
                     st.overflow[rule] += np.int64(rec.packets)
             if n != 0:
                 r = np.int64(lines[n - 1].row) - 1
                 if r >= 0:
-                    if rule >= 0 and rows[r].table == 0:
+                    if rows[r].table == 0 and _has_target(rows[r], rec):
                         _take_table(rows, tables, st, r)
-                    _out(rows[r], tables[rows[r].table], st, rec)
-                if rule >= 0 and _count_source(lines[n - 1], st, rec, rule):
-                    _promote(rows, st, lines[n - 1], rule, ts)
+                    _out(rows[r], tables[rows[r].table], handshakes, st, rec)
+                if rule >= 0 and count_source(lines[n - 1], st, rec, rule):
+                    _promote(rows, st, lines[n - 1])
+                    r = np.int64(lines[n - 1].row) - 1
+                    if r >= 0:
+                        _check(rows[r], st, rule, ts)
         if st.judged > 0:
-            at = _source_hash(st, rec.dst_hi, rec.dst_lo) & mask
+            at = source_hash(st, rec.dst_hi, rec.dst_lo) & mask
             n = np.int64(index[at])
-            while n != 0 and not _same(lines[n - 1], rec.family, rec.dst_hi, rec.dst_lo):
+            while n != 0 and not same(lines[n - 1], rec.family, rec.dst_hi, rec.dst_lo):
                 at = (at + _ONE) & mask
                 n = np.int64(index[at])
             if n != 0 and lines[n - 1].row > 0:
                 r = np.int64(lines[n - 1].row) - 1
-                _into(rows[r], tables[rows[r].table], st, rec)
+                _into(rows[r], tables[rows[r].table], handshakes, st, rec)
     return records.size
 
 
-@njit(types.void(_ROWS, _TABLES, types.int64, types.int64), **COLD)
+@njit(types.void(_ROWS, TABLES, types.int64, types.int64), **COLD)
 def turn_row(rows, tables, r, slot):
     """Bring one row to `slot`, so that its window is the one that ends there."""
     if slot != rows[r].slot:
         _turn_row(rows[r], tables[rows[r].table], slot)
 
 
-@njit(types.void(_ROWS, _TABLES, _STATE, types.int64), **COLD)
+@njit(types.void(_ROWS, TABLES, STATE, types.int64), **COLD)
 def free_table(rows, tables, states, r):
     """Take a row's table from it."""
     t = rows[r].table
@@ -610,52 +485,33 @@ def free_table(rows, tables, states, r):
 
 @njit(types.int64(_ROWS, types.int64, types.int64, types.int64), **COLD)
 def window(rows, r, rule, seconds):
-    """Packets of a rule in the last `seconds` seconds of a row, the running one included."""
+    """Packets of a rule out of a row in its last `seconds` seconds, the running one included."""
     row = rows[r]
     last = row.slot // s.WINDOW
-    total = np.int64(row.ring[row.slot & _CELL, rule])
+    total = np.int64(row.cum[rule] - row.snap[rule])
     for k in range(last - seconds + 1, last + 1):
-        total += row.seconds[k & _SECOND, rule]
+        total += np.int64(row.seconds[k & _SECOND, rule])
     return total
 
 
-@njit(types.void(_TABLES, types.int64, _MERGED), **COLD)
-def merge(tables, t, merged):
-    """Add the places of a shard's table to those of the shards before it, by target.
+@njit(types.void(_ROWS, types.int64[::1], types.int64, types.int64[:, ::1]), **COLD)
+def windows(rows, points, slot, out):
+    """[point, metric]: the windows that end with `slot`, of rows as they stand; nothing is changed.
 
-    Of the ports that lead the one that leads by most stays; its count is no less true.
+    A row that stands at a later slot has nothing in the window: the clock was set back.
     """
-    table, all_ = tables[t], merged[0]
-    for p in range(table.places):
-        hi, lo, what = table.key[p, 0], table.key[p, 1], table.key[p, 2]
-        at = np.int64(_hash(hi, lo ^ what) & np.uint64(s.MERGED_INDEX - 1))
-        q = np.int64(all_.index[at]) - 1
-        while q >= 0 and not (all_.key[q, 1] == lo and all_.key[q, 0] == hi and all_.key[q, 2] == what):
-            at = (at + 1) & (s.MERGED_INDEX - 1)
-            q = np.int64(all_.index[at]) - 1
-        if q < 0:
-            q = all_.places
-            all_.places += 1
-            all_.index[at] = q + 1
-            all_.key[q, 0], all_.key[q, 1], all_.key[q, 2] = hi, lo, what
-            for m in range(s.KEPT):
-                all_.seen[q, m] = 0
-            all_.port[q] = -1
-        for m in (s.OUT, s.BACK, s.RESET):
-            all_.seen[q, m] += table.seen[p, m]
-        if all_.port[q] == table.port[p]:
-            all_.seen[q, s.PORT] += table.seen[p, s.PORT]
-        elif table.seen[p, s.PORT] > all_.seen[q, s.PORT]:
-            all_.port[q] = table.port[p]
-            all_.seen[q, s.PORT] = table.seen[p, s.PORT]
-
-
-@njit(types.void(_MERGED), **COLD)
-def merge_none(merged):
-    """Begin anew with another row."""
-    merged[0].places = 0
-    for k in range(s.MERGED_INDEX):
-        merged[0].index[k] = 0
+    for n in range(points.size):
+        row = rows[points[n]]
+        for m in range(s.METRICS):
+            out[n, m] = 0
+        if row.slot > slot:
+            continue
+        for k in range(max(slot - s.WINDOW, row.slot - s.RING) + 1, row.slot):
+            for m in range(s.METRICS):
+                out[n, m] += np.int64(row.ring[k % s.RING, m])
+        if row.slot > slot - s.WINDOW:
+            for m in range(s.METRICS):
+                out[n, m] += row.cum[m] - row.snap[m]
 
 
 @njit(types.int64(_ROWS, types.int64[::1]), **COLD)
@@ -674,57 +530,7 @@ def hot(rows, out):
     return n
 
 
-@njit([types.UniTuple(types.int64, 2)(places, types.int64) for places in (_TABLES, _MERGED)], **COLD)
-def answers(tables, t):
-    """(SYN-ACKs, resets) that the window's own TCP targets sent back."""
-    table = tables[t]
-    syn_acks = resets = 0
-    for p in range(table.places):
-        if table.key[p, 2] & np.uint64(255) == PROTOCOL_TCP:
-            syn_acks += table.seen[p, s.BACK]
-            resets += table.seen[p, s.RESET]
-    return syn_acks, resets
-
-
-@njit(
-    [
-        types.UniTuple(types.int64, 3)(places, types.int64, types.int64, types.int64, types.int64)
-        for places in (_TABLES, _MERGED)
-    ],
-    **COLD,
-)
-def one_way(tables, t, udp, udp_in, ratio):
-    """UDP of a window to targets that sent back less than one packet per `ratio`.
-
-    `udp`, `udp_in`: all of the window, out and in. (packets, of them to targets without a place,
-    packets that came back all the same). Targets without a place are judged together.
-    """
-    table = tables[t]
-    packets = back = placed = placed_back = 0
-    for p in range(table.places):
-        if table.key[p, 2] & np.uint64(255) != PROTOCOL_UDP:
-            continue
-        placed += table.seen[p, s.OUT]
-        placed_back += table.seen[p, s.BACK]
-        if table.seen[p, s.BACK] * ratio < table.seen[p, s.OUT]:
-            packets += table.seen[p, s.OUT]
-            back += table.seen[p, s.BACK]
-    rest = udp - placed
-    rest_back = udp_in - placed_back
-    if rest_back * ratio >= rest:
-        return packets, 0, back
-    return packets + rest, rest, back + rest_back
-
-
-@njit(types.void(_LINES, _STATE), **COLD)
-def close_sources(lines, states):
-    """Fold running slots into peaks and totals; at the end of a savefile."""
-    for n in range(states[0].sources):
-        _close_slot(lines[n])
-        _empty_line(lines[n])
-
-
-@njit(types.void(_STATE, types.int64), **COLD)
+@njit(types.void(STATE, types.int64), **COLD)
 def tick(states, ts):
     """Move packet time on: past a look that was taken, or through an idle live capture."""
     if ts >= states[0].grid_end:
@@ -732,7 +538,7 @@ def tick(states, ts):
         _tick(states[0], ts)
 
 
-@njit(types.void(_STATE, types.int64), **COLD)
+@njit(types.void(STATE, types.int64), **COLD)
 def turn_back(states, ts):
     """Move packet time to `ts`, wherever it is: another shard knows that the clock was set back."""
     states[0].crossed = 0

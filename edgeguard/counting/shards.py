@@ -12,17 +12,21 @@ import functools
 import operator
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from edgeguard.clock import GRID
-from edgeguard.counting import kernels, readings, state
+from edgeguard.counting import place_sums, readings, state
 from edgeguard.counting.customers import Customers
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.flow_shards import FlowShards
+from edgeguard.counting.heat import Levels, levels_of
+from edgeguard.counting.readings import Ratios
 from edgeguard.counting.window import Counting
 from edgeguard.model import Network, Subject
 from edgeguard.reading import Reading
 from edgeguard.record import Records
 
-FURTHER_TABLES = 192  # of every shard but the first; rows that find none count on, but not by target
+FURTHER_TABLES = 80  # of every shard but the first; rows that find none count on, but not by target
 
 
 def share(total: int, shards: int) -> int:
@@ -38,7 +42,7 @@ class Shards:
         self,
         n: int,
         *,
-        one_way_ratio: int,
+        ratios: Ratios = Ratios(),  # noqa: B008 - frozen
         remote: FlowShards | None = None,
         distinct: Distinct | None = None,
         points: int = state.POINTS,
@@ -46,12 +50,12 @@ class Shards:
         if not 1 <= n <= state.SHARDS:
             raise ValueError(f"{n} shards: 1 to {state.SHARDS} are possible")
         self.remote = remote
-        self._ratio = one_way_ratio
+        self._ratios = ratios
         memories = remote.of if remote else (None,) * n
         self.of = tuple(
             Counting(
                 0,
-                one_way_ratio=one_way_ratio,
+                ratios=ratios,
                 by_source=False,
                 remote=memory,
                 distinct=distinct.shard() if distinct else None,  # the same cells: nothing to add up
@@ -63,25 +67,38 @@ class Shards:
         for shard in self.of:
             shard.watch(True)
         self._merged = state.merged()
+        self._own = np.full((points, state.RULES), state.NEVER, np.int64)  # a point's levels, of the sums
+        self._all = self._own[:1].copy()
         self.customers = Customers(self)
 
     # ---- what is counted for whom ------------------------------------------------------------
 
-    def limits(self, loud: tuple[int, int], hard: tuple[int, int]) -> None:
+    def limits(self, loud: Levels, hard: Levels) -> None:
         """As of one counter; each shard reports its share, and the sum is looked at then."""
-        n = len(self.of)
         for shard in self.of:
-            shard.limits((share(loud[0], n), share(loud[1], n)), (share(hard[0], n), share(hard[1], n)))
+            shard.limits(self._shares(loud), self._shares(hard))
+        self._all[0] = self._own[:] = levels_of(loud)
+
+    def limit(self, point: int, loud: Levels, hard: Levels) -> None:
+        for shard in self.of:
+            shard.limit(point, self._shares(loud), self._shares(hard))
+        self._own[point] = levels_of(loud)
+        self.customers.relevel(point)
+
+    def _shares(self, levels: Levels) -> dict[str, int]:
+        return {rule: share(level, len(self.of)) for rule, level in levels.items()}
 
     def assign(self, point: int, subject: Subject, addresses: Iterable[Network]) -> None:
         own = tuple(addresses)
         for shard in self.of:
             shard.assign(point, subject, own)
+        self._own[point] = self._all[0]
         self.customers.begin(point)
 
     def never_judge(self, point: int) -> None:
         for shard in self.of:
             shard.never_judge(point)
+        self._own[point] = state.NEVER
 
     def own(self, point: int, addresses: Iterable[Network]) -> None:
         own = tuple(addresses)
@@ -91,6 +108,13 @@ class Shards:
     def level(self, points: state.Array, loud: tuple[int, int]) -> None:
         for shard in self.of:
             shard.level(points, (share(loud[0], len(self.of)), share(loud[1], len(self.of))))
+
+    def loud(self, points: state.Array, at: int) -> state.Array:
+        over = self.windows(points, at)[:, : state.RULES] >= self._own[points]
+        return np.asarray(over.any(axis=1))
+
+    def least(self, points: state.Array) -> state.Array:
+        return self._own[points, : len(readings.RULES)]
 
     def subject(self, point: int) -> Subject:
         return self.of[0].subject(point)
@@ -166,6 +190,13 @@ class Shards:
     def hot(self) -> list[int]:
         return sorted({point for shard in self.of for point in shard.hot()})
 
+    def crossing(self) -> list[int]:
+        return sorted({point for shard in self.of for point in shard.crossing()})
+
+    def completions(self, point: int) -> tuple[int, int]:
+        each = [shard.completions(point) for shard in self.of]
+        return sum(syns for syns, _ in each), sum(acks for _, acks in each)
+
     def cool(self, point: int) -> None:
         for shard in self.of:
             shard.cool(point)
@@ -189,12 +220,12 @@ class Shards:
         """The sums over all shards; a target's count is the sum of those of the shards that keep it."""
         sums = self._merge(point, at)
         spread = self.of[0].spread(point, at)
-        return readings.reading(point, self.subject(point), at, sums, self._merged, 0, self._ratio, spread)
+        return readings.reading(point, self.subject(point), at, sums, self._merged, 0, self._ratios, spread)
 
     def _merge(self, point: int, at: int) -> readings.Sums:
         """A row's sums over all shards, and its places put together."""
         sums = functools.reduce(operator.add, (shard.sums(point, at) for shard in self.of))
-        kernels.merge_none(self._merged)
+        place_sums.merge_none(self._merged)
         for shard in self.of:
             shard.merge(point, self._merged)
         return sums
@@ -203,9 +234,16 @@ class Shards:
         return functools.reduce(operator.add, (shard.windows(points, at) for shard in self.of))
 
     def one_way(self, point: int, at: int) -> tuple[int, int]:
-        udp, udp_in = self._merge(point, at).window[[state.UDP, state.UDP_IN]].tolist()
-        packets, _, back = kernels.one_way(self._merged, 0, udp, udp_in, self._ratio)
+        udp, back = self._merge(point, at).window[[state.UDP, state.UDP_BACK]].tolist()
+        ratio = float(self._ratios.udp)
+        packets, _, back = place_sums.one_way(self._merged, 0, state.UDP, state.BACK, udp, back, ratio)
         return packets, back
+
+    def half_open(self, point: int, at: int) -> tuple[int, int]:
+        syns, third = self._merge(point, at).window[[state.SYN, state.THIRD_ACKS]].tolist()
+        ratio = 1 / self._ratios.completed
+        packets, _, acks = place_sums.one_way(self._merged, 0, state.SYN, state.THIRD, syns, third, ratio)
+        return packets, acks
 
     def within(self, point: int, rule: str, seconds: int) -> int:
         return sum(shard.within(point, rule, seconds) for shard in self.of)

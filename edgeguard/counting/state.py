@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edgeguard.clock import GRID, SLOT
 
-RING = 16
+RING = 12  # the window, the running slot and the one before: what a window of eleven slots needs
 WINDOW = 10  # slots in one second
 BEHIND = (WINDOW + 1) * SLOT  # ns before the end of the running slot: older is far behind
 SECONDS = 64  # ring for the windows of 5 and 60 s; a row's running slot is added when it ends
@@ -42,31 +42,56 @@ SOURCE_KEY = (  # of the source table where nobody chooses the packets, as in te
     0x082E_FA98_EC4E_6C89,
 )
 
-# metrics of a row, each with a ring and a running window sum; the first two are the rules
-SYN, UDP, SYN_BYTES, UDP_BYTES, SYN_FOREIGN, UDP_FOREIGN, MISSED = range(7)
-UDP_IN = 7
-METRICS = 8
+# Metrics of a row. Each is a counter that nothing clears; a window is what it gained in ten slots.
+# The first are packets by rule, out of the subject and then into it. A reset is a TCP packet here.
+SYN, UDP, ICMP, FRAGMENTS, TCP, TOTAL = range(6)
+INTO = 6  # + rule: the same into it
+RULES = 12
+OCTETS = RULES  # + way * 8 + class: IP bytes
+SYNACKS = OCTETS + 16  # + way: packets of the classes that have no rule to themselves; SYN-ACKs,
+RSTS = SYNACKS + 2  # + way: resets; the others are what is left
+FOREIGN = RSTS + 2  # + rule: of those, with a source that is not the subject's; not of all packets
+MISSED = FOREIGN + 5  # packets that may be missing from any one target
+THIRD_ACKS = MISSED + 1  # handshakes the subject completed
+UNREACHABLE = MISSED + 2  # ICMP unreachable that came in
+ICMP_ANSWERS = MISSED + 3  # ICMP out that answers what came in
+SERVICE = MISSED + 4  # UDP out from a port of record.REFLECTORS
+UDP_BACK = MISSED + 5  # UDP that came in, with later fragments
+SIZES = MISSED + 6  # + 0 .. 2: UDP out of at most 128, 512, 1024 IP bytes
+METRICS = SIZES + 3
 
-# what is kept of a place: packets to it, answers from it (UDP or SYN-ACK), packets to its leading port,
-# resets from it
-OUT, BACK, PORT, RESET = range(4)
-KEPT = 4
+# what is kept of a place: packets to it, answers from it, packets to its leading port; of SYNs the resets from
+# it and the handshakes completed with it, of UDP bytes to it and from it in the same two columns
+OUT, BACK, PORT, RESET, THIRD = range(5)
+KEPT = 5
+BYTES, BACK_BYTES = RESET, THIRD
+
+# a place's key: hi, lo, and rule << 16 | family << 8 | protocol; of a prefix its length << 24 besides
+PREFIX_BITS = {4: 24, 6: 48}
+
+HANDSHAKES = 1 << 16  # cells for SYN-ACKs whose ACK is awaited: it follows within a millisecond or two
 
 ROW = np.dtype(
     [
         ("slot", "i8"),  # the rings stand at
         ("hot", "i8"),  # 1: judged at every slot
-        ("arm", "i8", (2,)),  # window at which a crossing is reported, per rule
-        ("loud", "i8", (2,)),  # window from which the row is hot
-        ("crossed", "i8", (2,)),  # timestamp of the packet that reached `arm`; 0: not
-        ("window", "i8", (METRICS,)),  # sum of the last 10 slots
+        ("fresh", "i8"),  # 1: a limit was crossed since somebody last asked
+        ("track", "i8"),  # bits of the rules beside SYN and UDP whose targets are counted: those that are loud
+        ("shaken", "i8"),  # slot of the last SYN-ACK that came in
         ("table", "i8"),  # its places; 0: none
         ("prefixes", "i8"),  # in use; 0: addresses unknown, nothing is called foreign
+        ("watch", "i8", (RULES,)),  # count of a rule at which its window is compared with the levels again
+        ("cum", "i8", (METRICS,)),  # never cleared
         ("frames", "i8", (2,)),  # out, in: every frame, as the tap's kernel counter counts
-        ("cum", "i8", (2, 8, 2)),  # out, in; class; packets, bytes: never cleared
-        ("ring", "u4", (RING, METRICS)),
-        ("seconds", "i8", (SECONDS, 2)),  # packets of the last whole and running seconds, per rule
+        ("snap", "i8", (METRICS,)),  # `cum` when the running slot began
+        ("closed", "i8", (METRICS,)),  # sum of the window's slots but the running one
+        ("arm", "i8", (RULES,)),  # window at which a crossing is reported
+        ("loud", "i8", (RULES,)),  # window from which the row is hot
+        ("crossed", "i8", (RULES,)),  # timestamp of the packet that reached `arm`; 0: not
         ("prefix", "u8", (PREFIXES, 5)),  # hi, lo, mask hi, mask lo, family
+        ("ring", "u4", (RING, METRICS)),
+        ("seconds", "u4", (SECONDS, INTO)),  # packets of the last whole and running seconds, by rule, out
+        ("pad", "u1", (8,)),  # whole cache lines
     ],
     align=True,
 )
@@ -81,7 +106,7 @@ TABLE = np.dtype(
         ("next", "i8"),  # place where the search for the least credit begins
         ("hint", "u1", (HINTS,)),  # hash -> the place where the key was last, looked at first; nothing clears it
         ("tag", "u2", (PLACES,)),  # of the key's hash, odd; 0: not in use. No key is kept whose tag is not here
-        ("key", "u8", (PLACES, 3)),  # hi, lo, family << 8 | protocol
+        ("key", "u8", (PLACES, 3)),
         ("credit", "i8", (PLACES,)),
         ("born", "i8", (PLACES,)),  # slot in which the place was taken: older cells are another's
         ("seen", "i8", (PLACES, KEPT)),  # window sums
@@ -112,7 +137,8 @@ LINE = np.dtype(
         ("hi", "u8"),
         ("lo", "u8"),
         ("family", "u2"),
-        ("refused", "u2"),  # worth a row, found none
+        ("refused", "u1"),  # worth a row, found none
+        ("mixed", "u1"),  # later fragments are among its UDP
         ("row", "i4"),  # index of its row + 1
         ("slot", "i8"),
         ("window", "u8"),  # the last 10 slots, packed
@@ -132,6 +158,7 @@ LINE = np.dtype(
 STATE = np.dtype(
     [
         ("slot", "i8"),
+        ("cell", "i8"),  # of the rings: slot % RING
         ("slot_end", "i8"),
         ("grid_end", "i8"),
         ("last_ts", "i8"),
@@ -160,6 +187,11 @@ def rows(n: int) -> Array:
     made = np.zeros(n, ROW)
     made["arm"] = made["loud"] = NEVER
     return made
+
+
+def handshakes() -> Array:
+    """Tags of the SYN-ACKs that came in, by the hash of their addresses and ports."""
+    return np.zeros(HANDSHAKES, np.uint32)
 
 
 def tables(n: int) -> Array:

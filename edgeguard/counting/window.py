@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeguard.counting import customers, kernels, readings, state
-from edgeguard.counting.readings import RULES
+from edgeguard.counting import customers, kernels, place_sums, readings, sources, state
+from edgeguard.counting.heat import Heat, Levels
+from edgeguard.counting.readings import JUDGED, RULES, Ratios
 from edgeguard.errors import UsageError
 from edgeguard.model import Network, Spread, Subject
-from edgeguard.reading import Reading
+from edgeguard.reading import OUT, Reading
 from edgeguard.record import Records, address, halves
 
 if TYPE_CHECKING:  # its kernels are compiled only where it is used
@@ -38,7 +39,7 @@ class Counting:
     `remote`: the flow memory that is fed the same packets (live); `distinct`: the distinct counts that are too;
     `points`: rows for attachment points;
     `tables`: places for so many rows at a time, None: for all of them;
-    `one_way_ratio`: fewer than one packet back per this many sent is one-way;
+    `ratios`: what counts as answered;
     `key`: four secret numbers of 64 bits, so that who writes the packets cannot make sources meet in the table; no
     result depends on them, and the default is public."""
 
@@ -46,7 +47,7 @@ class Counting:
         self,
         sources: int,
         *,
-        one_way_ratio: int,
+        ratios: Ratios = Ratios(),  # noqa: B008 - frozen
         by_source: bool = True,
         judge_sources: bool = False,
         remote: FlowMemory | None = None,
@@ -58,7 +59,7 @@ class Counting:
         self.by_source = by_source
         self.remote = remote
         self.distinct = distinct
-        self._ratio = one_way_ratio
+        self._ratios = ratios
         self.judge_sources = judge_sources
         self._rows = state.rows(state.POINTS + state.JUDGED_SOURCES if judge_sources else points)
         self._tables = state.tables(len(self._rows) if tables is None else tables)
@@ -66,19 +67,23 @@ class Counting:
         self._lines = state.lines(sources)
         self._state = state.state(len(self._tables) - 1, key)
         self._subjects: dict[int, Subject] = {}
-        self._levels = np.full((2, 2), state.NEVER, np.int64)
+        self._handshakes = state.handshakes()
+        self._heat = Heat(self._rows, self._state)
         self.customers = customers.Customers(self)
 
     # ---- what is counted for whom ------------------------------------------------------------
 
-    def limits(self, loud: tuple[int, int], hard: tuple[int, int]) -> None:
-        """From which window [packets] of (SYN, UDP) a subject is looked at every slot, and at once."""
-        self._levels[0] = loud
-        self._levels[1] = hard
-        self._rows["loud"] = loud
-        self._rows["arm"] = hard
+    def limits(self, loud: Levels, hard: Levels) -> None:
+        """From which window [packets] of each rule a subject is looked at every slot, and at once; of all that have
+        no limits of their own."""
+        self._heat.limits(loud, hard)
         if self.judge_sources:
-            self._state["promote"] = np.maximum(1, np.array(loud) // 2)
+            self._state["promote"] = np.maximum(1, self._heat.usual[0, :2] // 2)
+
+    def limit(self, point: int, loud: Levels, hard: Levels) -> None:
+        """The same of one point: it has limits of its own."""
+        self._heat.limit(point, loud, hard)
+        self.customers.relevel(point)
 
     def assign(self, point: int, subject: Subject, addresses: Iterable[Network]) -> None:
         """Give an attachment point's row to a subject, empty. No addresses: nothing is called foreign."""
@@ -86,7 +91,7 @@ class Counting:
         self._state["hot"] -= row["hot"][0]
         kernels.free_table(self._rows, self._tables, self._state, point)
         row[:] = np.zeros(1, state.ROW)
-        row["loud"], row["arm"] = self._levels
+        self._heat.begin(point)
         row["slot"] = self._state["slot"]
         self._subjects[point] = subject
         if self.distinct is not None:
@@ -96,7 +101,7 @@ class Counting:
 
     def never_judge(self, point: int) -> None:
         """A row that is nobody's by itself is never hot, until it is given to a subject."""
-        self._rows["loud"][point] = self._rows["arm"][point] = state.NEVER
+        self._heat.never(point)
 
     def own(self, point: int, addresses: Iterable[Network]) -> None:
         """The addresses that a point's VM may send from; beyond the 16th they are not looked at."""
@@ -117,19 +122,32 @@ class Counting:
         return self._subjects[point]
 
     def level(self, points: state.Array, loud: tuple[int, int]) -> None:
-        """Rows are hot from these windows on, or from those of their own limits where these are less."""
-        level = np.minimum(self._levels[0], loud)
-        self._rows["loud"][points] = level
-        over = points[(self._rows["window"][points, : len(RULES)] >= level).any(axis=1)]
-        self._state["hot"] += np.count_nonzero(self._rows["hot"][over] == 0)
-        self._rows["hot"][over] = 1
+        """Rows are hot from these windows of SYN and UDP on, or from those of their own limits where these are less."""
+        self._heat.lower(points, loud, self.windows(points, self.slot_end))
+
+    def loud(self, points: state.Array, at: int) -> state.Array:
+        """[point]: whether a window that ends at `at` reaches the level of the point's own limits."""
+        found: state.Array = (self.windows(points, at)[:, : state.RULES] >= self._heat.own[points, 0]).any(axis=1)
+        return found
+
+    def least(self, points: state.Array) -> state.Array:
+        """[point, SYN and UDP]: the levels of the points' own limits."""
+        return self._heat.own[points, 0, : len(RULES)]
 
     # ---- packets -----------------------------------------------------------------------------
 
     def add(self, records: Records, start: int) -> int:
         """Count records[start:]; the index before which the caller should look, or their number."""
         stop: int = kernels.count(
-            records, start, self.by_source, self._rows, self._tables, self._index, self._lines, self._state
+            records,
+            start,
+            self.by_source,
+            self._rows,
+            self._tables,
+            self._index,
+            self._lines,
+            self._handshakes,
+            self._state,
         )
         if self.remote is not None:
             self.remote.add(records, start, stop)
@@ -207,20 +225,29 @@ class Counting:
         numbers: list[int] = found[: kernels.hot(self._rows, found)].tolist()
         return numbers
 
+    def crossing(self) -> list[int]:
+        """The rows that crossed a limit since somebody last asked."""
+        found = [point for point in self.hot() if self._rows["fresh"][point]]
+        self._rows["fresh"][found] = 0
+        return found
+
     def cool(self, point: int) -> None:
         """A row is quiet again: no look until it is loud once more."""
-        self._state["hot"] -= self._rows["hot"][point]
-        self._rows["hot"][point] = 0
+        self._heat.cool(point)
 
     def rearm(self, point: int, rule: str, level: int) -> None:
         """Report the next crossing of a row at `level` packets in the window."""
-        k = RULES.index(rule)
-        self._rows["arm"][point, k] = level
-        self._rows["crossed"][point, k] = 0
+        self._heat.rearm(point, rule, level)
 
     def packets(self, point: int, rule: str) -> int:
         """The window of a row as it was last brought to."""
-        return int(self._rows["window"][point, RULES.index(rule)])
+        row, k = self._rows[point], JUDGED.index(rule)
+        return int(row["closed"][k] + row["cum"][k] - row["snap"][k])
+
+    def completions(self, point: int) -> tuple[int, int]:
+        """SYNs out of a point and handshakes it completed, since its subject came."""
+        cum = self._rows["cum"][point]
+        return int(cum[state.SYN]), int(cum[state.THIRD_ACKS])
 
     def frames(self, point: int) -> tuple[int, int]:
         """Every frame out of and into a point so far, as its kernel counter counts them."""
@@ -232,7 +259,7 @@ class Counting:
         sums = self.sums(point, at)
         table = int(self._rows["table"][point])
         spread = self.spread(point, at)
-        return readings.reading(point, self.subject(point), at, sums, self._tables, table, self._ratio, spread)
+        return readings.reading(point, self.subject(point), at, sums, self._tables, table, self._ratios, spread)
 
     def spread(self, point: int, at: int) -> dict[str, Spread] | None:
         """By rule the distinct counts of the window that ends at `at`; None: not counted, as of a judged source."""
@@ -244,40 +271,55 @@ class Counting:
         """The counters of a row, brought to the window that ends at `at`."""
         kernels.turn_row(self._rows, self._tables, point, (at - 1) // state.SLOT)
         row = self._rows[point]
-        syn, udp = row["crossed"].tolist()
-        longer = self._longer(point, state.SYN), self._longer(point, state.UDP)
-        return readings.Sums(row["window"].copy(), int(row["prefixes"]) > 0, (syn, udp), longer)
+        window = row["closed"] + row["cum"] - row["snap"]
+        longer = tuple(self._longer(point, rule) for rule in range(state.INTO))
+        return readings.Sums(window, int(row["prefixes"]) > 0, tuple(row["crossed"].tolist()), longer)
 
     def windows(self, points: state.Array, at: int) -> state.Array:
         """[point, metric of `state`]: the windows of many rows that end at `at`."""
-        return customers.windows(self._rows, points, (at - 1) // state.SLOT)
+        found = np.empty((len(points), state.METRICS), np.int64)
+        kernels.windows(self._rows, np.ascontiguousarray(points, np.int64), (at - 1) // state.SLOT, found)
+        return found
 
     def one_way(self, point: int, at: int) -> tuple[int, int]:
         """One-way UDP packets in the window of a row that ends at `at`, and what came back of it."""
         kernels.turn_row(self._rows, self._tables, point, (at - 1) // state.SLOT)
-        udp, udp_in = self._rows["window"][point, [state.UDP, state.UDP_IN]].tolist()
-        packets, _, back = kernels.one_way(self._tables, int(self._rows["table"][point]), udp, udp_in, self._ratio)
+        sums, table = self.sums(point, at).window, int(self._rows["table"][point])
+        udp, back = int(sums[state.UDP]), int(sums[state.UDP_BACK])
+        packets, _, back = place_sums.one_way(
+            self._tables, table, state.UDP, state.BACK, udp, back, float(self._ratios.udp)
+        )
         return packets, back
+
+    def half_open(self, point: int, at: int) -> tuple[int, int]:
+        """SYNs in the window of a row that ends at `at` to targets that hardly complete, and what was completed."""
+        kernels.turn_row(self._rows, self._tables, point, (at - 1) // state.SLOT)
+        sums, table = self.sums(point, at).window, int(self._rows["table"][point])
+        syns, third = int(sums[state.SYN]), int(sums[state.THIRD_ACKS])
+        packets, _, acks = place_sums.one_way(
+            self._tables, table, state.SYN, state.THIRD, syns, third, 1 / self._ratios.completed
+        )
+        return packets, acks
 
     def merge(self, point: int, merged: state.Array) -> None:
         """Add the places of a row to those of the same row in other shards."""
-        kernels.merge(self._tables, int(self._rows["table"][point]), merged)
+        place_sums.merge(self._tables, int(self._rows["table"][point]), merged)
 
     def within(self, point: int, rule: str, seconds: int) -> int:
         """Packets of a rule in the last `seconds` of a row, from 1 to as many as its ring holds, 64.
 
         One is the window, ten slots; more are whole seconds of Unix time, the running one included.
         """
-        if rule not in RULES:
-            raise UsageError(f"{rule!r} is no rule: packets are counted for {' and '.join(RULES)}")
+        if rule not in OUT:
+            raise UsageError(f"{rule!r} is no rule: packets are counted for {', '.join(OUT)}")
         if not isinstance(seconds, int) or not 1 <= seconds <= state.SECONDS:
             raise UsageError(f"{seconds!r} s is no window: ask for a whole number of seconds, 1 to {state.SECONDS}")
         if not 0 <= point < len(self._rows):
             raise UsageError(f"{point} is no attachment point: rows are numbered from 0 to {len(self._rows) - 1}")
         kernels.turn_row(self._rows, self._tables, point, int(self._state["slot"][0]))
-        k = RULES.index(rule)
+        k = OUT.index(rule)
         if seconds == 1:
-            return int(self._rows["window"][point, k])
+            return self.packets(point, rule)
         return int(kernels.window(self._rows, point, k, seconds))
 
     def _longer(self, point: int, rule: int) -> tuple[tuple[int, int], ...]:
@@ -287,7 +329,7 @@ class Counting:
 
     def close(self) -> None:
         """No packet comes any more: fold what runs into peaks and totals."""
-        kernels.close_sources(self._lines, self._state)
+        sources.close_sources(self._lines, self._state)
 
     def source_columns(self) -> dict[str, Any]:
         """Every source with its totals and largest windows, after `close`: numpy columns by name."""

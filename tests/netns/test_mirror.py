@@ -75,7 +75,7 @@ def port(*vms: Vm, **changes: Any) -> Iterator[Port]:
 def mirror_of(host: Namespace, *vms: Vm, **changes: Any) -> Iterator[tuple[Live, Mirrored]]:
     with host.inside():
         taps = Taps((PORT,), ())
-        counting = Counting(16, one_way_ratio=20, by_source=False)
+        counting = Counting(16, by_source=False)
         machines = Mirrored(counting, Index(vms), taps.current().values())
         capture = MirrorCapture(settings(mirror=[PORT], **changes), taps, machines)
     try:
@@ -373,7 +373,7 @@ def test_super_frames_of_a_mirror_are_wire_packets() -> None:
 
 def test_strangers_are_told_as_taps_that_cannot_be_enforced() -> None:
     """A MAC nobody knows has the name it is reported by, and no kind of null route."""
-    machines = Mirrored(Counting(16, one_way_ratio=20, by_source=False), Index([vm(1, ONE)]), ())
+    machines = Mirrored(Counting(16, by_source=False), Index([vm(1, ONE)]), ())
     assert machines.meet(int.from_bytes(number(UNKNOWN), "big") | 12 << 48)
     [stranger] = machines.unknown()
     assert isinstance(stranger, Tap)

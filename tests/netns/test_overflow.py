@@ -63,9 +63,9 @@ def follow(live: Live, capture: RingCapture, gone: str) -> None:
 def test_a_waiting_tap_gets_the_row_of_one_that_goes(threads: int) -> None:
     """With one row for two taps, the second's frames are at the overflow row; when the first goes, at its row."""
     inventory, config = Index([OWN, LATE]), build({})
-    counting: Counting | Shards = Counting(0, one_way_ratio=20, by_source=False, points=2)
+    counting: Counting | Shards = Counting(0, by_source=False, points=2)
     if threads > 1:
-        counting = Shards(threads, one_way_ratio=20, points=2)
+        counting = Shards(threads, points=2)
     live = Live(config, inventory, counting, MagicMock(), MagicMock(), MagicMock(), Background("host"), lambda: None)  # type: ignore[arg-type]
     live.attachments = Attachments(counting, inventory, points=1)  # type: ignore[arg-type]
     with Namespace() as namespace, Namespace() as vm:

@@ -61,8 +61,28 @@ class Packet:
     into: int = NOBODY
 
     @property
+    def judged(self) -> tuple[str, ...]:
+        """The rules it counts for at an attachment point, out of it."""
+        return {
+            "syn": ("syn", "total"),
+            "udp": ("udp", "total"),
+            "icmp": ("icmp", "total"),
+            "udp fragment": ("fragments", "total"),
+            "tcp fragment": ("fragments", "total"),
+            "tcp": ("tcp", "total"),
+            "rst": ("tcp", "total"),
+            "synack": ("total",),
+            "arp": (),
+        }[self.what]
+
+    @property
     def rule(self) -> str | None:
-        """The rule it counts for; a later UDP fragment is UDP."""
+        """The rule whose targets are always counted."""
+        return {"syn": "syn", "udp": "udp"}.get(self.what)
+
+    @property
+    def source_rule(self) -> str | None:
+        """The rule it counts for at its source in a savefile's summary; a later UDP fragment is UDP."""
         return {"syn": "syn", "udp": "udp", "udp fragment": "udp"}.get(self.what)
 
     @property
@@ -135,12 +155,15 @@ def by_port(found: Iterable[Packet]) -> dict[tuple[Address, int, int], int]:
 
 
 def first_crossing(found: Sequence[Packet], rule: str, level: int, point: int = 0) -> int:
-    """The stamp of the first packet out of a point with which its window holds `level` packets; 0: none."""
+    """The stamp of the first packet of a point with which its window holds `level` packets; 0: none."""
     stream = placed(found)
+    name, into = rule.removesuffix("-in"), rule.endswith("-in")
+
+    def counts(packet: Packet) -> bool:
+        return (packet.into if into else packet.out_of) == point and name in packet.judged
+
     for n, (slot, packet) in enumerate(stream):
-        if packet.out_of != point or packet.rule != rule:
-            continue
-        if packets(window(stream[: n + 1], slot, lambda p: p.out_of == point and p.rule == rule)) >= level:
+        if counts(packet) and packets(window(stream[: n + 1], slot, counts)) >= level:
             return packet.ts
     return 0
 
