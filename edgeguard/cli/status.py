@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgeguard.cli.around import care_lines, host_lines
 from edgeguard.cli.options import config_option, example, json_option, loaded
 
 NAMED = 5  # of the taps without a row of their own
@@ -34,6 +35,8 @@ def status(as_json: bool, config_path: Path) -> None:
         *_customers(answer["customers"]),
         *_threads(answer),
         *_remote(answer["remote"]),
+        *host_lines(answer.get("host")),
+        *care_lines(answer.get("care", [])),
     ]:
         click.echo(output.told(line))
 
