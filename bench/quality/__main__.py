@@ -18,7 +18,7 @@ from typing import Any
 from bench.parts import report
 from bench.quality import totals
 from bench.quality.catalogue import catalogue
-from bench.quality.evaluation import all_scored, result
+from bench.quality.evaluation import all_scored, result, save
 from bench.quality.score import Score
 
 # ---- printing -------------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ def chosen(options: argparse.Namespace) -> list[str]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.quality", description=str(__doc__).splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print the result as one object, the last line")
-    parser.add_argument("--save", action="store_true", help="keep the result in bench/results, for bench.quality.page")
+    parser.add_argument("--save", action="store_true", help="keep the result, for bench.quality.page")
     parser.add_argument("--only", metavar="NAME", nargs="+", help="these scenarios, or patterns of names")
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--held-out", action="store_true", help="only those that are never used for tuning")
@@ -85,7 +85,9 @@ def main() -> None:
     show(found)
     missed = totals.misses(found["totals"])
     print("\n" + "\n".join(missed or ["every promised figure holds"]))
-    report.deliver(found, options.json, options.save)
+    if options.save:
+        save(found)
+    report.deliver(found, options.json, save=False)
     sys.exit(1 if missed else 0)
 
 

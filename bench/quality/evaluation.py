@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from bench.parts import report
@@ -13,11 +15,18 @@ from bench.quality.catalogue import catalogue
 from bench.quality.run import run
 from bench.quality.score import Score, document, score
 
+SAVED = Path(__file__).with_name("result.json")
+
 
 def scored(name: str) -> Score:
     """One scenario, run."""
     scenario = catalogue()[name]
     return score(scenario, run(scenario))
+
+
+def save(found: dict[str, Any]) -> None:
+    """Where bench.quality.page looks."""
+    SAVED.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def all_scored(names: Sequence[str], jobs: int) -> Iterator[Score]:
@@ -33,15 +42,17 @@ def result(scores: Sequence[Score]) -> dict[str, Any]:
     """The contract's object."""
     found = totals.totals(scores)
     rival = totals.rival(scores)
-    wrong = [s for s in scores if s.missed or s.not_acted or (s.wrongly_acted and not s.indistinguishable)]
-    times = [s.from_crossing for s in scores if s.wanted == "hard" and s.from_crossing is not None] or [0.0]
+    wrong = [s for s in scores if not s.indistinguishable and (s.missed or s.not_acted or s.wrongly_acted)]
     about = {name: scenario.about for name, scenario in catalogue().items()}
     return report.document(
         "quality",
         len(wrong),
         "floods missed or healthy machines cut",
-        {"rival missed/floods": _ratio(rival["missed"], rival["floods"])},
-        spread=report.spread(times),
+        {
+            "rival missed/floods": _ratio(rival["missed"], rival["floods"]),
+            "rival banned/look-alikes": _ratio(rival["wrongly_acted"], found["look_alikes"]),
+        },
+        spread=report.spread([float(len(wrong))]),
         **{name: found[name] for name in CONTRACT},
         totals=found,
         held_out=totals.totals([s for s in scores if s.held_out]),

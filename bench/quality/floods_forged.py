@@ -73,7 +73,7 @@ def many_small(rule: str) -> Scenario:
     return scenario(
         f"{rule}-many-small", f"{count} machines of one customer, {limit:,.0f} a second each", 1 + HARD_S, traffic,
         Expected(Band.HARD, rule=rule, kinds=(Kind.FLOOD,), customer="customer-small", late=SLOT, late_why=SUM),
-        machines,
+        machines, group="customer",
     )  # fmt: skip
 
 

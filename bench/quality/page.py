@@ -1,4 +1,4 @@
-"""Write docs/quality.md from bench/results/quality.json: no number in it is typed by hand.
+"""Write docs/quality.md from bench/quality/result.json: no number in it is typed by hand.
 
     python -m bench.quality --save && python -m bench.quality.page
 
@@ -13,12 +13,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.parts.report import RESULTS, ROOT
+from bench.parts.report import ROOT
+from bench.quality.evaluation import SAVED
 
 PAGE = ROOT / "docs" / "quality.md"
 HEAD = """# How often EdgeGuard is wrong
 
-Written by `python -m bench.quality.page` from `bench/results/quality.json`, which `python -m bench.quality
+Written by `python -m bench.quality.page` from `bench/quality/result.json`, which `python -m bench.quality
 --save` wrote. Nothing here is typed by hand; `python -m bench.quality --only NAME` runs one scenario and
 prints its arithmetic.
 
@@ -142,7 +143,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.quality.page", description=str(__doc__).splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the page is out of date")
-    wanted = page(json.loads((RESULTS / "quality.json").read_text(encoding="utf-8")))
+    wanted = page(json.loads(SAVED.read_text(encoding="utf-8")))
     if parser.parse_args().check:
         sys.exit(0 if PAGE.exists() and PAGE.read_text(encoding="utf-8") == wanted else 1)
     PAGE.write_text(wanted, encoding="utf-8")

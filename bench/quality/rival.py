@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 import numpy as np
 
 from bench.quality.frames import Array
 from edgeguard.clock import SECOND
 from edgeguard.model import Network, Vm
-from edgeguard.record import Address, Records, address
+from edgeguard.record import Address, Records, address, halves
 
 PACKETS = 20_000  # a second
 AVERAGE_S = 5
@@ -78,14 +77,8 @@ def _within(one: Address, prefix: Network) -> bool:
 
 
 def networks(machines: tuple[Vm, ...]) -> tuple[Network, ...]:
-    """The operator's networks (its networks_list): the /24s and /48s around its machines."""
-    lengths = {4: 24, 6: 48}
-    around = {
-        ip_network((prefix.network_address, min(prefix.prefixlen, lengths[prefix.version])), strict=False)
-        for vm in machines
-        for prefix in vm.addresses
-    }
-    return tuple(sorted(around, key=str))
+    """The operator's networks (its networks_list): what its machines have, so that nobody else can be banned."""
+    return tuple(sorted({prefix for vm in machines for prefix in vm.addresses}, key=str))
 
 
 def _speeds(records: Records, direction: str, within: tuple[Network, ...]) -> dict[Key, int]:
@@ -102,9 +95,7 @@ def _speeds(records: Records, direction: str, within: tuple[Network, ...]) -> di
 
 
 def _inside(family: Array, hi: Array, lo: Array, network: Network) -> Array:
-    base, length = int(network.network_address), network.prefixlen
-    bits = 32 if network.version == 4 else 64
-    half = lo if network.version == 4 else hi
-    first = base >> network.max_prefixlen - length
-    inside: Array = (family == network.version) & (half >> np.uint64(bits - length) == first)
+    (mask_hi, mask_lo), (base_hi, base_lo) = halves(network.netmask), halves(network.network_address)
+    in_hi, in_lo = hi & np.uint64(mask_hi) == base_hi, lo & np.uint64(mask_lo) == base_lo
+    inside: Array = (family == network.version) & in_hi & in_lo
     return inside

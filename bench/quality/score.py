@@ -66,7 +66,7 @@ def score(scenario: Scenario, run: Run) -> Score:
     right = [v for v in spoken if _is_right(v, wanted)]
     best = max(right, key=lambda v: RANK[v.band], default=None)
     due = _dues(scenario, run)
-    times = [_late(d, right) for d in due if wanted.band and RANK[d.band] <= RANK[wanted.band]]
+    late = [_late(d, right) for d in due if _counts(d.band, wanted.band)]
     acts = [d for d in run.decisions if d.act is Act.NULL_ROUTE]
     missed = wanted.band in (Band.ACT, Band.HARD) and (best is None or RANK[best.band] < RANK[wanted.band])
     start = int(run.at[0]) if len(run.at) else START
@@ -90,7 +90,7 @@ def score(scenario: Scenario, run: Run) -> Score:
         wrongly_warned=wanted.band is None and bool(spoken) and not acts,
         wrong_vm=any(_is_elsewhere(about, wanted) for about in (*spoken, *acts) if wanted.band),
         wrong_kind=_is_other(best, spoken, wanted),
-        late=any(times) and not missed,
+        late=any(late) and not missed,
         from_crossing=(first.at - crossed) / MS if first and crossed is not None else None,
         from_start=(first.at - start) / MS if first else None,
         ended_after=(run.released - run.last) / 1e9 if run.released is not None else None,
@@ -147,6 +147,14 @@ def _dues(scenario: Scenario, run: Run) -> tuple[Due, ...]:
         return ()
     rule = f"customer.{wanted.rule}" if wanted.customer else wanted.rule
     return dues(run.at, run.packets, limits(rule), defaults().judging, wanted.late)
+
+
+def _counts(band: Band, wanted: Band | None) -> bool:
+    """Whether a band that was reached must have its verdict in time: the promised one, and act on the way to hard.
+
+    A warning on the way to more may be left out: one more mail, seconds before the null route.
+    """
+    return wanted is not None and (band is wanted or RANK[Band.ACT] <= RANK[band] <= RANK[wanted])
 
 
 def _late(due: Due, right: list[Verdict]) -> bool:

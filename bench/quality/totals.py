@@ -10,6 +10,7 @@ from bench.quality.scenario import Sort
 from bench.quality.score import Score
 
 DAY_S = 86_400
+SUM = "customer"  # group of scenarios about a customer's sum, which is taken at the end of a slot of 100 ms
 MOST_WARNED = 2  # look-alikes
 WANTED = {
     "missed": 0,
@@ -26,6 +27,7 @@ def totals(scores: Sequence[Score]) -> dict[str, Any]:
     floods = [s for s in scores if s.sort == Sort.FLOOD]
     alike = [s for s in scores if s.sort == Sort.LOOK_ALIKE]
     false = [s for s in alike if (s.wrongly_acted or s.wrongly_warned) and not s.indistinguishable]
+    hard = [s for s in floods if s.wanted == "hard"]
     days = sum(s.vm_seconds for s in alike) / DAY_S
     return {
         "floods": len(floods),
@@ -40,7 +42,8 @@ def totals(scores: Sequence[Score]) -> dict[str, Any]:
         "wrong_vm": _count(scores, "wrong_vm"),
         "wrong_kind": _count(scores, "wrong_kind"),
         "late": _count(floods, "late"),
-        "hard_after_crossing_ms": _times([s.from_crossing for s in floods if s.wanted == "hard"]),
+        "hard_after_crossing_ms": _times([s.from_crossing for s in hard if s.group != SUM]),
+        "sum_after_crossing_ms": _times([s.from_crossing for s in hard if s.group == SUM]),
         "act_after_sustain_ms": _times([s.from_crossing for s in floods if s.wanted == "act"]),
         "verdict_after_start_ms": _times([s.from_start for s in floods if s.wanted in ("act", "hard")]),
         "vm_days_of_look_alikes": report.neat(days),
