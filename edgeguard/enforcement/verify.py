@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
@@ -29,13 +29,14 @@ from edgeguard.enforcement.mechanism import Made, leaks
 from edgeguard.enforcement.packet_filter import Towards
 from edgeguard.enforcement.place import Place
 from edgeguard.enforcement.uplinks import Way
-from edgeguard.enforcement.witness import Elsewhere, Tally
+from edgeguard.enforcement.witness import Elsewhere, Seen, Tally
 from edgeguard.model import Happened, Network, Order, Tap
 
 LOOK = 25 * clock.MILLISECOND  # between two looks at the ring: how long a sender's frame may be under way
 _SETTLE = 100 * clock.MILLISECOND  # what waited in an uplink's queue has gone by then
 _SECOND = clock.SECOND
 _MARGIN = 100 * clock.MILLISECOND  # the verdict is out this long before the time is over
+_LOTS = 64  # that sources are told apart by under own-only
 _AT_ONCE = 2  # look-ups between two orders: 64 targets are asked within a second
 _OWN_SHARE = 100  # the host's own packets to a target may be this part of the attempts, no more
 
@@ -53,7 +54,7 @@ class Judgement:
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     at: int
-    packets: Counter[tuple[int, bool]]
+    packets: Counter[Seen]
     lost: int
     attempts: int
     own: tuple[int, ...]  # the host's own packets, by uplink
@@ -104,7 +105,8 @@ class Proof:
         self._own += [Tally(way.uplink.name, packet_filter.sent(mine)) for way in self._ways if mine]
         self._leaks = leaks(order, made, uplinks.host_addresses(tools.ip) if made.own else ())
         heard = uplinks.heard(self._ways)
-        self._elsewhere = tools.background.submit(Elsewhere, self._leaks, order.tap.ifindex, heard)
+        lots = _LOTS if made.own else 1
+        self._elsewhere = tools.background.submit(Elsewhere, self._leaks, order.tap.ifindex, heard, lots)
         self._questions = list(self._asked())
         self._answers: list[Answer] = []
         self._snapshots: list[_Snapshot] = []
@@ -224,10 +226,10 @@ class Proof:
         ok = not lost
         seconds = (end.at - begin.at) / _SECOND
         for number, way in enumerate(self._ways):
-            left = _grown(end, begin, [(way.uplink.index, True)])
-            brought = _grown(end, earlier, way.senders)
+            went, came = _grown(end, begin, {(way.uplink.index, True)}), _grown(end, earlier, way.senders)
+            left, brought = went.total(), came.total()
             own = self._own_packets(number, begin, end)
-            ok = ok and left <= brought + own
+            ok = ok and (went - came).total() <= own
             mine = f", {own:,} were the host's own" if own else ""
             which = "with sources that are not the VM's" if self._made.own else "there"
             told.append(
@@ -243,8 +245,13 @@ class Proof:
         return min(end.own[number] - begin.own[number], (end.attempts - begin.attempts) // _OWN_SHARE)
 
 
-def _grown(end: _Snapshot, begin: _Snapshot, which: Iterable[tuple[int, bool]]) -> int:
-    return sum(end.packets[key] - begin.packets[key] for key in which)
+def _grown(end: _Snapshot, begin: _Snapshot, which: Collection[tuple[int, bool]]) -> Counter[int]:
+    """Packets by lot."""
+    grown: Counter[int] = Counter()
+    for (index, leaving, lot), packets in (end.packets - begin.packets).items():
+        if (index, leaving) in which:
+            grown[lot] += packets
+    return grown
 
 
 def _close(opened: Future[Elsewhere]) -> None:

@@ -55,6 +55,7 @@ _TCP, _UDP = 6, 17
 # By ctypes, which lets other threads run meanwhile: setting up a ring waits for the kernel's RCU.
 _libc = ctypes.CDLL(None, use_errno=True)
 
+Seen = tuple[int, bool, int]
 Bytes = npt.NDArray[np.uint8]
 Indexes = npt.NDArray[np.intp]
 
@@ -123,12 +124,17 @@ class Tally:
 
 
 class Elsewhere:
-    """Packets towards the targets on every link but the tap, by (ifindex, leaving the link)."""
+    """Packets towards the targets on every link but the tap, by (ifindex, leaving the link, lot).
 
-    def __init__(self, matches: Iterable[Match], ifindex: int, heard: Heard = EVERYTHING) -> None:
+    The lot is 0, or drawn by the source address out of `lots`: where sources tell what is a leak, what
+    neighbours bring from theirs must not make up for what leaves from others.
+    """
+
+    def __init__(self, matches: Iterable[Match], ifindex: int, heard: Heard = EVERYTHING, lots: int = 1) -> None:
         """Takes some 15 ms. OSError when there is no memory for it or CAP_NET_RAW is missing."""
         self._socket = _packet_socket()
-        self.packets: Counter[tuple[int, bool]] = Counter()
+        self._lots = lots
+        self.packets: Counter[Seen] = Counter()
         self.lost = 0
         try:
             self._open(packet_filter.elsewhere(matches, ifindex, _SNAP, heard))
@@ -154,10 +160,12 @@ class Elsewhere:
         if ready.size:
             headers = self._slots[ready]
             key = headers["ifindex"].astype(np.int64) * 2 + (headers["pkttype"] == _OUTGOING)
+            key = key * self._lots + (_lots(self._bytes, ready, headers, self._lots) if self._lots > 1 else 0)
             packets = _wire_packets(self._bytes, ready, headers)
             self._slots["status"][ready] = 0
-            for one in np.unique(key):
-                self.packets[int(one) // 2, bool(one & 1)] += int(packets[key == one].sum())
+            for one, total in zip(*_sums(key, packets), strict=True):
+                link, lot = divmod(int(one), self._lots)
+                self.packets[link // 2, bool(link & 1), lot] += int(total)
         self.lost += _statistics(self._socket)[1]
 
     def close(self) -> None:
@@ -165,6 +173,24 @@ class Elsewhere:
         del self._slots, self._bytes
         self._map.close()
         self._socket.close()
+
+
+def _sums(key: npt.NDArray[np.int64], packets: npt.NDArray[np.int64]) -> tuple[Any, Any]:
+    """(each key, its packets)."""
+    keys, places = np.unique(key, return_inverse=True)
+    return keys, np.bincount(places, weights=packets)
+
+
+def _lots(raw: Bytes, slots: Indexes, headers: npt.NDArray[Any], lots: int) -> npt.NDArray[np.int64]:
+    """A number below `lots` for each frame, by its source: the whole IPv4 address, of IPv6 two of its words."""
+    ip = slots * _SLOT + headers["net"]
+    is4 = raw[ip] >> 4 == 4
+    drawn = np.zeros(slots.size, np.int64)
+    for at in (12, 13, 14, 15):  # IPv6: bytes 4 to 7 of the source
+        drawn = drawn * 31 + raw[ip + at]
+    for at in (20, 21, 22, 23):  # and its last four
+        drawn = drawn * 31 + np.where(is4, 0, raw[ip + at])
+    return drawn % lots
 
 
 def _wire_packets(raw: Bytes, slots: Indexes, headers: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

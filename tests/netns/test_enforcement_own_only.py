@@ -268,6 +268,18 @@ def test_a_leak_is_not_called_verified(routed: Host) -> None:
     assert "the uplinks" in outcome.detail
 
 
+def test_traffic_between_neighbours_hides_no_leak(routed: Host) -> None:
+    """A few forged packets that leave are seen beside many that a neighbour sends to this very VM."""
+    with routed.host.routes() as ip:
+        ip.rule("add", family=socket.AF_INET, src=TAKEN4, src_len=32, table=254, priority=100)
+    busy = [routed.frame(routed.vm4, who="neighbour")]
+    frames = [routed.frame(TARGET4, FORGED4)] * 9 + [routed.frame(TARGET4, TAKEN4)]
+    with neighbour_at(routed, busy, 20_000), routed.sending(frames):
+        own_only(routed, "d-busy")
+        outcome = routed.until("d-busy", Happened.NOT_STOPPED)
+    assert "the uplinks" in outcome.detail
+
+
 # ---- beside others --------------------------------------------------------------------------------
 
 
