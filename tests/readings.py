@@ -39,11 +39,12 @@ def to(address: str, packets: int, rule: str = "syn", **more: Any) -> Flow:
     return replace(flow, **more)
 
 
-def reading(at: int = T, foreign: dict[str, int] | None = NOTHING, **more: Any) -> Reading:
+def reading(at: int = T, **more: Any) -> Reading:
     """A window; what is named by a rule's name with `_in` for what came in are its packets, the rest fields."""
     names = {rule.replace("-", "_"): rule for rule in (*OUT, *INTO)}
     packets = {**NOTHING, **{names[name]: more.pop(name) for name in list(more) if name in names}}
     size = {**{rule: 100 * n for rule, n in packets.items()}, **more.pop("size", {})}
+    foreign = more.pop("foreign", NOTHING)
     forged = None if foreign is None else {**NOTHING, **foreign}
     return replace(EMPTY, at=at, packets=packets, bytes=size, foreign=forged, **more)
 

@@ -184,6 +184,20 @@ def test_own_connections_do_not_hide_forged_ones() -> None:
     assert (verdict.band, verdict.kind, verdict.forging) == (Band.ACT, Kind.FORGED, True)
 
 
+def test_a_scan_with_the_own_address_does_not_hide_forged_ones() -> None:
+    """From act on the forged packets are a flood by themselves, however many others there are."""
+    forged = syns(T, 6_000, targets=6_000, sources=5_500, foreign={"syn": 6_000})
+    verdict = lasting(beside(forged, syns(T, 40_000, targets=39_000)))[0]
+    assert (verdict.kind, verdict.forging) == (Kind.FORGED, True)
+
+
+def test_targets_beside_forged_packets_are_decided_about_as_well() -> None:
+    """Own-only stops the forged part; a target that the rest goes to is news once more."""
+    window = syns(T, 100_000, to(TARGET, 40_000), targets=60_000, sources=50_000, foreign={"syn": 60_000})
+    told = lasting(window)
+    assert [(v.forging, places(v)) for v in told] == [(True, [TARGET])] * 2
+
+
 def test_unknown_addresses_are_not_called_foreign() -> None:
     """A VM without addresses in the inventory forges nothing that could be told."""
     verdict = only(syns(T, 7_500, to(TARGET, 7_500), targets=1, sources=7_000, foreign=None))

@@ -40,7 +40,7 @@ class Attempts:
 
     def read(self) -> Reads:
         where, others = self._aim(half_open=True), self._aim(half_open=False)
-        forged = forging.of(self.half, self._foreign(), self.reading, SYN, HALF_OPEN)
+        forged = forging.of(self.half, self._foreign(), self.reading, SYN, HALF_OPEN, self.limits.act)
         kind = self._kind(where, forged)
         targets = self._shown(where, others)
         forging_ = self._floods and forged.holds

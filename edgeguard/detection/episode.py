@@ -17,6 +17,7 @@ RANK = {None: 0, Band.WARN: 1, Band.ACT: 2, Band.HARD: 3}
 BANDS = (Band.WARN, Band.ACT, Band.HARD)
 GRADE = {Kind.BUSY: 0, Kind.SCAN: 1}  # the others are floods
 FLOOD = 2
+STANDS_OUT = 0.5  # of the packets: targets with less together leave most of a forged flood running
 
 TargetKey = tuple[str, int, int | None]
 Ends = tuple[int, ...]
@@ -104,12 +105,17 @@ class Episode:
         return key in self.reported or (place, protocol, None) in self.reported
 
     def told(self, band: Band, targets: tuple[Target, ...], kind: Kind = Kind.FLOOD, forging: bool = False) -> Episode:
-        """The episode once a verdict was given."""
+        """The episode once a verdict was given.
+
+        Where forging begins and the targets are less than half, it is the forged packets that are decided about:
+        the targets are news once more, to be decided about as well.
+        """
+        begins = forging and not self.forging and sum(target.share for target in targets) < STANDS_OUT
         return replace(
             self,
             band=band if RANK[band] > RANK[self.band] else self.band,
             told_as=self.told_as | {(grade(kind), RANK[band])},
-            reported=self.reported | _actionable(band, targets, kind),
+            reported=self.reported | _actionable(band, () if begins else targets, kind),
             forging=self.forging or forging,
         )
 

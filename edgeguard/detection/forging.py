@@ -25,6 +25,7 @@ class Forging:
     foreign: int | None
     addresses: int | None  # different foreign ones in the window; None: not counted
     what: str  # the packets in words
+    act: int  # as many are a flood by themselves, whatever else is sent
 
     @property
     def holds(self) -> bool:
@@ -32,7 +33,7 @@ class Forging:
 
     @property
     def _most(self) -> bool:
-        return self.packets > 0 and self.foreign is not None and self.foreign >= SHARE * self.packets
+        return self.packets > 0 and self.foreign is not None and self.foreign >= min(SHARE * self.packets, self.act)
 
     def tried(self) -> Iterator[Alternative]:
         """Forged, and mismatch where that is what it is."""
@@ -46,21 +47,23 @@ class Forging:
         many = (
             "not counted how many different" if self.addresses is None else f"about {count(self.addresses)} different"
         )
-        yield Alternative(
-            Kind.FORGED, self.holds, f"{told}, {many}; forged from {percent(SHARE)} and {ADDRESSES} addresses on"
-        )
+        yield Alternative(Kind.FORGED, self.holds, f"{told}, {many}; {self._limits()}")
         if self.foreign and not self.holds and self.addresses is not None and self.addresses < ADDRESSES:
             few = f"{many} foreign senders, fewer than {ADDRESSES}"
             yield Alternative("mismatch", True, f"{few}: a failover or VRRP address, containers, or an old inventory")
 
+    def _limits(self) -> str:
+        return f"forged from {percent(SHARE)} or {count(self.act)} on, and from {ADDRESSES} addresses on"
 
-def of(packets: int, foreign: int | None, reading: Reading, name: str, what: str) -> Forging:
+
+def of(packets: int, foreign: int | None, reading: Reading, name: str, what: str, act: int) -> Forging:
     """What is foreign among all packets of a rule may be foreign among the flood's own: never more than those.
 
-    So packets beside the flood with the VM's own address hide nothing.
+    So packets beside the flood with the VM's own address hide nothing; nor do they by their number, as from
+    *act* on the forged ones are a flood by themselves.
     """
     mine = None if foreign is None else min(foreign, packets)
-    return Forging(packets, mine, _addresses(reading, name), what)
+    return Forging(packets, mine, _addresses(reading, name), what, act)
 
 
 def _addresses(reading: Reading, name: str) -> int | None:

@@ -102,7 +102,7 @@ def reads(mine: Amount, sent: Sent, reading: Reading, foreign: int | None, limit
             few=sent.few,
         )
     )
-    forged = forging.of(packets, foreign, reading, mine.rule, sent.what)
+    forged = forging.of(packets, foreign, reading, mine.rule, sent.what, limits.act)
     kind = sent.kind or where.kind or (Kind.FORGED if forged.holds else Kind.SPRAY)
     targets = () if kind is Kind.BUSY else where.targets(mine.packets, sent.protocol)
     back = CameBack(sent.back, unreachable=reading.unreachable)
