@@ -19,7 +19,7 @@ from edgeguard.decision.ledger import Entry
 from edgeguard.errors import StoreError, UsageError
 from edgeguard.live import Live
 from edgeguard.mirrored import Mirrored
-from edgeguard.model import Act, Decision, Order, Scope, Subject, Tap, TapKind, Target, Vm
+from edgeguard.model import Act, Decision, Order, Subject, Tap, TapKind, Target, Vm
 from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, target
 
 NOT_RECORDED = "the decision could not be recorded; the daemon's log says why"
@@ -48,6 +48,8 @@ class Answers:
     def _add(self, ask: AddNullRoute, by: str) -> dict[str, Any]:
         now = clock.now()
         vm = self._vm(ask.term)
+        if ask.own_only and not vm.addresses:
+            raise UsageError(f"VM {vm.id}: its addresses are not in the inventory, so no packet is known to be forged")
         targets = tuple(target(text) for text in ask.targets)
         decisions = [self._bind(ask, by, now, vm, point, tap, targets) for point, tap in self._taps(vm)]
         done = [decision for decision in decisions if decision.act is Act.NULL_ROUTE]
@@ -62,7 +64,7 @@ class Answers:
         engine = self._live.engine
         subject = Subject(vm.id, tap.name, None)
         case = engine.docket.by_person(subject, now, vm, tap)
-        scope = Scope.FULL if ask.full else Scope.NARROW
+        scope = ask.scope
         decision = by_person(
             case.id, subject, tap, scope, targets, now, now + ask.for_ns, why=ask.why, by=by, config=self._live.config
         )
@@ -248,6 +250,7 @@ class Answers:
             "loud": self._loud(),
             "customers": self._customers(),
             "remote": self._remote(),
+            **(live.beside.told() if live.beside is not None else {}),
             "late": counting.late,
             "totals": self._capture.totals(),
             "mails_sent": live.outbox.sent,

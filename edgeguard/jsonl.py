@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeguard.model import Decision, Facts, Notice, Spread, Target, Verdict
+from edgeguard.model import CameBack, Decision, Facts, Notice, Spread, Target, Verdict
 from edgeguard.notice.render import render
 from edgeguard.replay import Found
 
@@ -28,14 +28,29 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "at": str(verdict.at),
         "rule": verdict.rule,
         "band": str(verdict.band),
+        "kind": str(verdict.kind),
+        "unit": verdict.unit,
         "subject": {"vm": verdict.subject.vm, "tap": verdict.subject.tap, "source": verdict.subject.source},
         "window_s": verdict.window_s,
         "measured": verdict.measured,
         "at_least": verdict.at_least,
         "limit": verdict.limit,
         "since": str(verdict.since),
+        "crossed": str(verdict.crossed),
+        "sustain": verdict.sustain,
         "targets": _targets(verdict.targets),
+        "target_error": verdict.target_error,
         "came_back": verdict.came_back.packets,
+        "returned": _returned(verdict.came_back),
+        "bytes": verdict.bytes,
+        "peak": verdict.peak,
+        "mean": verdict.mean,
+        "longer": [{"seconds": seconds, "packets": packets} for seconds, packets in verdict.longer],
+        "foreign": verdict.foreign,
+        "forging": verdict.forging,
+        "alternatives": [{"kind": a.kind, "holds": a.holds, "why": a.why} for a in verdict.alternatives],
+        "harm": verdict.harm,
+        "baseline": verdict.baseline,
         "spread": _spread(verdict.spread),
         "customer": verdict.subject.customer,
         "shares": [{"vm": s.vm, "tap": s.tap, "packets": s.packets, "counted": s.counted} for s in verdict.shares],
@@ -79,5 +94,25 @@ def _spread(spread: Spread | None) -> dict[str, int] | None:
     return {"targets": spread.targets, "sources_out": spread.sources_out, "sources_in": spread.sources_in}
 
 
+def _returned(back: CameBack) -> dict[str, int | None]:
+    """What came back, told apart; null: not known."""
+    return {
+        "syn_acks": back.syn_acks,
+        "resets": back.resets,
+        "third_acks": back.third_acks,
+        "unreachable": back.unreachable,
+    }
+
+
 def _targets(targets: tuple[Target, ...]) -> list[dict[str, Any]]:
-    return [{"address": str(t.address), "protocol": t.protocol_name, "port": t.port, "share": t.share} for t in targets]
+    """`length`: bits of a carpet's prefix, that `address` begins; null: the address alone."""
+    return [
+        {
+            "address": str(t.address),
+            "length": t.length,
+            "protocol": t.protocol_name,
+            "port": t.port,
+            "share": t.share,
+        }
+        for t in targets
+    ]

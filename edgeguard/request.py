@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from ipaddress import ip_address
 
 from edgeguard.errors import DaemonError
-from edgeguard.model import PROTOCOL_NAMES, Target
+from edgeguard.model import PROTOCOL_NAMES, Scope, Target
 
 MAX_TARGETS = 64  # of one request
 MAX_TEXT = 1_000  # characters of a reason or a term
@@ -25,13 +25,18 @@ _HAVE_PORTS = (_PROTOCOLS["tcp"], _PROTOCOLS["udp"])
 
 @dataclass(frozen=True, slots=True)
 class AddNullRoute:
-    """Null-route a VM by hand: these targets (`address[:port/protocol]`), or all of it."""
+    """Null-route a VM by hand: these targets (`address[:port/protocol]`), its forged packets, or all of it."""
 
     term: str
     why: str
     for_ns: int
     targets: tuple[str, ...] = ()
     full: bool = False
+    own_only: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        return Scope.FULL if self.full else Scope.OWN_ONLY if self.own_only else Scope.NARROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +124,13 @@ def _checked_add(ask: AddNullRoute) -> AddNullRoute:
         raise DaemonError(f"targets must be a list of at most {MAX_TARGETS}")
     for text in ask.targets:
         _checked_target(text)
-    if type(ask.full) is not bool or ask.full == bool(ask.targets):
-        raise DaemonError("name targets or full, one of the two")
-    return AddNullRoute(ask.term, ask.why, ask.for_ns, tuple(ask.targets), ask.full)
+    if type(ask.full) is not bool or type(ask.own_only) is not bool or not _one_width(ask):
+        raise DaemonError("name targets, own_only or full, one of the three")
+    return AddNullRoute(ask.term, ask.why, ask.for_ns, tuple(ask.targets), ask.full, ask.own_only)
+
+
+def _one_width(ask: AddNullRoute) -> bool:
+    return (bool(ask.targets), ask.own_only, ask.full).count(True) == 1
 
 
 def written(ask: Ask) -> bytes:

@@ -71,9 +71,18 @@ REFLECTION = flood(
     came_back=CameBack(50_000),
 )
 CONNECTIONS = flood(kind=Kind.CONNECTIONS, came_back=CameBack(50_000, 50_000, 0, 49_900))
-IN_BITS = flood("udp", unit="bits", measured=2_400_000_000, at_least=2_390_000_000, limit=2_000_000_000,
-    bytes=300_000_000, peak=205_000, came_back=CameBack(None), harm="uplink eth0 drops 1,200 frames a second",
-)  # fmt: skip
+IN_BITS = flood(
+    "udp",
+    unit="bits",
+    targets=(Target(ip_address("203.0.113.5"), 17, 443, 0.98, 201_000),),
+    measured=2_400_000_000,
+    at_least=2_390_000_000,
+    limit=2_000_000_000,
+    bytes=300_000_000,
+    peak=205_000,
+    came_back=CameBack(None),
+    harm="uplink eth0 drops 1,200 frames a second",
+)
 RECEIVED = flood("udp-in", targets=(), foreign=None)
 SUM = Subject(None, None, None, "Example Ltd")
 
@@ -206,7 +215,7 @@ def test_unknown_is_told_as_unknown() -> None:
 
 
 def test_a_row_of_an_earlier_version_is_rendered() -> None:
-    """A notice that waited over an upgrade has none of the newer values, and is rendered from its template all the same."""
+    """A notice that waited over an upgrade has none of the newer values, and is rendered all the same."""
     made = values(DECISION, VERDICT, VM, BACKGROUND)
     for name in ("readings", "baseline", "quiet_bits"):
         del made[name]

@@ -500,14 +500,14 @@ def test_migrations_are_applied_in_order_and_whole(tmp_path: Path, monkeypatch: 
     second.write_text("-- two\nALTER TABLE cases ADD COLUMN two TEXT;\nCREATE TABLE extra (x TEXT);\n")
     third.write_text("ALTER TABLE cases ADD COLUMN three TEXT;\nINSERT INTO nowhere VALUES (1);\n")
     monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, second, third))
-    monkeypatch.setattr(database, "VERSION", 3)
+    monkeypatch.setattr(database, "VERSION", len(database.MIGRATIONS))
     with pytest.raises(StoreError):
         Store(path)
     with pytest.raises(StoreError, match="start the daemon to upgrade"):
         Reader(path)
     third.write_text("ALTER TABLE cases ADD COLUMN three TEXT;\n")
     with Store(path) as store:
-        assert store._db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert store._db.execute("PRAGMA user_version").fetchone() == (len(database.MIGRATIONS),)
         assert store._db.execute("SELECT two, three FROM cases").fetchall() == [(None, None)]
         assert store.case(CASE.id) == CASE
 

@@ -23,7 +23,7 @@ APPLICATION = 0x45644764  # 'EdGd' in the file header: this is our database and 
 BUSY_SECONDS = 2.0  # how long another writer is waited for; ours hold the lock for one fsync
 
 # Version n is reached from n - 1 by the n-th script. Scripts are never changed once released.
-MIGRATIONS = (Path(__file__).with_name("schema.sql"),)
+MIGRATIONS = tuple(Path(__file__).with_name(name) for name in ("schema.sql", "schema2.sql"))
 VERSION = len(MIGRATIONS)
 
 _ADVICE = {

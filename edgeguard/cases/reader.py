@@ -80,13 +80,14 @@ class Reader:
     def find(self, term: str) -> list[Case]:
         """Cases of a case id, VM id or name, tap, or an address of the VM, or of a customer's sum.
 
-        Open ones first, then youngest.
+        Or the one of a verdict's or decision's id. Open ones first, then youngest.
         """
         low, high = _span(term)
         return self._cases(
             "WHERE id = ?1 OR vm = ?1 OR vm_name = ?1 COLLATE NOCASE OR tap = ?1 OR source = ?1"
             " OR (customer = ?1 AND vm IS NULL AND tap IS NULL) OR id IN"
-            " (SELECT case_id FROM case_addresses WHERE first <= ?2 AND last >= ?3)"
+            " (SELECT case_id FROM case_addresses WHERE first <= ?2 AND last >= ?3"
+            " UNION SELECT case_id FROM verdicts WHERE id = ?1 UNION SELECT case_id FROM decisions WHERE id = ?1)"
             " ORDER BY closed IS NOT NULL, opened DESC, id",
             term,
             low,

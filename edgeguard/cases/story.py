@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from edgeguard.cases import codec
 from edgeguard.cases.case import Entry
 from edgeguard.model import Decision, Mail, Outcome, Verdict
-from edgeguard.units import count
+from edgeguard.units import bits_per_second, count
 
 
 def timeline(db: sqlite3.Connection, case: str) -> list[Entry]:
@@ -34,14 +34,18 @@ def _verdicts(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
             v.at,
             "verdict",
             v.id,
-            f"{v.rule} {v.band}: {count(v.measured)} packets in {v.window_s} s, limit {count(v.limit)}, {v.sustain}",
+            f"{v.rule} {v.band}, read as {v.kind}: {_amount(v, v.measured)}, limit {_amount(v, v.limit)}, {v.sustain}",
         )
+
+
+def _amount(v: Verdict, n: int) -> str:
+    return bits_per_second(n) if v.unit == "bits" else f"{count(n)} packets in {v.window_s} s"
 
 
 def _decisions(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
     for (body,) in db.execute("SELECT body FROM decisions WHERE case_id = ? ORDER BY at, rowid", (case,)):
         d = codec.loads(Decision, body)
-        targets = ", ".join(str(target.address) for target in d.targets)
+        targets = ", ".join(target.place for target in d.targets)
         did = f"{d.act} {d.scope}" if d.act != "none" else str(d.scope)
         wide = f" to {targets}" if targets else ""
         dry = "" if d.enforced or d.act == "none" else ", not enforced"

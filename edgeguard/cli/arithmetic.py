@@ -6,11 +6,18 @@ from collections.abc import Sequence
 
 from edgeguard import clock
 from edgeguard.cli.output import target_text
-from edgeguard.model import Act, CameBack, Decision, Outcome, Share, Spread, Verdict
+from edgeguard.model import Act, CameBack, Decision, Outcome, Share, Spread, Target, Verdict
 from edgeguard.units import bits_per_second, count, percent
 
 SHOWN_SHARES = 20
-CLASSES = {"syn": "SYN packets without ACK", "udp": "one-way UDP packets"}
+CLASSES = {
+    "syn": "SYN packets without ACK",
+    "udp": "one-way UDP packets",
+    "icmp": "ICMP packets that answer nothing",
+    "fragments": "later fragments that nobody answers",
+    "tcp": "TCP packets but SYN and SYN-ACK that nobody answers",
+    "total": "packets but answers",
+}
 
 
 def headline(decision: Decision) -> str:
@@ -24,12 +31,12 @@ def headline(decision: Decision) -> str:
 
 
 def of_verdict(v: Verdict) -> list[Sequence[str]]:
-    """Measured, limit, times, volume, targets, what came back, what was forged."""
+    """Measured, limit, times, volume, targets, what came back, what was forged, and how else it could be read."""
     window = f"{v.window_s} s"
     rows: list[Sequence[str]] = [
-        ("rule", f"{v.rule}, band {v.band}: {CLASSES.get(v.rule, v.rule + ' packets')} that left {_whom(v)}"),
-        ("measured", f"{count(v.measured)} packets in {window}, for certain {count(v.at_least)}"),
-        ("limit", f"{count(v.limit)} packets in {window}, {v.sustain}; {_passed(v)}"),
+        ("rule", f"{v.rule}, band {v.band}: {_class(v)}"),
+        ("measured", f"{_amount(v, v.measured)}, for certain {_number(v, v.at_least)}"),
+        ("limit", f"{_amount(v, v.limit)}, {v.sustain}; {_passed(v)}"),
         ("since", f"{clock.utc_millis(v.since)} above half of warn; limit crossed {clock.utc_millis(v.crossed)}"),
         ("volume", f"mean {count(round(v.mean))} packets a second since then, peak {count(v.peak)} in {window}"),
         *([("longer", ", ".join(f"{count(n)} in {s} s" for s, n in v.longer))] if v.longer else []),
@@ -38,7 +45,15 @@ def of_verdict(v: Verdict) -> list[Sequence[str]]:
     rows += [("share" if n == 0 else "", text) for n, text in enumerate(_shares(v))]
     rows += [("target" if n == 0 else "", text) for n, text in enumerate(_targets(v))]
     rows += [("came back", _came_back(v.came_back)), ("forged", _forged(v))]
+    rows += [(name, text) for name, text in (("harm", v.harm), ("used to", v.baseline)) if text]
     return [*rows, ("about", _about(v, v.spread))] if v.spread else rows
+
+
+def of_readings(v: Verdict) -> list[Sequence[str]]:
+    """What it was read as, and every reading that was tried: kept or dropped, and why."""
+    forged = "with forged senders: own-only would stop it" if v.forging else ""
+    tried = ((a.kind, "kept" if a.holds else "dropped", a.why) for a in v.alternatives)
+    return [("taken for", str(v.kind), forged), *tried]
 
 
 def of_safeties(decision: Decision) -> list[Sequence[str]]:
@@ -69,38 +84,63 @@ def _at(share: Share) -> str:
     return f"{share.vm or 'unknown VM'} at {share.tap}" if share.tap else share.vm or "unknown VM"
 
 
+def _amount(v: Verdict, n: int) -> str:
+    """In the unit of the limit."""
+    return bits_per_second(n) if v.unit == "bits" else f"{count(n)} packets in {v.window_s} s"
+
+
+def _number(v: Verdict, n: int) -> str:
+    return bits_per_second(n) if v.unit == "bits" else count(n)
+
+
+def _class(v: Verdict) -> str:
+    """Which packets were counted, and whose they are."""
+    rule = v.rule.removesuffix("-in")
+    if v.rule != rule:
+        return f"{rule} packets that reached the VM: observed, no ground against it"
+    return f"{CLASSES.get(rule, rule + ' packets')} that left {_whom(v)}"
+
+
 def _passed(v: Verdict) -> str:
     """What makes the verdict true: the lower bound against the limit."""
     over = v.at_least - v.limit
     if over < 0:
-        return f"{count(v.at_least)} is {count(-over)} below it now"
-    return f"{count(v.at_least)} - {count(v.limit)} = {count(over)} above it"
+        return f"{_number(v, v.at_least)} is {_number(v, -over)} below it now"
+    return f"{_number(v, v.at_least)} - {_number(v, v.limit)} = {_number(v, over)} above it"
 
 
 def _targets(v: Verdict) -> list[str]:
-    certain = [
-        f"{target_text(t)}: {count(t.packets)} / {count(v.measured)} = {percent(t.share)} for certain"
-        for t in v.targets
-    ]
+    certain = [f"{target_text(t)}: {_of_all(v, t)}{percent(t.share)} for certain" for t in v.targets]
     missing = f"each may have up to {count(v.target_error)} packets more" if v.target_error else "exact"
     return [*certain, missing] if certain else [f"none named: {missing}, spread over many"]
 
 
+def _of_all(v: Verdict, t: Target) -> str:
+    """The division, where both are packets."""
+    return f"{count(t.packets)} packets, " if v.unit == "bits" else f"{count(t.packets)} / {count(v.measured)} = "
+
+
 def _came_back(back: CameBack) -> str:
     if back.packets is None:
-        return "not visible: only one direction is seen here"
+        return "not known, which supports nothing: one direction only is seen here, or it is in doubt"
     parts = [f"{count(back.packets)} packets from the same targets in the same time"]
     if back.syn_acks is not None:
         parts.append(f"{count(back.syn_acks)} SYN-ACK")
     if back.resets is not None:
         parts.append(f"{count(back.resets)} RST")
+    if back.unreachable is not None:
+        parts.append(f"{count(back.unreachable)} ICMP unreachable")
+    if back.third_acks is not None:
+        parts.append(f"{count(back.third_acks)} handshakes completed by the VM in all")
     return ", ".join(parts)
 
 
 def _forged(v: Verdict) -> str:
     if v.foreign is None:
         return "unknown: the VM's addresses are not known"
-    share = v.foreign / v.measured if v.measured else 0.0
+    if v.unit == "bits":
+        return f"{count(v.foreign)} packets carried a source that is not the VM's"
+    share = min(1.0, v.foreign / v.measured) if v.measured else 0.0
     return f"{count(v.foreign)} of {count(v.measured)} packets ({percent(share)}) carried a source that is not the VM's"
 
 

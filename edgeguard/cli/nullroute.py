@@ -10,6 +10,7 @@ import click
 from edgeguard.cli.group import Commands
 from edgeguard.cli.options import config_option, example, json_option, loaded, term_argument, why_option
 
+SCOPES = ("narrow", "own-only", "full")
 COLUMNS = ("decision", "case", "vm", "tap", "scope", "targets", "since", "until", "proof", "by")
 
 
@@ -34,6 +35,16 @@ def _targets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
     return values
+
+
+def _scope(scope: str | None, full: bool, targets: tuple[str, ...]) -> str:
+    """One width: by its name, by --full, or by targets alone."""
+    if full and scope not in (None, "full"):
+        raise click.UsageError(f"--full and --scope {scope}: one of the two")
+    wide = scope or ("full" if full else "narrow")
+    if (wide == "narrow") != bool(targets):
+        raise click.UsageError("name --target (one or more), --scope own-only or --full, one of the three")
+    return wide
 
 
 KERNEL_S = 2.0  # for the acknowledgement
@@ -63,6 +74,7 @@ def list_null_routes(as_json: bool, config_path: Path) -> None:
 @nullroute.command(
     epilog=example(
         "edgeguard nullroute add web1 --target 198.51.100.7:80/tcp --for 30m --why 'reported by the target'",
+        "edgeguard nullroute add vm-101 --scope own-only --for 2h --why 'forged senders, reported'",
         "edgeguard nullroute add vm-101 --full --for 2h --why 'intruder on it, owner asked'",
     )
 )
@@ -75,20 +87,33 @@ def list_null_routes(as_json: bool, config_path: Path) -> None:
     callback=_targets,
     help="Drop what the VM sends there; may be given again.",
 )
-@click.option("--full", is_flag=True, help="Drop everything from and to the VM.")
+@click.option(
+    "--scope",
+    type=click.Choice(SCOPES),
+    help="How wide: narrow (the targets), own-only (what carries forged senders), full (everything).",
+)
+@click.option("--full", is_flag=True, help="Drop everything from and to the VM: short for --scope full.")
 @click.option("--for", "for_ns", required=True, metavar="DURATION", callback=_duration, help="Until when: 30m, 4h.")
 @why_option
 @json_option
 @config_option
 def add(
-    *, term: str, targets: tuple[str, ...], full: bool, for_ns: int, why: str, as_json: bool, config_path: Path
+    *,
+    term: str,
+    targets: tuple[str, ...],
+    scope: str | None,
+    full: bool,
+    for_ns: int,
+    why: str,
+    as_json: bool,
+    config_path: Path,
 ) -> None:
     """Null-route a VM by hand, with an end and a reason; makes a case and goes through the daemon."""
-    if full == bool(targets):
-        raise click.UsageError("name --target (one or more) or --full, one of the two")
+    wide = _scope(scope, full, targets)
     from edgeguard.request import AddNullRoute  # noqa: PLC0415 - not for --help
 
-    answer = _act(config_path, AddNullRoute(term, why, for_ns, targets, full), as_json)
+    ask = AddNullRoute(term, why, for_ns, targets, full=wide == "full", own_only=wide == "own-only")
+    answer = _act(config_path, ask, as_json)
     for decision in answer.get("decisions", ()):
         _await_kernel(config_path, decision)
 
@@ -150,7 +175,8 @@ def _fields(one: Any) -> dict[str, Any]:
 def _row(one: Any) -> tuple[object, ...]:
     from edgeguard.cli import output  # noqa: PLC0415
 
-    targets = ", ".join(output.target_text(target) for target in one.decision.targets) or "everything"
+    everything = "forged packets" if one.decision.scope == "own-only" else "everything"
+    targets = ", ".join(output.target_text(target) for target in one.decision.targets) or everything
     since, until = output.when(one.decision.at), output.when(one.decision.until)
     proof = "being released" if one.releasing else one.facts.proof
     case, decision = one.case, one.decision

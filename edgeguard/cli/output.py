@@ -68,9 +68,11 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def target_text(target: Target) -> str:
-    """'198.51.100.7:80/tcp', as `nullroute add --target` reads it."""
+    """'198.51.100.7:80/tcp', as `nullroute add --target` reads it; a carpet's prefix '203.0.113.0/24 port 53/udp'."""
     if not target.protocol:
-        return str(target.address)
+        return target.place
+    if target.length is not None:
+        return f"{target.place} {'any port' if target.port is None else f'port {target.port}'}/{target.protocol_name}"
     if target.port is None:
         return f"{target.address}/{target.protocol_name}"
     host = f"[{target.address}]" if target.address.version == 6 else str(target.address)

@@ -87,11 +87,12 @@ class _Story:
 
     def _verdict(self, verdict: Verdict) -> None:
         from edgeguard import clock  # noqa: PLC0415
-        from edgeguard.cli.arithmetic import of_verdict  # noqa: PLC0415
+        from edgeguard.cli.arithmetic import of_readings, of_verdict  # noqa: PLC0415
         from edgeguard.cli.output import aligned  # noqa: PLC0415
 
         click.echo(f"{clock.utc_millis(verdict.at)}  verdict: {verdict.rule} {verdict.band}")
         click.echo(aligned(of_verdict(verdict), "    "))
+        click.echo(aligned(of_readings(verdict), "    "))
 
     def _decision(self, decision: Decision) -> None:
         from edgeguard import clock  # noqa: PLC0415

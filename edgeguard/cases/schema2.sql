@@ -1,0 +1,2 @@
+-- Version 2: no table changes. Bodies of verdicts, decisions, orders and targets may hold what version 1 does not
+-- know (kinds, readings, prefixes, own-only): it refuses a field it has no name for. What it wrote is read as it is.
