@@ -72,6 +72,7 @@ class Recorder:
     def forget(self, point: int) -> None:
         """The point is another subject's from now on."""
         for one in [one for one in self._open if one.point == point]:
+            self._gather(one)
             self._close(one)
         self._headers.forget(point)
 
