@@ -134,7 +134,8 @@ def _judged(rule: str, limits: Limits, moded: Sequence[Setting]) -> Limits | Non
     act = hard if "act" in off else limits.act
     warn = act if "warn" in off else limits.warn
     bits = limits.bits and limits.bits.model_copy(update=dict.fromkeys(off))
-    return limits.model_copy(update={"warn": warn, "act": act, "hard": hard, "bits": bits})
+    some = bits if bits and bits.judged else None
+    return limits.model_copy(update={"warn": warn, "act": act, "hard": hard, "bits": some})
 
 
 def _mode(rule: str, band: str, moded: Sequence[Setting]) -> str | None:

@@ -136,6 +136,16 @@ def test_bits_of_a_rule() -> None:
     assert bits and (bits.warn, bits.act, bits.hard, bits.only_in_harm) == (10**9, None, 10**10, False)
 
 
+def test_a_band_that_is_off_is_off_in_bits_too() -> None:
+    """Without its only band, a rule has no limits in bits any more."""
+    limits = {"udp": {"bits": {"act": 10**9}}}
+    off = policy(built(limits=limits, vm={"vm-1": {"enforce": {"udp.act": "off"}}}), vm())
+    assert off.limits["udp"].bits is None
+    both = {"udp": {"bits": {"act": 10**9, "hard": 10**10}}}
+    bits = policy(built(limits=both, vm={"vm-1": {"enforce": {"udp.act": "off"}}}), vm()).limits["udp"].bits
+    assert bits and (bits.act, bits.hard) == (None, 10**10)
+
+
 MEMBERS = st.fixed_dictionaries(
     {},
     optional={
