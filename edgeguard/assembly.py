@@ -14,12 +14,13 @@ from email.utils import parseaddr
 from edgeguard import clock, native
 from edgeguard.answers import Answers
 from edgeguard.attachments import ROWS
+from edgeguard.beside import Beside
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Taps
 from edgeguard.capture.tpacket import RingCapture
-from edgeguard.cases import codec
+from edgeguard.cases import baseline_file, codec
 from edgeguard.cases.store import Store
 from edgeguard.config import Config
 from edgeguard.control import ControlServer
@@ -37,6 +38,7 @@ from edgeguard.evidence.place import Place
 from edgeguard.evidence.recorder import Recorder
 from edgeguard.evidence.writer import Writer
 from edgeguard.evidence.xarf import Reporter
+from edgeguard.host import Host
 from edgeguard.inventory import Inventory, configured
 from edgeguard.live import Live
 from edgeguard.mirrored import Mirrored
@@ -45,6 +47,7 @@ from edgeguard.notice import lint
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import background
 from edgeguard.readers import Readers
+from edgeguard.usual import Usual
 
 log = logging.getLogger("edgeguard")
 
@@ -72,6 +75,8 @@ def run(config: Config) -> None:
         headers, writer = Headers(ROWS), _writer(config, store)
         evidence = Recorder(headers, writer, config.evidence.during)
         stack.callback(evidence.close)
+        beside = _beside(config, counting, taps)
+        stack.callback(beside.close)
         live = Live(
             config,
             inventory,
@@ -83,6 +88,7 @@ def run(config: Config) -> None:
             functools.partial(_required, taps, config),
             _mirrored(config, counting, inventory, taps, evidence),
             evidence,
+            beside,
         )
         capture = _capture(config, live, taps)
         stack.callback(capture.close)
@@ -103,6 +109,11 @@ def run(config: Config) -> None:
         else:
             live.run(capture, control, answer)
     log.info("stopped; null routes that stand stay in place, and the next start takes them up")
+
+
+def _beside(config: Config, counting: Counted, taps: Taps) -> Beside:
+    usual = Usual(baseline_file.beside(config.paths.database), clock.now())
+    return Beside(counting, Host(counting, taps.carriers, config.uplink_bits), usual)
 
 
 def _required(taps: Taps, config: Config) -> None:

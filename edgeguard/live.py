@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from edgeguard import clock, units
 from edgeguard.attachments import Attachments
+from edgeguard.beside import Beside
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.taps import Change
 from edgeguard.capture.tpacket import RingCapture
@@ -31,7 +31,7 @@ from edgeguard.mirrored import Mirrored
 from edgeguard.model import Act, Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import Background, background, compose
-from edgeguard.readers import SETTLED, Readers
+from edgeguard.readers import SETTLED, Readers, readable
 from edgeguard.reading import Circumstances
 from edgeguard.vitals import Vitals
 
@@ -57,6 +57,7 @@ class Live:
         require_uplinks: Callable[[], None],
         mirrored: Mirrored | None = None,
         evidence: Recorder | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.config = config
         self.rules = RulesFile(config)
@@ -72,6 +73,7 @@ class Live:
         for point, vm in self.attachments.rows():
             self.engine.policies.fit(point, vm)
         self._evidence = evidence
+        self.beside = beside
         self._background = background
         self._decisions: dict[str, Decision] = {}  # standing ones, for the text of their release
         self._next_second = 0.0
@@ -88,7 +90,7 @@ class Live:
     def run(self, capture: RingCapture, control: ControlServer, answer: Answer) -> None:
         """Until `stop`: packets first, then whatever has happened beside them."""
         self._capture = capture
-        beside = _readable(self.enforcer.fileno(), control.fileno())
+        happened = readable(self.enforcer.fileno(), control.fileno())
         self.vitals.take(clock.now(), self.attachments.taps())
         while not self._stopping:
             records = capture.read(WAIT_S)
@@ -97,7 +99,7 @@ class Live:
                 self.engine.feed(records)
             else:
                 self.engine.look(clock.now() - SETTLED)
-            if beside.poll(0) or time.monotonic() >= self._next_second:
+            if happened.poll(0) or time.monotonic() >= self._next_second:
                 self._beside(control, answer)
 
     def run_threads(self, capture: FanoutCapture, readers: Readers, control: ControlServer, answer: Answer) -> None:
@@ -153,6 +155,8 @@ class Live:
         self.vitals.take(clock.now(), self.attachments.taps())
         if self._evidence is not None:
             self._evidence.look(clock.now())
+        if self.beside is not None:
+            self.beside.take(clock.now(), self.attachments, self.engine)
         self._record_outcomes()
         said = self.inventory.reload_if_changed()
         if said:
@@ -212,7 +216,7 @@ class Live:
         return self.vitals.kernel_count(clock.now(), point, tap) if tap else None
 
     def circumstances(self, point: int) -> Circumstances:
-        return Circumstances()
+        return self.beside.circumstances(point) if self.beside is not None else Circumstances()
 
     # ---- what the engine tells -----------------------------------------------------------------
 
@@ -220,6 +224,7 @@ class Live:
         """Recorded and told together with its decision."""
 
     def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
+        verdict = self.beside.compared(verdict) if self.beside is not None else verdict
         frozen = self._freeze(verdict, decision)
         notices = self._notices(case, verdict, decision)
         try:
@@ -327,13 +332,6 @@ def _attachments(counting: Counted, inventory: Inventory, evidence: Recorder | N
     if evidence is None:
         return Attachments(counting, inventory)
     return Attachments(counting, inventory, began=evidence.forget)
-
-
-def _readable(*fds: int) -> select.poll:
-    found = select.poll()
-    for fd in fds:
-        found.register(fd, select.POLLIN)
-    return found
 
 
 def _sentence(verdict: Verdict) -> str:

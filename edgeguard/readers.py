@@ -8,6 +8,7 @@ after a crossing. A thread whose ring is empty rests as well, and is as far as t
 
 from __future__ import annotations
 
+import select
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,14 @@ from edgeguard.record import Records
 
 WAIT_S = 0.02  # for the next block
 SETTLED = 50 * MILLISECOND  # frames older than this have left an empty ring
+
+
+def readable(*fds: int) -> select.poll:
+    """To ask, without waiting, whether anything can be read of these."""
+    found = select.poll()
+    for fd in fds:
+        found.register(fd, select.POLLIN)
+    return found
 
 
 class Source(Protocol):

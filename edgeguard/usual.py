@@ -16,7 +16,6 @@ import numpy as np
 from edgeguard.baselines.baseline import RULES, Finding
 from edgeguard.baselines.learning import Learning, Owner, Seconds, Stored
 from edgeguard.cases.baseline_file import BaselineFile
-from edgeguard.counting import readings
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.state import POINTS
 from edgeguard.decision.ledger import Ledger
@@ -38,9 +37,7 @@ def seconds(counting: Counted, rows: Rows, docket: Docket, ledger: Ledger, warns
     at, shape = counting.slot_end, (len(rows), len(RULES))
     packets, warn = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     if len(rows) and at:
-        counted = counting.windows(points, at)
-        columns = [RULES.index(rule) for rule in readings.RULES]
-        packets[:, columns] = counted[:, : len(columns)]
+        packets[:] = counting.windows(points, at)[:, : len(RULES)]  # the first metrics, in the same order
     judged, told = np.zeros(shape, bool), np.zeros(shape, bool)
     for number, (point, _) in enumerate(rows):
         for rule, limit in warns(point).items():

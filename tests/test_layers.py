@@ -28,7 +28,7 @@ LEVELS: list[set[str]] = [
     {"metrics", "request", "control"},
     {"policies", "docket", "sums"},
     {"engine", "attachments", "mirrored", "readers", "vitals", "host", "usual", "check"},
-    {"replay", "live", "answers"},
+    {"beside", "replay", "live", "answers"},
     {"assembly", "backtest", "summary", "jsonl"},
     {"cli", "lab"},
     {"__main__"},

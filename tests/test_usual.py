@@ -28,7 +28,7 @@ SYN = RULES.index("syn")
 
 
 def counted(packets: list[Packet]) -> Counting:
-    made = Counting(16, one_way_ratio=20, by_source=False)
+    made = Counting(16, by_source=False)
     made.assign(0, Subject("vm-1", "tap1", None), ())
     made.add(rows(packets), 0)
     made.tick(T + SECOND)
@@ -135,9 +135,9 @@ def test_baseline_show_says_what_is_known(tmp_path: Path, configured: Path) -> N
     usual = Usual(beside(tmp_path / "edgeguard.sqlite"), begin)
     learn(usual, begin, ENOUGH + 1, 90)
     usual.close()
-    (line,) = shown(configured).splitlines()[1:]
-    assert line.split()[:2] == ["vm-1", "syn"]
-    assert line.split("  ")[-1].strip() == "2,000"
+    lines = [line.split() for line in shown(configured).splitlines()[1:]]
+    assert [line[:2] for line in lines] == [["vm-1", "syn"], ["vm-1", "total"]], "the others sent nothing"
+    assert lines[0][-1] == "2,000"
     found = [json.loads(text) for text in shown(configured, "192.0.2.10", "--json").splitlines()]
     syn = next(one for one in found if one["rule"] == "syn")
     assert 90 <= syn["p95"] <= 98

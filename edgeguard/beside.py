@@ -1,0 +1,54 @@
+"""What is looked at beside the packets, once a second: the host around the VMs, and what each VM is used to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from edgeguard.attachments import Attachments
+from edgeguard.counting.counted import Counted
+from edgeguard.engine import Engine
+from edgeguard.host import Host
+from edgeguard.mirrored import Mirrored
+from edgeguard.model import Verdict
+from edgeguard.reading import Circumstances
+from edgeguard.usual import Usual, seconds
+
+
+class Beside:
+    """One per daemon."""
+
+    def __init__(self, counting: Counted, host: Host, usual: Usual) -> None:
+        self._counting = counting
+        self.host = host
+        self.usual = usual
+
+    def take(self, now: int, attachments: Attachments | Mirrored, engine: Engine) -> None:
+        """This second's sample."""
+        self.host.take(now, attachments)
+        rows = [(point, vm) for point, vm in attachments.rows() if vm is not None]
+
+        def warns(point: int) -> Mapping[str, int]:
+            return {rule: limits.warn for rule, limits in engine.policies.limits(point).items()}
+
+        self.usual.take(now, seconds(self._counting, rows, engine.docket, engine.ledger, warns))
+
+    def circumstances(self, point: int) -> Circumstances:
+        return self.host.circumstances(point)
+
+    def compared(self, verdict: Verdict | None) -> Verdict | None:
+        """The verdict, saying how it compares with what its VM is used to: packets of the class, answered or not."""
+        if verdict is None or verdict.subject.vm is None:
+            return verdict
+        packets = self._counting.within(verdict.point, verdict.rule, 1)
+        words = self.usual.compared(verdict.subject.vm, verdict.rule, packets)
+        return replace(verdict, baseline=words) if words else verdict
+
+    def told(self) -> dict[str, Any]:
+        """For `status`."""
+        return {"host": self.host.told(), "care": self.usual.told()}
+
+    def close(self) -> None:
+        self.usual.close()
+        self.host.close()
