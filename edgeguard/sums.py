@@ -12,7 +12,7 @@ from edgeguard.config import Config, Limits
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.customers import Sum
 from edgeguard.counting.readings import RULES
-from edgeguard.counting.state import FOREIGN, NEVER, OCTETS
+from edgeguard.counting.state import FOREIGN, NEVER, OCTETS, THIRD_ACKS
 from edgeguard.detection import customer as together
 from edgeguard.detection import udp
 from edgeguard.detection.rule import CALM, Judge
@@ -91,6 +91,7 @@ class Sums:
             resets=0,
             one_way=measured if is_udp else 0,
             one_way_back=back if is_udp else 0,
+            third_acks=total[THIRD_ACKS],
             half_open=0 if is_udp else measured,
             half_open_acks=0 if is_udp else back,
         )

@@ -7,7 +7,7 @@ as that speaks for them already. So one flood is no news twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +52,7 @@ def together(
         crossed={},
         longer={rule: _longer(readings, rule)},
         flows=_flows(readings, rule, judging),
-        missing=sum(map(_missing, readings)),
+        missing=sum(_missing(reading, rule) for reading in readings),
         shares=_shares(readings, apart, rule, judging),
         **_sums(readings),
     )
@@ -96,8 +96,9 @@ def _longer(readings: Sequence[Reading], rule: str) -> tuple[tuple[int, int], ..
     return tuple(sorted(total.items()))
 
 
-def _missing(reading: Reading) -> int:
-    return reading.missing + (reading.flows[-1].packets if len(reading.flows) >= SHOWN else 0)
+def _missing(reading: Reading, rule: str) -> int:
+    shown = [flow.packets for flow in reading.flows if flow.rule in ("", rule) and flow.length is None]
+    return reading.missing + (shown[-1] if len(shown) >= SHOWN else 0)
 
 
 def _flows(readings: Sequence[Reading], rule: str, judging: Judging) -> tuple[Flow, ...]:
@@ -138,10 +139,20 @@ def _merged(flows: list[Flow]) -> Flow:
 
 
 def _shares(readings: Sequence[Reading], apart: Sequence[Reading], rule: str, judging: Judging) -> tuple[Share, ...]:
-    shares = [_share(reading, rule, judging, True) for reading in readings]
-    shares += [_share(reading, rule, judging, False) for reading in apart]
+    measure = _share_of(readings, rule, judging)
+    shares = [_share(reading, measure(reading), True) for reading in readings]
+    shares += [_share(reading, measure(reading), False) for reading in apart]
     return tuple(sorted((s for s in shares if s.packets), key=lambda s: (not s.counted, -s.packets)))
 
 
-def _share(reading: Reading, rule: str, judging: Judging, counted: bool) -> Share:
-    return Share(reading.subject.vm, reading.subject.tap, rules.measured(rule, reading, judging), counted)
+def _share_of(readings: Sequence[Reading], rule: str, judging: Judging) -> Callable[[Reading], int]:
+    """Of SYNs the half-open ones, where they are most of the sum: a busy VM is not whom the sum is about."""
+    if rule == syn.NAME:
+        half = sum(syn.half_open(reading, judging) for reading in readings)
+        if 2 * half >= sum(reading.packets.get(rule, 0) for reading in readings):
+            return lambda reading: syn.half_open(reading, judging)
+    return lambda reading: rules.measured(rule, reading, judging)
+
+
+def _share(reading: Reading, packets: int, counted: bool) -> Share:
+    return Share(reading.subject.vm, reading.subject.tap, packets, counted)
