@@ -64,6 +64,7 @@ LOOK_ALIKES = (
     LookAlike("ack-resets", "tcp"),
     LookAlike("tcp-upload", "tcp"),
     LookAlike("tcp-upload-stretched", "tcp"),
+    LookAlike("tcp-upload-v6", "tcp"),
     LookAlike("tcp-download", "tcp"),
     LookAlike("tls-download", "tcp", copies=2),
     # UDP
@@ -71,6 +72,8 @@ LOOK_ALIKES = (
     LookAlike("udp-speed-test", "udp", copies=2),
     LookAlike("udp-speed-test-down", "udp", copies=2),
     LookAlike("wireguard-both", "udp", copies=3),
+    LookAlike("wireguard-upload", "udp", copies=2),
+    LookAlike("udp-speed-test-v6", "udp", copies=2),
     LookAlike("openvpn", "udp"),
     LookAlike("quic-upload", "udp", copies=20),
     LookAlike("quic-download", "udp", copies=20),

@@ -7,7 +7,8 @@ import sys
 
 ROOMS = {
     "connect": "tcp", "pools": "tcp", "slow": "tcp",
-    "crowd": "udp", "hear": "udp", "answer": "udp", "game": "udp", "calls": "udp", "writes": "udp", "tell": "udp", "shout": "udp",
+    "crowd": "udp", "hear": "udp", "answer": "udp", "game": "udp", "calls": "udp", "writes": "udp", "tell": "udp",
+    "shout": "udp",
     "raw": "raw",
     "quic_server": "quic", "quic_client": "quic",
     "webrtc": "webrtc",

@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 IP_PKTINFO = 8
 _NTP = b"\x23" + bytes(47)  # version 4, client (RFC 5905)
@@ -60,10 +61,8 @@ def crowd(server: str, port: str, first: str, number: str, rate: str, kind: str,
     while (passed := time.monotonic() - start) < float(seconds):
         for _ in range(min(int(passed * float(rate)) - done, 500)):
             done += 1
-            try:
+            with suppress(OSError):  # a full queue, or an ICMP error of before
                 order[done % 50_000].sendto(ready[rng.randrange(2000)], (server, int(port)))
-            except OSError:  # a full queue, or an ICMP error of before
-                pass
         time.sleep(0.0005)
 
 
@@ -133,10 +132,8 @@ def calls(own: str, other: str, number: str, interval_ms: str, size: str, second
             if (wait := at + sequence * step - time.monotonic()) > 0:
                 time.sleep(wait)
             head = struct.pack("!BBHII", 0x80, 0, sequence & 0xFFFF, sequence * 160 & 0xFFFFFFFF, i)
-            try:
+            with suppress(OSError):
                 ends[i].sendto(head + bytes(int(size) - 12), (hosts[i % len(hosts)], 16384 + 2 * i))
-            except OSError:
-                pass
         sequence += 1
 
 
@@ -153,10 +150,8 @@ def writes(server: str, port: str, size: str, window: str, seconds: str) -> None
         s.sendto(call, (server, int(port)))
     s.settimeout(0.7)
     while time.monotonic() < until:
-        try:
+        with suppress(TimeoutError):
             s.recv(65536)
-        except TimeoutError:
-            pass
         s.sendto(call, (server, int(port)))
 
 

@@ -10,14 +10,21 @@ from bench.quality.record.stage import SERVER, Stage
 _FAILOVER = "198.51.100.77"
 
 
+def _towards_failover(stage: Stage) -> None:
+    """The world finds the VM behind the address."""
+    stage.run("world", f"ip route del local 198.51.100.0/24 dev lo table local; ip route add {_FAILOVER}/32 dev eth0")
+
+
 def vrrp(stage: Stage) -> None:
     """The VM becomes master and uses the virtual address, too."""
     (stage.scratch / "keepalived.conf").write_text(
         "global_defs {\n script_user root\n vrrp_garp_master_refresh 1\n}\nvrrp_instance V1 {\n state MASTER\n"
-        f" interface eth0\n virtual_router_id 51\n priority 200\n advert_int 0.2\n virtual_ipaddress {{ {_FAILOVER}/32 }}\n"
+        f" interface eth0\n virtual_router_id 51\n priority 200\n advert_int 0.2\n"
+        f" virtual_ipaddress {{ {_FAILOVER}/32 }}\n"
         " version 3\n accept\n}\n",
         encoding="ascii",
     )
+    _towards_failover(stage)
     stage.start("vm", f"keepalived -n -l -P -f {stage.scratch}/keepalived.conf -p k.pid -r v.pid -c c.pid")
     time.sleep(3)
     stage.actor("world", "answer 53 200")
@@ -28,7 +35,7 @@ def vrrp(stage: Stage) -> None:
 def failover(stage: Stage) -> None:
     """A failover address that the inventory does not know yet serves a speed test."""
     stage.run("vm", f"ip address add {_FAILOVER}/32 dev eth0")
-    stage.run("world", f"ip route del local 198.51.100.0/24 dev lo table local; ip route add {_FAILOVER}/32 dev eth0")
+    _towards_failover(stage)
     stage.start("world", f"iperf3 -s -B {SERVER}")
     time.sleep(1)
     stage.start("vm", f"iperf3 -c {SERVER} -B {_FAILOVER} -u -b 300M -l 1200 --bidir -t 10")
@@ -80,7 +87,8 @@ PLAYS = (
          ("iperf3 --version",)),
     Play("containers", "five container addresses leak beside the VM's own queries", containers,
          built="actors.py: plain sockets at the foreign addresses (198.51.100.2 to .6 stand for 172.17.0.0/16)"),
-    Play("dhcp", "a DHCP client that asks again and again", dhcp, ("udhcpc 2>&1 --help | head -1", "dnsmasq --version")),
+    Play("dhcp", "a DHCP client that asks again and again", dhcp,
+         ("udhcpc 2>&1 --help | head -1", "dnsmasq --version")),
     Play("duplicate-address", "400 IPv6 addresses are checked for duplicates at once", addresses,
          built="the kernel's duplicate address detection (RFC 4862)"),
     Play("announcements", "mDNS and SSDP announcements of 60 services", announcements,
