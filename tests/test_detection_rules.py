@@ -196,6 +196,18 @@ def test_what_is_answered_does_not_count(rule: str, field: str) -> None:
     assert (verdict.measured, verdict.came_back.packets) == (300_000, 2_999)
 
 
+@pytest.mark.parametrize(("sources", "kind"), [(16, Kind.FORGED), (15, Kind.SPRAY)])
+def test_forged_senders_of_other_packets(sources: int, kind: Kind) -> None:
+    """Senders are counted of SYNs and UDP: enough of them are enough, too few prove nothing and are no mismatch."""
+    spread = {"syn": Spread(0, sources, 0)}
+    window = reading(T, icmp=9_000, foreign={"icmp": 9_000}, spread=spread)
+    assert told("icmp", window) == (Band.ACT, kind, [])
+    verdict = first("icmp", window)
+    assert verdict is not None
+    assert verdict.forging == (kind is Kind.FORGED)
+    assert "mismatch" not in {other.kind for other in verdict.alternatives}
+
+
 # ---- everything ----------------------------------------------------------------------------------
 
 
@@ -233,14 +245,17 @@ def test_a_transfer_beside_a_flood_is_not_aimed_at() -> None:
 
 @pytest.mark.parametrize("rule", INTO)
 def test_what_floods_a_vm_is_told_by_its_limits(rule: str) -> None:
-    """In the band of its limits, a flood without targets, with about how many senders there are."""
+    """In the band of its limits, a flood without targets, with about how many senders there are of SYNs and UDP."""
+    counted = rule in ("syn-in", "udp-in")
     name = rule.replace("-", "_")
-    spread = {"syn": Spread(3, 4, 9_000)}
+    spread = {"syn": Spread(3, 4, 9_000), "udp": Spread(2, 4, 9_000)}
     verdict = first(rule, reading(T, **{name: LIMITS[rule].hard}, spread=spread))
     assert verdict is not None
     assert (verdict.rule, verdict.band, verdict.kind, verdict.targets) == (rule, Band.HARD, Kind.FLOOD, ())
-    assert (verdict.measured, verdict.foreign, verdict.spread) == (LIMITS[rule].hard, None, Spread(0, 4, 9_000))
-    assert "from about 9,000 addresses" in verdict.alternatives[-1].why
+    assert (verdict.measured, verdict.foreign, verdict.spread) == (
+        LIMITS[rule].hard, None, Spread(0, 4, 9_000) if counted else None,
+    )  # fmt: skip
+    assert ("from about 9,000 addresses" in verdict.alternatives[-1].why) == counted
     assert first(rule, reading(T, **{name: LIMITS[rule].warn - 1})) is None
 
 

@@ -67,7 +67,9 @@ def of(packets: int, foreign: int | None, reading: Reading, name: str, what: str
 
 
 def _addresses(reading: Reading, name: str) -> int | None:
-    """Senders are counted for all packets of a subject together, whatever the rule."""
+    """Senders are counted of SYNs and UDP together: of another rule's packets enough are enough, few say nothing."""
     spreads = reading.spread or {}
-    spread = spreads.get(name) or next(iter(spreads.values()), None)
-    return spread.sources_out if spread else None
+    if name in spreads:
+        return spreads[name].sources_out
+    most = max((spread.sources_out for spread in spreads.values()), default=0)
+    return most if most >= ADDRESSES else None

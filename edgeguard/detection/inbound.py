@@ -102,6 +102,6 @@ def _tried(name: str, measured: Measured, reading: Reading) -> Iterator[Alternat
     came = reading.packets.get(name, 0)
     told = f"{count(came - measured.packets)} of {count(came)} packets in answer the VM, or it answers them: left out"
     yield Alternative("answered", False, told)
-    spread = next(iter((reading.spread or {}).values()), None)
+    spread = (reading.spread or {}).get(name.removesuffix("-in"))
     senders = f", from about {count(spread.sources_in)} addresses" if spread else ""
     yield Alternative(Kind.FLOOD, True, f"{count(measured.packets)} packets in that nothing answers{senders}")

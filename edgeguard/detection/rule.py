@@ -210,12 +210,10 @@ def _crossed(at: int, crossed: int) -> int:
 
 
 def _spread(rule: str, reading: Reading) -> Spread | None:
-    """Senders into a subject are counted for all packets together, so for each rule over what reaches it."""
+    """Of what reaches a subject about how many senders there are is known, of SYNs and UDP together."""
     spreads = reading.spread or {}
-    found = spreads.get(rule)
-    if found is None and rule in INTO and spreads:
-        return replace(next(iter(spreads.values())), targets=0)
-    return found
+    out = spreads.get(rule.removesuffix("-in"))
+    return replace(out, targets=0) if out and rule in INTO and rule not in spreads else spreads.get(rule)
 
 
 def _sustain(at_once: bool, judging: Judging) -> str:
