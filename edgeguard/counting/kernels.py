@@ -34,7 +34,6 @@ from edgeguard.record import ICMP, NOBODY, PROTOCOL_UDP, RECORD, REFLECTORS, RST
 
 _RECORDS = types.Array(nb.from_dtype(RECORD), 1, "C", readonly=True)
 _ROWS = nb.typeof(s.rows(1))
-_HANDSHAKES = nb.typeof(s.handshakes())
 
 _ONE = np.uint64(1)
 _16 = np.uint64(16)
@@ -221,19 +220,19 @@ def _handshake(st, hi, lo, port, own_hi, own_lo, own_port):
 
 
 @njit(**COLD)
-def _await_ack(st, handshakes, rec):
+def _await_ack(st, rec):
     """A SYN-ACK came in: the next ACK out to its sender completes the handshake."""
     cell, tag = _handshake(st, rec.src_hi, rec.src_lo, rec.src_port, rec.dst_hi, rec.dst_lo, rec.dst_port)
-    handshakes[cell] = tag
+    st.handshakes[cell] = tag
 
 
 @njit(**COLD)
-def _is_third_ack(st, handshakes, rec):
+def _is_third_ack(st, rec):
     """Whether a segment is the first after the SYN-ACK of its connection; it is so once."""
     cell, tag = _handshake(st, rec.dst_hi, rec.dst_lo, rec.dst_port, rec.src_hi, rec.src_lo, rec.src_port)
-    if rec.tcp_flags & _ACK == 0 or handshakes[cell] != tag:
+    if rec.tcp_flags & _ACK == 0 or st.handshakes[cell] != tag:
         return False
-    handshakes[cell] = 0
+    st.handshakes[cell] = 0
     return True
 
 
@@ -244,7 +243,7 @@ def _tracked(row, rule):
 
 
 @njit(**HOT)
-def _out(row, table, handshakes, st, rec):
+def _out(row, table, st, rec):
     """A frame left the VM of this row."""
     row.frames[0] += 1
     if rec.kind >= 8:
@@ -262,7 +261,7 @@ def _out(row, table, handshakes, st, rec):
             _describe_udp(row, rec, packets)
         elif rec.kind == ICMP and _is_answer(rec):
             row.cum[s.ICMP_ANSWERS] += packets
-        elif rec.kind == TCP and st.slot - row.shaken <= s.WINDOW and _is_third_ack(st, handshakes, rec):
+        elif rec.kind == TCP and st.slot - row.shaken <= s.WINDOW and _is_third_ack(st, rec):
             row.cum[s.THIRD_ACKS] += 1
             if row.table != 0:
                 places.third_ack(row, table, rec, 1, st.cell)
@@ -295,7 +294,7 @@ def _answer_tracked(row, table, rec, packets, cell):
 
 
 @njit(**HOT)
-def _into(row, table, handshakes, st, rec):
+def _into(row, table, st, rec):
     """A frame reached the VM of this row."""
     row.frames[1] += 1
     if rec.kind >= 8:
@@ -311,7 +310,7 @@ def _into(row, table, handshakes, st, rec):
         places.answer(row, table, rec, s.UDP, s.BACK_BYTES, np.int64(rec.bytes), st.cell)
     elif rec.kind == SYNACK:
         row.shaken = st.slot
-        _await_ack(st, handshakes, rec)
+        _await_ack(st, rec)
         places.answer(row, table, rec, s.SYN, s.BACK, packets, st.cell)
     elif rec.kind == RST:
         places.answer(row, table, rec, s.SYN, s.RESET, packets, st.cell)
@@ -392,8 +391,8 @@ def _has_target(row, rec):
     return rec.kind < 8 and _tracked(row, _RULE_OF >> 4 * np.int64(rec.kind) & 15)
 
 
-@njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, TABLES, INDEX, LINES, _HANDSHAKES, STATE), **COLD)
-def count(records, start, by_source, rows, tables, index, lines, handshakes, states):  # noqa: PLR0912, PLR0915
+@njit(types.int64(_RECORDS, types.int64, types.boolean, _ROWS, TABLES, INDEX, LINES, STATE), **COLD)
+def count(records, start, by_source, rows, tables, index, lines, states):  # noqa: PLR0912, PLR0915
     """Count records[start:] and return the index where somebody should look.
 
     Stops before the first packet of a new 5 ms grid cell when a limit was crossed in the cell that
@@ -404,7 +403,7 @@ def count(records, start, by_source, rows, tables, index, lines, handshakes, sta
     and gets.
 
     The two look-ups in the source table stand here and not in functions: numba counts references
-    of every array it hands to a function, which cost 25 ns a packet.
+    of every array it hands to a function, which cost 25 ns a packet. A row, a table, the state are none.
     """
     st = states[0]
     mask = np.uint64(index.size - 1)
@@ -426,9 +425,9 @@ def count(records, start, by_source, rows, tables, index, lines, handshakes, sta
         if rec.out_of != NOBODY:
             if rows[rec.out_of].table == 0 and _has_target(rows[rec.out_of], rec):
                 _take_table(rows, tables, st, rec.out_of)
-            _out(rows[rec.out_of], tables[rows[rec.out_of].table], handshakes, st, rec)
+            _out(rows[rec.out_of], tables[rows[rec.out_of].table], st, rec)
         if rec.into != NOBODY:
-            _into(rows[rec.into], tables[rows[rec.into].table], handshakes, st, rec)
+            _into(rows[rec.into], tables[rows[rec.into].table], st, rec)
         if not by_source or rec.family == 0:
             continue
         rule = source_rule(rec)
@@ -447,7 +446,7 @@ def count(records, start, by_source, rows, tables, index, lines, handshakes, sta
                 if r >= 0:
                     if rows[r].table == 0 and _has_target(rows[r], rec):
                         _take_table(rows, tables, st, r)
-                    _out(rows[r], tables[rows[r].table], handshakes, st, rec)
+                    _out(rows[r], tables[rows[r].table], st, rec)
                 if rule >= 0 and count_source(lines[n - 1], st, rec, rule):
                     _promote(rows, st, lines[n - 1])
                     r = np.int64(lines[n - 1].row) - 1
@@ -461,7 +460,7 @@ def count(records, start, by_source, rows, tables, index, lines, handshakes, sta
                 n = np.int64(index[at])
             if n != 0 and lines[n - 1].row > 0:
                 r = np.int64(lines[n - 1].row) - 1
-                _into(rows[r], tables[rows[r].table], handshakes, st, rec)
+                _into(rows[r], tables[rows[r].table], st, rec)
     return records.size
 
 

@@ -175,7 +175,8 @@ STATE = np.dtype(
         ("free", "i8"),  # head of the list of free tables; 0: none
         ("hand", "i8"),  # the table that was last asked whether its row is quiet
         ("untabled", "i8"),  # packets of rows that found no table: their targets are not known
-        ("key", "u8", (4,)),  # of the source table's hash
+        ("key", "u8", (4,)),  # of the source table's hash, and of the handshakes'
+        ("handshakes", "u4", (HANDSHAKES,)),  # tags of the SYN-ACKs that came in, by the hash of their connection
     ]
 )
 
@@ -187,11 +188,6 @@ def rows(n: int) -> Array:
     made = np.zeros(n, ROW)
     made["arm"] = made["loud"] = NEVER
     return made
-
-
-def handshakes() -> Array:
-    """Tags of the SYN-ACKs that came in, by the hash of their addresses and ports."""
-    return np.zeros(HANDSHAKES, np.uint32)
 
 
 def tables(n: int) -> Array:

@@ -67,7 +67,6 @@ class Counting:
         self._lines = state.lines(sources)
         self._state = state.state(len(self._tables) - 1, key)
         self._subjects: dict[int, Subject] = {}
-        self._handshakes = state.handshakes()
         self._heat = Heat(self._rows, self._state)
         self.customers = customers.Customers(self)
 
@@ -146,7 +145,6 @@ class Counting:
             self._tables,
             self._index,
             self._lines,
-            self._handshakes,
             self._state,
         )
         if self.remote is not None:
@@ -210,7 +208,7 @@ class Counting:
     @property
     def memory(self) -> int:
         """Bytes, fixed at start; of the rows and sources, without the flow memory."""
-        return sum(array.nbytes for array in (self._rows, self._tables, self._index, self._lines))
+        return sum(array.nbytes for array in (self._rows, self._tables, self._index, self._lines, self._state))
 
     def watch(self, wanted: bool) -> None:
         """Whether `add` stops at every slot even when no row is hot: somebody's clocks run."""
