@@ -18,10 +18,13 @@ from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.config import Config, build
 from edgeguard.counting import state
 from edgeguard.decision import safeties
-from edgeguard.detection import rule
+from edgeguard.detection import aim, forging, inbound, rule, udp
 from edgeguard.enforcement import routes
 from edgeguard.lab.scenario import SCENARIOS
 from edgeguard.lab.topology import KINDS
+from edgeguard.model import Band, Kind
+from edgeguard.reading import INTO, OUT
+from edgeguard.record import REFLECTORS
 from edgeguard.replay import SOURCES
 
 ROOT = Path(__file__).parents[1]
@@ -123,11 +126,34 @@ def defaults() -> Config:
 
 
 def test_detection_names_the_shipped_limits(defaults: Config) -> None:
-    """The table of limits in docs/detection.md must be that of defaults.toml."""
+    """The tables of limits in docs/detection.md must be those of defaults.toml, of all twelve rules."""
     text = (ROOT / "docs" / "detection.md").read_text(encoding="utf-8")
-    limits = defaults.limits
-    for band in ("warn", "act", "hard"):
-        assert f"| {band} | {getattr(limits.syn, band):,} | {getattr(limits.udp, band):,} |\n" in text
+    limits = defaults.limits.by_rule()
+    for rules in (OUT, INTO):
+        assert f"| limit | {' | '.join(rules)} |\n" in text
+        for band in Band:
+            assert f"| {band} | {' | '.join(f'{limits[rule].of(band):,}' for rule in rules)} |\n" in text
+
+
+def test_detection_names_every_kind_and_what_tells_them_apart(defaults: Config) -> None:
+    """The numbers of kinds, forging and reflection in docs/detection.md must be the program's own."""
+    text, judging = page("detection.md"), defaults.judging
+    assert [kind for kind in Kind if f"| {kind} |" not in text] == []
+    sentences = (
+        f"third ACKs to it < {judging.completed_share} x SYNs to it",
+        f"packets back x {judging.tcp_ratio} < packets sent",
+        f"packets from ports of services >= {udp.SERVICE} x all UDP",
+        f"bytes to it >= {udp.AMPLIFIED} x bytes from it",
+        ", ".join(map(str, REFLECTORS)),
+        f"fewer than {aim.FEW} SYNs",
+        f"about {forging.ADDRESSES} different ones",
+        f"*stands out* with {judging.target_share} of",
+        f"| udp-in | {judging.one_way_ratio} x UDP out |",
+        f"| tcp-in | {judging.tcp_ratio} x TCP out",
+    )
+    assert [sentence for sentence in sentences if sentence not in text] == []
+    assert forging.SHARE == 0.5, "docs/detection.md says half"
+    assert inbound.OF_A_CONNECTION == 2, "docs/detection.md says half"
 
 
 def test_detection_names_the_shipped_numbers(defaults: Config) -> None:
