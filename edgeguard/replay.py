@@ -28,6 +28,7 @@ from edgeguard.model import Decision, Notice, Order, Subject, Tap, Verdict, Vm
 from edgeguard.notice.values import background, compose
 from edgeguard.reading import Circumstances
 from edgeguard.record import Records, point_key
+from edgeguard.way_back import WayBack
 
 SOURCES = 1 << 20  # lines for the sources of a savefile: 256 MiB, of which only what is used is touched
 BATCH = 8192  # records: 512 KiB, so that a batch is still in the L2 cache when it is counted
@@ -84,6 +85,7 @@ class Replay:
             distinct=Distinct(KEY, len(self._vms)) if self._vms else None,
             key=tuple(secrets.randbits(64) for _ in SOURCE_KEY),  # of speed only: nothing that is printed knows it
         )
+        self._way_back = WayBack(self.counting, self._vms)
         self.engine = Engine(config, self.counting, self)
         for point, vm in enumerate(self._vms):
             tap = vm.taps[0] if vm.taps else None
@@ -102,7 +104,8 @@ class Replay:
         """Read the file to its end. `progress` is told the share that was read."""
         while len(records := self.capture.read(0)):
             self._time.pass_by(records, self.capture.steps_back)
-            self.engine.feed(records)
+            for part in self._way_back.seconds(records):
+                self.engine.feed(part)
             if progress:
                 progress(self.capture.done / self.capture.size)
         self.engine.look(self.counting.slot_end)
@@ -127,7 +130,7 @@ class Replay:
         return None
 
     def circumstances(self, point: int) -> Circumstances:
-        return Circumstances()
+        return self._way_back.circumstances(point)
 
     def verdict(self, verdict: Verdict) -> None:
         self._tell(verdict)

@@ -27,7 +27,7 @@ LEVELS: list[set[str]] = [
     STAGES,
     {"metrics", "request", "control"},
     {"policies", "docket", "sums"},
-    {"engine", "attachments", "mirrored", "readers", "vitals", "host", "usual", "check"},
+    {"engine", "attachments", "mirrored", "readers", "vitals", "host", "usual", "way_back", "check"},
     {"beside", "replay", "live", "answers"},
     {"assembly", "backtest", "summary", "jsonl"},
     {"cli", "lab"},
