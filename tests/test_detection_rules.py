@@ -268,6 +268,7 @@ def test_what_floods_a_vm_is_told_by_its_limits(rule: str) -> None:
         ("icmp-in", {"icmp_in": 200_000, "unreachable": 200_000, "total": 200_000}),  # errors
         ("fragments-in", {"fragments_in": 600_000, "udp": 6_000}),  # a file server over UDP
         ("tcp-in", {"tcp_in": 600_000, "tcp": 6_000}),  # a download
+        ("tcp-in", {"tcp_in": 600_000, "syn_in": 600_000, "answers": 600_000}),  # resets of those who were forged
         ("total-in", {"total_in": 9_000_000, "syn_acks": 9_000_000, "syn": 9_000_000}),
     ],
 )

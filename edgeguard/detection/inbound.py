@@ -43,9 +43,11 @@ def fragments(reading: Reading, judging: Judging) -> int:
 
 
 def tcp(reading: Reading, judging: Judging) -> int:
-    """A reset is no acknowledgement: of what the VM sends, as many as its resets at most are left out."""
-    acknowledged = max(0, reading.packets.get("tcp", 0) - reading.answers)
-    return _beyond(reading, "tcp-in", acknowledged * judging.tcp_ratio)
+    """Of what the VM sends its resets acknowledge nothing; its SYN-ACKs are answered by an ACK or a reset each."""
+    sent, answers = reading.packets.get("tcp", 0), reading.answers
+    syn_acks = min(answers, reading.packets.get("syn-in", 0))
+    acknowledged = max(0, sent - (answers - syn_acks))
+    return _beyond(reading, "tcp-in", acknowledged * judging.tcp_ratio + syn_acks)
 
 
 def total(reading: Reading, _: Judging) -> int:
