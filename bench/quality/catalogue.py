@@ -8,7 +8,7 @@ import importlib.util
 
 from bench.quality.scenario import Scenario
 
-SOURCES = ("floods", "floods_forged", "floods_more", "floods_recorded", "record.look_alikes")
+SOURCES = ("floods", "floods_forged", "floods_more", "floods_recorded", "hosts", "record.look_alikes")
 
 
 @functools.cache

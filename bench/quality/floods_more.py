@@ -234,8 +234,8 @@ def hidden() -> Iterator[Scenario]:
             def traffic(
                 rng: np.random.Generator, rule: str = rule, rate: float = rate, seconds: float = seconds
             ) -> tuple[Stream, ...]:
-                busy = (stream for vm in (FLOODER, NEIGHBOUR) for stream in _busy(rng, vm, 2 + seconds))
-                return Stream(times.steady(1 + rng.random(), seconds, rate), flood(rule)), *busy
+                beside = (stream for vm in (FLOODER, NEIGHBOUR) for stream in busy(rng, vm, 2 + seconds))
+                return Stream(times.steady(1 + rng.random(), seconds, rate), flood(rule)), *beside
 
             yield scenario(
                 f"{rule}-in-traffic-{name}", f"{rate:,.0f} a second among 70,000 healthy packets of two machines",
@@ -243,7 +243,7 @@ def hidden() -> Iterator[Scenario]:
             )  # fmt: skip
 
 
-def _busy(rng: np.random.Generator, vm: Vm, seconds: float) -> Iterator[Stream]:
+def busy(rng: np.random.Generator, vm: Vm, seconds: float) -> Iterator[Stream]:
     """About 35,000 packets a second: downloads, QUIC, and a client of some hundred connections a second."""
     where, own = link(vm), own4(vm)
     yield from web_server(rng, where, own, in_turn("198.18.0.0", 500), seconds, 15_000)

@@ -23,9 +23,11 @@ from edgeguard import native
 from edgeguard.capture.points import Points
 from edgeguard.clock import MINUTE, SECOND
 from edgeguard.counting.distinct import Distinct
+from edgeguard.counting.readings import ratios
 from edgeguard.counting.state import SOURCE_KEY
 from edgeguard.counting.window import Counting
 from edgeguard.engine import Engine
+from edgeguard.harm.sender import Sender
 from edgeguard.model import Act, Decision, Happened, Outcome, Subject, Verdict, Vm
 from edgeguard.record import RECORD, Records, aligned, point_key
 
@@ -55,14 +57,15 @@ class Run:
         return [told for told in self.told if isinstance(told, Decision)]
 
 
-def run(scenario: Scenario) -> Run:
-    """From its first packet until nothing of it is null-routed any more."""
+def run(scenario: Scenario, seed: int = 0) -> Run:
+    """From its first packet until nothing of it is null-routed any more. `seed`: another one than its own."""
     host, rival = Host(scenario.machines), Rival(scenario.machines)
-    rng = np.random.default_rng(scenario.seed)
+    seed += scenario.seed
+    rng = np.random.default_rng(seed)
     streams = scenario.traffic(rng)
     truth: list[tuple[Array, Array]] = []
     frames = 0
-    for part in parts(streams, scenario.seconds, scenario.seed):
+    for part in parts(streams, scenario.seconds, seed):
         records = host.decode(part)
         lost = _lost(scenario, part.at, rng)
         rival.see(records[~lost])
@@ -105,19 +108,21 @@ class Host:
         config = defaults()
         self.world = World(machines)
         self._totals = native.Totals()
-        self._points = Points(len(machines))
+        self._points = Points(sum(len(vm.macs) for vm in machines))
         counting = Counting(
             SOURCES,
-            one_way_ratio=config.judging.one_way_ratio,
+            ratios=ratios(config.judging),
             judge_sources=False,
             distinct=Distinct(KEY, len(machines)),
             key=tuple(secrets.randbits(64) for _ in SOURCE_KEY),  # of speed only
         )
         self.engine = Engine(config, counting, self.world)
         for point, vm in enumerate(machines):
-            self._points.put(point_key(vm.macs[0], vm.vlan), point)
+            for mac in vm.macs:
+                self._points.put(point_key(mac, vm.vlan), point)
             counting.assign(point, Subject(vm.id, vm.taps[0], None), vm.addresses)
             counting.customers.hang(point, vm.customer)
+            self.engine.policies.fit(point, vm)
 
     def decode(self, frames: Frames) -> Records:
         """Frames as records, by the real decoder."""
@@ -142,6 +147,15 @@ class Host:
         for first in range(0, len(kept), BATCH):
             self.engine.feed(kept[first : first + BATCH])
             self._acknowledge()
+        self.world.sample(self._senders())
+
+    def _senders(self) -> list[Sender]:
+        """What the daemon asks of every row once a second."""
+        counting, found = self.engine.counting, []
+        for point, vm in enumerate(self.world.machines):
+            syns, third_acks = counting.completions(point)
+            found.append(Sender(point, vm.id, vm.customer, syns, third_acks, *counting.frames(point)))
+        return found
 
     def _acknowledge(self) -> None:
         """The kernel does what it is told."""

@@ -11,6 +11,7 @@ from bench.quality.score import Score
 
 DAY_S = 86_400
 SUM = "customer"  # group of scenarios about a customer's sum, which is taken at the end of a slot of 100 ms
+DOUBT = "doubt"  # group of scenarios in which what came back is unknown, so that hard needs 5 s
 MOST_WARNED = 2  # look-alikes
 WANTED = {
     "missed": 0,
@@ -42,8 +43,9 @@ def totals(scores: Sequence[Score]) -> dict[str, Any]:
         "wrong_vm": _count(scores, "wrong_vm"),
         "wrong_kind": _count(scores, "wrong_kind"),
         "late": _count(floods, "late"),
-        "hard_after_crossing_ms": _times([s.from_crossing for s in hard if s.group != SUM]),
+        "hard_after_crossing_ms": _times([s.from_crossing for s in hard if s.group not in (SUM, DOUBT)]),
         "sum_after_crossing_ms": _times([s.from_crossing for s in hard if s.group == SUM]),
+        "hard_in_doubt_after_crossing_ms": _times([s.from_crossing for s in hard if s.group == DOUBT]),
         "act_after_sustain_ms": _times([s.from_crossing for s in floods if s.wanted == "act"]),
         "verdict_after_start_ms": _times([s.from_start for s in floods if s.wanted in ("act", "hard")]),
         "vm_days_of_look_alikes": report.neat(days),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from bench.quality.frames import Array
+from bench.quality.scenario import START
 from edgeguard.cases.case import Case
 from edgeguard.clock import SECOND
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.harm.return_path import ReturnPath
+from edgeguard.harm.sender import Sender
 from edgeguard.model import Decision, Order, Tap, TapKind, Verdict, Vm
-from edgeguard.record import NOBODY, Records
+from edgeguard.reading import Circumstances
+from edgeguard.record import Records
 
 Told = Verdict | Decision
 
@@ -20,9 +24,10 @@ class World:
     replayed = False
 
     def __init__(self, machines: tuple[Vm, ...]) -> None:
-        self._machines = machines
+        self.machines = machines
         self._passed: list[tuple[Array, Array, Array]] = []  # times, point left, lost: of the last two parts
-        self._now = 0
+        self._now = self._seconds = 0
+        self._return_path = ReturnPath()
         self.told: list[Told] = []
         self.orders: list[Order] = []
         self.closed_at: list[int] = []
@@ -31,10 +36,15 @@ class World:
         """Frames that pass now, those that the capture loses among them."""
         self._passed = [*self._passed[-1:], (records["ts"].copy(), records["out_of"].copy(), lost)]
 
+    def sample(self, senders: list[Sender]) -> None:
+        """What the rows have sent and got by the end of a second."""
+        self._seconds += 1
+        self._return_path.take(START + self._seconds * SECOND, senders)
+
     # ---- what the engine asks ------------------------------------------------------------------
 
     def vm(self, point: int) -> Vm | None:
-        return self._machines[point] if 0 <= point < len(self._machines) else None
+        return self.machines[point] if 0 <= point < len(self.machines) else None
 
     def tap(self, point: int) -> Tap | None:
         vm = self.vm(point)
@@ -47,6 +57,10 @@ class World:
     def kernel_count(self, point: int) -> KernelCount | None:
         lost, kept = self._last_second(point)
         return KernelCount(ours=kept, kernel=kept + lost)
+
+    def circumstances(self, point: int) -> Circumstances:
+        vm = self.vm(point)
+        return Circumstances(in_doubt=self._return_path.doubt(vm.customer if vm else None))
 
     def _last_second(self, point: int | None) -> tuple[int, int]:
         """Frames lost and frames counted in the second until now: of a point, or of the whole host."""
@@ -72,9 +86,3 @@ class World:
 
     def closed(self, case: Case, at: int) -> None:
         self.closed_at.append(at)
-
-
-def points_of(records: Records) -> Array:
-    """Which points frames left, where known."""
-    known: Array = np.unique(records["out_of"][records["out_of"] != NOBODY])
-    return known
