@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edgeguard import config
+from edgeguard.cli.options import with_rules
 from edgeguard.config.rules_file import RulesFile
 from edgeguard.errors import ConfigError
 from edgeguard.live import Live
@@ -124,7 +125,8 @@ def test_the_daemon_takes_up_a_good_one_and_keeps_what_runs(
     live = SimpleNamespace(
         config=loaded,
         rules=RulesFile(loaded),
-        engine=SimpleNamespace(configure=given.append),
+        engine=SimpleNamespace(configure=lambda settings, rows: given.append((settings, rows))),
+        attachments=SimpleNamespace(rows=lambda: [(0, None)]),
         _background=Background("host"),
     )
 
@@ -140,10 +142,27 @@ def test_the_daemon_takes_up_a_good_one_and_keeps_what_runs(
         assert not given and live.config is loaded
         rules.write_text(GOOD.replace("2500", "2600"))
         second()
-    assert [settings.limits.syn.warn for settings in given] == [2600]
-    assert live.config is given[0]
+    ((settings, rows),) = given
+    assert (settings.limits.syn.warn, rows) == (2600, [(0, None)])
+    assert live.config is settings
     assert live._background.host == "host"
     assert [message.partition(": ")[2][:40] for message in caplog.messages] == [
         "[limits.syn] warn: 0 is no limit: at lea",
         "read again, in force from now on",
     ]
+
+
+def test_who_shows_limits_is_not_kept_out_by_a_wrong_rules_file(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`explain` and `baseline` use the rules file's limits; while it is wrong they say so and go on without it."""
+    main, rules = files
+    assert with_rules(main).limits.syn.warn == 2500
+    rules.write_text("[limits.syn]\nwarn = 0\n")
+    assert with_rules(main).limits.syn.warn == 2000
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"edgeguard: {rules}: [limits.syn] warn: 0 is no limit")
+    assert line.endswith("limits are shown without the rules file")
+    main.write_text("[limits.snc]\n")
+    with pytest.raises(ConfigError, match="snc: unknown key"):
+        with_rules(main)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeguard.cli.group import Commands
-from edgeguard.cli.options import config_option, example, json_option, loaded
+from edgeguard.cli.options import config_option, example, json_option, with_rules
 
 if TYPE_CHECKING:
     from edgeguard.config import Config
@@ -37,7 +37,7 @@ def show(term: str | None, as_json: bool, config_path: Path) -> None:
     from edgeguard.cli import output  # noqa: PLC0415 - not for --help
     from edgeguard.inventory import configured  # noqa: PLC0415
 
-    config = loaded(config_path)
+    config = with_rules(config_path)
     inventory = configured(config.inventory)
     vm = inventory.by_term(term) if term else None
     rows = list(_rows(config, inventory, vm.id if vm else term))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeguard.cli.options import config_option, example, json_option, loaded, term_argument
+from edgeguard.cli.options import config_option, example, json_option, term_argument, with_rules
 
 if TYPE_CHECKING:
     from edgeguard.cases.case import Case
@@ -50,7 +50,7 @@ def _policy(case: Case, config_path: Path) -> Policy:
     from edgeguard.policy import policy  # noqa: PLC0415
 
     vm = Vm(case.vm, case.vm_name or case.vm, case.customer, None, addresses=case.addresses) if case.vm else None
-    return policy(loaded(config_path), vm)
+    return policy(with_rules(config_path), vm)
 
 
 def _decided(reader: Reader, case: str, term: str) -> Iterator[tuple[Decision, Verdict | None]]:

@@ -32,6 +32,18 @@ def loaded(path: Path, rules: bool = False) -> Config:
     return config.load(None if missing else path, rules)
 
 
+def with_rules(path: Path) -> Config:
+    """The configuration with its rules file, for who shows limits; without it, and saying so, while it is wrong."""
+    from edgeguard.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        return loaded(path, rules=True)
+    except ConfigError as error:
+        config = loaded(path)  # raises again where it is the configuration itself that is wrong
+        click.echo(f"edgeguard: {error.findings[0]}; limits are shown without the rules file", err=True)
+        return config
+
+
 def config_option(command: F) -> F:
     """`-c FILE`, passed as `config_path`."""
     return click.option(
