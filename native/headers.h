@@ -10,7 +10,7 @@
 
 #include "decode.h"
 
-#define EG_HEADERS_GAP (2000000000 / EG_HEADERS_KEPT)  /* ns: in a flood the frames reach back two seconds */
+#define EG_HEADERS_GAP (4000000000 / EG_HEADERS_KEPT)  /* ns: in a flood the frames reach back four seconds */
 #define EG_HEADERS_BURST 128        /* frames that are kept one after the other when it begins */
 #define EG_HEADERS_SKEW 1000000000u /* ns: due farther ahead, the clock was set back */
 

@@ -138,10 +138,10 @@ def numbers(found: Any) -> list[int]:
 
 
 def test_a_slow_vm_keeps_every_frame() -> None:
-    """Up to 200 packets a second the last 512 are all there, in their order, and no byte of payload."""
+    """Up to 100 packets a second the last 512 are all there, in their order, and no byte of payload."""
     memory = Headers(2)
     for number in range(2_000):
-        memory.offer(1, frame(number), START + number * 5 * MILLISECOND)
+        memory.offer(1, frame(number), START + number * 10 * MILLISECOND)
     found = memory.frames(1)
     assert numbers(found) == list(range(2_000 - KEPT, 2_000))
     assert memory.kept(1) == 2_000
@@ -150,18 +150,18 @@ def test_a_slow_vm_keeps_every_frame() -> None:
     assert len(memory.frames(0)) == 0
 
 
-def test_a_flood_reaches_back_two_seconds() -> None:
-    """At 20,000 packets a second the 512 frames span about two seconds, and the pauses between them vary."""
+def test_a_flood_reaches_back_four_seconds() -> None:
+    """At 20,000 packets a second the 512 frames span about four seconds, and the pauses between them vary."""
     memory = Headers(1)
-    for number in range(100_000):
+    for number in range(160_000):
         memory.offer(0, frame(number), START + number * 50_000)
     found = memory.frames(0)
     span = int(found["ts"][-1] - found["ts"][0])
     assert len(found) == KEPT
-    assert 1.8 * SECOND < span < 2.2 * SECOND
+    assert 3.6 * SECOND < span < 4.4 * SECOND
     pauses = np.diff(found["ts"])
-    assert pauses.min() >= 1_900_000
-    assert pauses.max() <= 6_000_000
+    assert pauses.min() >= 3_850_000
+    assert pauses.max() <= 11_800_000
     assert len(set(pauses.tolist())) > 50
 
 
@@ -175,7 +175,7 @@ def test_a_flood_leaves_what_was_before() -> None:
         memory.offer(0, frame(1_000_000 + number), begin + number * 1_000)
     found = numbers(memory.frames(0))
     flood = [number for number in found if number >= 1_000_000]
-    assert 128 <= len(flood) <= 170
+    assert 128 <= len(flood) <= 150
     assert len(found) == KEPT
 
 
