@@ -92,6 +92,7 @@ class Stage:
         self._leave()
 
     def _build(self) -> None:
+        _sweep()
         for name in self.names.values():
             _run(f"ip netns add {name}")
         vm, host, world = (self.names[side] for side in ("vm", "host", "world"))
@@ -251,12 +252,25 @@ class Stage:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for name in self.names.values():
-            pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False).stdout
-            for pid in pids.split():
-                with suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+            _remove(name)
         self._scratch.cleanup()
+
+
+def _remove(namespace: str) -> None:
+    """A namespace of ours, with every process in it."""
+    pids = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False).stdout
+    for pid in pids.split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
+
+
+def _sweep() -> None:
+    """What a stage left whose process was killed before it could."""
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False).stdout
+    for name in (line.split()[0] for line in listed.splitlines()):
+        if name.startswith("eg-look-") and not Path("/proc", name.rsplit("-", 1)[1]).exists():
+            _remove(name)
 
 
 def _run(command: str) -> None:

@@ -45,7 +45,7 @@ def authoritative(stage: Stage) -> None:
 def authoritative_one(stage: Stage) -> None:
     """One large resolver asks it all, and gets long answers."""
     _nsd(stage, "vm", [VM], "".join(f"* IN A 192.0.2.{host}\n" for host in range(100, 114)))
-    stage.actor("world", f"crowd {VM} 53 198.18.0.1 1 20000 dns 9")
+    stage.actor("world", f"crowd {VM} 53 198.18.0.1 1 16000 dns 9")
     stage.record(1, 3)
 
 
