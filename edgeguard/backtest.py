@@ -70,6 +70,7 @@ class Highest:
     packets: int  # what hard compares
     at: int  # end of that window
     below_hard: int  # the highest of what warn and act compare: of SYN only the half-open ones, else the same
+    bits: int  # of IP, the highest of any window; where a rule measures a part of its packets, by their mean size
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,11 @@ class Margin:
         if self.limits is None:
             return None
         return (self.highest.packets if band is Band.HARD else self.highest.below_hard) / self.limits.of(band)
+
+    def share_of_bits(self, band: Band) -> float | None:
+        """The same of the limit in bits; None where there is none."""
+        limit = self.limits and self.limits.bits and getattr(self.limits.bits, band)
+        return self.highest.bits / limit if limit else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +216,11 @@ def _raise(highest: dict[Key, Highest], rule: str, reading: Reading, config: Con
     if not packets:
         return
     below = syn.half_open(reading, config.judging) if rule == syn.NAME else packets
-    key = reading.subject, rule
-    before = highest.get(key)
-    if before is None:
-        highest[key] = Highest(packets, reading.at, below)
-    elif packets > before.packets:
-        highest[key] = Highest(packets, reading.at, max(below, before.below_hard))
-    elif below > before.below_hard:
-        highest[key] = Highest(before.packets, before.at, below)
+    bits = 8 * reading.bytes.get(rule, 0) * packets // max(packets, reading.packets.get(rule, 0))
+    before = highest.get((reading.subject, rule), Highest(0, 0, 0, 0))
+    at = reading.at if packets > before.packets else before.at
+    most = max(packets, before.packets), at, max(below, before.below_hard), max(bits, before.bits)
+    highest[reading.subject, rule] = Highest(*most)
 
 
 def _low(old: Config, new: Config) -> dict[str, Limits]:

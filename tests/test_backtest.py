@@ -18,6 +18,7 @@ from edgeguard.clock import SECOND
 
 T = 1_767_225_600 * SECOND
 RATE, SECONDS = 300, 8
+BYTES = 60  # of IP, each
 MANUAL = Path(__file__).parents[1] / "docs" / "commands.md"
 VM = '[[inventory.vm]]\nid = "vm-1"\ncustomer = "C-1"\nmacs = ["02:00:00:00:00:02"]\naddresses = ["192.0.2.1"]\n'
 OLD = f'enforce = ["syn.act", "syn.hard"]\n{VM}'
@@ -90,6 +91,11 @@ def test_the_margin_is_the_highest_window_against_each_limit(backtest: Backtest)
     assert margin["highest"] == RATE
     assert margin["limits"] == {"warn": 100, "act": 1000, "hard": 10_000}
     assert margin["shares"] == {"warn": 3.0, "act": 0.3, "hard": 0.03}
+    assert (margin["highest_bits"], margin["bits"]) == (RATE * BYTES * 8, None)
+    in_bits = f"{LOWER}bits = {{ warn = {RATE * BYTES * 4} }}\n"
+    (margin,) = [line for line in of(json_of(backtest, in_bits), "margin") if line["rule"] == "syn"]
+    assert margin["bits"] == {"warn": RATE * BYTES * 4, "act": None, "hard": None}
+    assert re.search(r"bit/s +200 % +no limit +no limit\n", backtest(in_bits).stdout)
     grouped = f'{LOWER}[[group]]\nname = "g"\ncustomers = ["C-1"]\nlimits.syn = {{ warn = 600 }}\n'
     (margin,) = [line for line in of(json_of(backtest, grouped), "margin") if line["rule"] == "syn"]
     assert margin["limits"] == {"warn": 600, "act": 1000, "hard": 10_000}
@@ -146,7 +152,7 @@ def test_it_prints_the_same_for_the_same_files(backtest: Backtest) -> None:
 
 KEYS = {
     "difference": "type file subject rule old new",
-    "margin": "type file subject rule highest highest_below_hard at limits shares",
+    "margin": "type file subject rule highest highest_below_hard highest_bits at limits shares bits",
     "file": "type file frames first_ts last_ts differences old new",
     "summary": "type files frames differences old new",
 }
@@ -161,7 +167,19 @@ def test_the_manual_names_what_the_json_holds(backtest: Backtest) -> None:
     section = re.search(r"^## `edgeguard backtest`\n(.*?)^## ", MANUAL.read_text(), re.MULTILINE | re.DOTALL)
     assert section
     (difference,) = of(found, "difference")
-    own = {"highest", "highest_below_hard", "limits", "shares", "old", "new", "subject", "rule", *difference["new"]}
+    own = {
+        "highest",
+        "highest_below_hard",
+        "highest_bits",
+        "limits",
+        "shares",
+        "bits",
+        "old",
+        "new",
+        "subject",
+        "rule",
+        *difference["new"],
+    }
     for name in (*KEYS, *own):
         assert f"`{name}`" in section[1], name
 

@@ -169,9 +169,11 @@ def _margin(margin: Margin) -> dict[str, Any]:
         "rule": margin.rule,
         "highest": highest.packets,
         "highest_below_hard": highest.below_hard,
+        "highest_bits": highest.bits,
         "at": str(highest.at),
         "limits": None if limits is None else {band.value: limits.of(band) for band in Band},
         "shares": None if limits is None else {band.value: round(margin.share(band) or 0, 4) for band in Band},
+        "bits": None if limits is None or limits.bits is None else limits.bits.model_dump(),
     }
 
 
@@ -247,6 +249,7 @@ def _done(scope: str) -> str:
 
 def _nearest(tested: Tested) -> None:
     """The highest windows, the nearest to a limit first."""
+    from edgeguard import units  # noqa: PLC0415
     from edgeguard.backtest import name_of  # noqa: PLC0415
     from edgeguard.model import Band  # noqa: PLC0415
 
@@ -257,13 +260,16 @@ def _nearest(tested: Tested) -> None:
     for margin in tested.margins[:SHOWN]:
         shares = [_percent(margin.share(band)) for band in Band]
         rows.append((told(name_of(margin.subject)), margin.rule, f"{margin.highest.packets:,}", *shares))
+        if margin.limits and margin.limits.bits:
+            bits = [_percent(margin.share_of_bits(band), "no limit") for band in Band]
+            rows.append(("", "", units.bits_per_second(margin.highest.bits), *bits))
     click.echo(aligned(rows, "  "))
     if len(tested.margins) > SHOWN:
         click.echo(f"  {len(tested.margins) - SHOWN:,} more are in --json")
 
 
-def _percent(share: float | None) -> str:
-    return "not judged" if share is None else f"{100 * share:,.0f} %"
+def _percent(share: float | None, none: str = "not judged") -> str:
+    return none if share is None else f"{100 * share:,.0f} %"
 
 
 def _sum(summary: dict[str, Any]) -> None:
