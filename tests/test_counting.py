@@ -294,7 +294,12 @@ def check_places(table: Any) -> None:
 
 def check_bounds(got: Reading, truth: dict[Any, int], ports: dict[Any, int], room: bool) -> None:
     """count <= truth <= count + missing, for targets with a place and without."""
-    counted = {(f.address, f.protocol): f for f in got.flows}
+    counted = {(f.address, f.protocol): f for f in got.flows if f.length is None}
+    for flow in got.flows:
+        if flow.length is not None:
+            prefix = ip_network((flow.address, flow.length))
+            inside = [n for (address, protocol), n in truth.items() if address in prefix and protocol == flow.protocol]
+            assert flow.packets <= sum(inside)
     for target, packets in truth.items():
         lower = counted[target].packets if target in counted else 0
         assert lower <= packets <= lower + got.missing
@@ -302,7 +307,7 @@ def check_bounds(got: Reading, truth: dict[Any, int], ports: dict[Any, int], roo
         assert flow.packets <= truth.get(target, 0)
         if flow.port is not None:
             assert 0 < flow.port_packets <= ports[(*target, flow.port)]
-    assert sum(f.packets for f in got.flows) <= sum(truth.values())
+    assert sum(f.packets for f in counted.values()) <= sum(truth.values())
     if room:
         assert got.missing == 0
 

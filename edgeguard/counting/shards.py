@@ -26,7 +26,7 @@ from edgeguard.model import Network, Subject
 from edgeguard.reading import Reading
 from edgeguard.record import Records
 
-FURTHER_TABLES = 80  # of every shard but the first; rows that find none count on, but not by target
+FURTHER_TABLES = 64  # of every shard but the first; rows that find none count on, but not by target
 
 
 def share(total: int, shards: int) -> int:
