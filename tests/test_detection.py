@@ -158,9 +158,9 @@ def allowed(windows: list[int], end: int, in_doubt: bool) -> int:
     """The highest band that any choice of seconds gives."""
     if windows[end] >= 500 and (not in_doubt or most_seconds(windows, end, 500) >= 5):
         return 3
-    if windows[end] >= 50 and not in_doubt and most_seconds(windows, end, 50) >= 5:
-        return 2
-    return int(windows[end] >= 20 and most_seconds(windows, end, 20) >= 5)
+    if windows[end] >= 50 and most_seconds(windows, end, 50) >= 5:
+        return 1 if in_doubt else 2
+    return int(windows[end] >= 20 and not in_doubt and most_seconds(windows, end, 20) >= 5)
 
 
 def most_seconds(windows: list[int], end: int, limit: int) -> int:
@@ -182,9 +182,9 @@ def whole(windows: list[int], end: int, in_doubt: bool) -> int:
 
     if lasts(500) if in_doubt else windows[end] >= 500:
         return 3
-    if lasts(50) and not in_doubt:
-        return 2
-    return int(lasts(20))
+    if lasts(50):
+        return 1 if in_doubt else 2
+    return int(lasts(20) and not in_doubt)
 
 
 def test_a_sustained_band_needs_a_window_over_the_limit_now() -> None:

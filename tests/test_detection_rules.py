@@ -109,7 +109,7 @@ def test_reflection_is_found_whether_or_not_requests_come_back(asked: int) -> No
 @pytest.mark.parametrize(
     "window",
     [
-        answers(75_000, 75_000, 179),  # less than three times
+        answers(75_000, 75_000, 299),  # less than five times
         answers(75_000, 75_000, 1_400, service=37_499),  # not from a service's port
         datagrams(  # a resolver's many clients: none of them stands out
             75_000,
@@ -181,6 +181,18 @@ def test_icmp_that_answers_does_not_count() -> None:
     window = reading(T, icmp=9_000, icmp_answers=9_000, total_in=1_000, flows=(to(TARGET, 9_000, "icmp"),))
     assert told("icmp", window) == (Band.ACT, Kind.FLOOD, [TARGET])
     assert "1,000 of 9,000 ICMP packets answer what came in" in why(first("icmp", window), "victim")[1]
+
+
+def test_pings_that_are_replied_to_are_monitoring_where_each_target_gets_few() -> None:
+    """One reply takes one request away; a target that gets many is flooded, replies or not."""
+    swept = reading(T, icmp=9_000, icmp_in=8_200, flows=tuple(to(f"192.0.2.{n}", 1, "icmp") for n in range(9)))
+    assert rules.measured("icmp", swept, JUDGING) == 800
+    assert first("icmp", swept) is None
+    pinged = reading(T, icmp=9_000, icmp_in=9_000, flows=(to(TARGET, 9_000, "icmp", back=9_000),))
+    assert told("icmp", pinged) == (Band.ACT, Kind.FLOOD, [TARGET])
+    assert told("icmp", beside(pinged, swept)) == (Band.ACT, Kind.FLOOD, [TARGET])
+    asked = reading(T, icmp=9_000, icmp_in=9_000, icmp_answers=9_000, total_in=100)
+    assert rules.measured("icmp", asked, JUDGING) == 8_900, "what came in are requests, and no replies"
 
 
 @pytest.mark.parametrize(("rule", "field"), [("fragments", "one_way_fragments"), ("tcp", "one_way_tcp")])

@@ -75,12 +75,12 @@ class Episode:
     def holds(self, band: Band, judging: Judging, in_doubt: bool) -> bool:
         """Whether a band that this window reached holds: hard at once, the others when sustained.
 
-        In doubt about what came back, hard must be sustained too, and act does not hold.
+        In doubt about what came back, hard must be sustained too, and what would be a warning is none.
         """
+        if in_doubt and band is Band.WARN:
+            return False
         if band is Band.HARD and not in_doubt:
             return True
-        if band is Band.ACT and in_doubt:
-            return False
         return len(self.over[BANDS.index(band)]) >= judging.sustain_seconds
 
     def is_about_to_act(self, judging: Judging) -> bool:

@@ -1,6 +1,7 @@
 """The ICMP rule: ICMP and ICMPv6 out of a subject that answers nothing, packets in a second.
 
 Answers are echo replies, errors, and neighbour discovery; there are no more of them than packets that came in.
+What is sent to a target a few times and replied to is monitoring: each reply takes one such request away.
 """
 
 from __future__ import annotations
@@ -21,8 +22,19 @@ NAME = "icmp"
 
 
 def packets(reading: Reading, _: Judging) -> int:
-    answers = min(reading.icmp_answers, reading.packets.get("total-in", 0))
-    return max(0, reading.packets.get(NAME, 0) - answers)
+    return max(0, reading.packets.get(NAME, 0) - answers(reading) - replied(reading))
+
+
+def answers(reading: Reading) -> int:
+    return min(reading.icmp_answers, reading.packets.get("total-in", 0))
+
+
+def replied(reading: Reading) -> int:
+    """Requests to targets that get only a few, as many as replies came in that are no other's: nobody floods so."""
+    many = [f for f in oneway.of_rule(reading, NAME) if f.length is None and f.packets >= FEW]
+    few = reading.packets.get(NAME, 0) - answers(reading) - sum(flow.packets for flow in many)
+    others = reading.icmp_answers + reading.unreachable + sum(flow.back for flow in many)
+    return max(0, min(few, reading.packets.get("icmp-in", 0) - others))
 
 
 def flows(reading: Reading, _: Judging) -> tuple[Flow, ...]:
@@ -55,5 +67,7 @@ def _sent(reading: Reading, mine: Amount, judging: Judging) -> Sent:
 
 def _tried(reading: Reading, mine: Amount) -> Iterator[Alternative]:
     sent = reading.packets.get(NAME, 0)
-    told = f"{count(sent - mine.packets)} of {count(sent)} ICMP packets answer what came in: echo replies, errors"
+    told = f"{count(answers(reading))} of {count(sent)} ICMP packets answer what came in: echo replies, errors"
     yield Alternative("victim", False, f"{told}; they are left out")
+    sweep = f"{count(replied(reading))} were replied to, fewer than {FEW} to each target"
+    yield Alternative("monitoring", False, f"{sweep}; they are left out")

@@ -145,13 +145,15 @@ def _found(all_: tuple[Level, ...], episode: Episode, at: int, judging: Judging,
 
     "Now" because the window's targets are those of the verdict: after a flood they are anybody's. A warning
     that act would follow within a second waits for the end of the running one, to be one message and not two.
+    In doubt about what came back, act is a warning.
     """
     doubt = around.in_doubt is not None
     passed = [level for level in all_ if level.passed]
     level = next((level for level in passed if episode.holds(level.band, judging, doubt)), None)
     acts = not doubt and any(level.band is Band.ACT for level in passed) and episode.is_about_to_act(judging)
-    waits = level is not None and level.band is Band.WARN and acts and at % SECOND != 0
-    return None if waits else level
+    if level is None or (level.band is Band.WARN and acts and at % SECOND != 0):
+        return None
+    return replace(level, band=Band.WARN) if doubt and level.band is Band.ACT else level
 
 
 def _verdict(
@@ -222,5 +224,5 @@ def _sustain(at_once: bool, judging: Judging) -> str:
 
 def _doubt(around: Circumstances, judging: Judging) -> Iterator[Alternative]:
     if around.in_doubt is not None:
-        needs = f"hard needs {judging.sustain_seconds} s, and below hard this is a warning at most"
+        needs = f"hard needs {judging.sustain_seconds} s, act is a warning, and less is not told"
         yield Alternative("doubt", True, f"what came back is unknown, not zero: {around.in_doubt}; {needs}")

@@ -23,7 +23,9 @@ from edgeguard.units import count, percent
 
 NAME = "udp"
 SERVICE = 0.5  # of the UDP out: from ports of services that are used for reflection
-AMPLIFIED = 3  # bytes to a target, for each byte that it sent
+# Bytes to a target, for each byte that it sent. Signed answers of a name server are four times their questions on
+# average; services that are worth forging requests to give 28 (DNS) to 556 times (NTP): US-CERT TA14-017A.
+AMPLIFIED = 5
 UP_TO = (128, 512, 1024)  # bytes: the lengths of Reading.sizes
 
 
