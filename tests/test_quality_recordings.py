@@ -92,6 +92,7 @@ def test_a_recording_is_what_its_toml_says(name: str) -> None:
     assert 0 <= times[0] <= times[-1] <= said["seconds"] + 1e-6
     assert [a for a in map(ip_address, addresses) if not any(a in free for free in FREE)] == []
     assert said["programs"] or said["built"]
+    assert all(any(c.isdigit() for c in program) for program in said["programs"]), "a version is missing"
     assert said["commands"] or said["built"]
     assert PLAYS[name].about == said["about"]
 

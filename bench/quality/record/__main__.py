@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import metadata
 from typing import Any
 
 from bench.quality.record import headers, recording
@@ -101,9 +102,13 @@ def _facts(play: Play, stage: Stage, cut: list[headers.Frame], out: int, seconds
 
 
 def _version(command: str) -> str:
+    """What the first line of it says; 'pip show NAME': the version of a Python package."""
+    package = command.removeprefix("pip show ")
+    if package != command:
+        return f"{package} {metadata.version(package)}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=20)
     lines = (done.stdout + done.stderr).strip().splitlines()
-    return lines[0].strip() if lines else command
+    return " ".join(lines[0].split()) if lines else command
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from bench.quality.record.stage import GATEWAY, SERVER, VM, Stage
 _VIDEO = (
     "-re -f lavfi -i testsrc2=size=1280x720:rate=30 -c:v mpeg2video -b:v {rate} -maxrate {rate} -bufsize 2M -f mpegts"
 )
-_AIOQUIC = ("python -c 'import aioquic; print(\"aioquic\", aioquic.__version__)'",)
+_AIOQUIC = ("pip show aioquic",)
 
 
 def _quic(stage: Stage, direction: str) -> None:
@@ -135,7 +135,7 @@ PLAYS = (
     Play("quic-upload", "HTTP/3 upload of the VM", lambda stage: _quic(stage, "up"), _AIOQUIC),
     Play("quic-download", "HTTP/3 download of the VM", lambda stage: _quic(stage, "down"), _AIOQUIC),
     Play("webrtc", "a WebRTC call with video both ways", webrtc,
-         ("python -c 'import aiortc; print(\"aiortc\", aiortc.__version__)'",)),
+         ("pip show aiortc",)),
     Play("voip", "a telephone exchange with 300 calls", voip,
          built="actors.py: RTP of both ends (RFC 3550, G.711)", most=14_000),
     Play("sip-calls", "SIP calls with RTP that comes back", sip, ("sipp -v | sed '/./!d'",)),
@@ -144,7 +144,7 @@ PLAYS = (
          ("ffmpeg -version", "srt-live-transmit -version 2>&1 | grep -i version | head -1")),
     Play("srt-backup", "a backup by SRT's file mode: one acknowledgement in 64 packets", srt_file,
          ("srt-file-transmit -version 2>&1 | grep -i version | head -1",)),
-    Play("uftp-backup", "a backup by UFTP at 100 Mbit/s: a status now and then", uftp, ("uftp 2>&1 | head -1",)),
+    Play("uftp-backup", "a backup by UFTP at 100 Mbit/s: a status now and then", uftp, ("dpkg-query -W uftp",)),
     Play("openvpn", "an upload through an OpenVPN tunnel", openvpn, ("openvpn --version",)),
     Play("nfs", "NFS writes over UDP: 22 later fragments to a first, one answer to a write", nfs,
          built="actors.py: WRITE calls and answers by their sizes (RFC 1813); the kernel fragments them"),

@@ -92,6 +92,6 @@ PLAYS = (
     Play("duplicate-address", "400 IPv6 addresses are checked for duplicates at once", addresses,
          built="the kernel's duplicate address detection (RFC 4862)"),
     Play("announcements", "mDNS and SSDP announcements of 60 services", announcements,
-         ("python -c 'import zeroconf; print(\"zeroconf\", zeroconf.__version__)'",),
+         ("pip show zeroconf",),
          "actors.py: SSDP (UPnP device architecture 1.1)"),
 )  # fmt: skip

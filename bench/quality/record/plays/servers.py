@@ -142,7 +142,7 @@ PLAYS = (
     Play("dns-one-resolver", "an authoritative DNS server gives long answers to one large resolver",
          authoritative_one, ("nsd -v 2>&1",), _CROWD, most=14_000),
     Play("dns-resolver", "a busy DNS resolver asks 60 servers for 200 clients", resolver,
-         ("unbound -V 2>&1", "nsd -v 2>&1"), _CROWD),
+         ("unbound -V 2>&1 | sed 's/^/unbound /'", "nsd -v 2>&1"), _CROWD),
     Play("ntp-server", "an NTP server answers 2,000 clients, 20,000 a second", ntp, ("chronyd --version",), _CROWD),
     Play("game-server", "a games server with 200 players, 128 ticks a second", game,
          built="actors.py: both sides, after the rates that Source-engine servers document (128 ticks, 64 commands)"),
