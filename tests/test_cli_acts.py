@@ -16,6 +16,7 @@ from edgeguard.cli import main
 from edgeguard.clock import MINUTE
 from edgeguard.control import ControlServer
 from edgeguard.errors import UsageError
+from edgeguard.model import Scope
 from edgeguard.request import AddNullRoute, Ask, ReleaseNullRoute, Request
 
 Run = Callable[..., Result]
@@ -67,9 +68,22 @@ def test_adding_asks_the_daemon_for_just_that(run: Run, asked: list[Ask]) -> Non
     assert told.stdout.startswith("done for ")
     assert "\x1b" not in told.stdout
     assert run(*ADD, "--full").exit_code == 0
+    assert run(*ADD, "--scope", "full").exit_code == 0
+    assert run(*ADD, "--scope", "own-only").exit_code == 0
+    assert run(*ADD, "--scope", "narrow", "--target", "198.51.100.7").exit_code == 0
     assert asked == [
         AddNullRoute("web1", "reported", 30 * MINUTE, ("198.51.100.7:80/tcp", "2001:db8::7")),
-        AddNullRoute("web1", "reported", 30 * MINUTE, (), True),
+        AddNullRoute("web1", "reported", 30 * MINUTE, (), full=True),
+        AddNullRoute("web1", "reported", 30 * MINUTE, (), full=True),
+        AddNullRoute("web1", "reported", 30 * MINUTE, (), own_only=True),
+        AddNullRoute("web1", "reported", 30 * MINUTE, ("198.51.100.7",)),
+    ]
+    assert [ask.scope for ask in asked if isinstance(ask, AddNullRoute)] == [
+        Scope.NARROW,
+        Scope.FULL,
+        Scope.FULL,
+        Scope.OWN_ONLY,
+        Scope.NARROW,
     ]
 
 
@@ -100,6 +114,10 @@ def test_without_a_daemon_an_act_says_so(run: Run, tmp_path: Path, words: tuple[
     [
         ADD,
         (*ADD, "--full", "--target", "198.51.100.7"),
+        (*ADD, "--full", "--scope", "own-only"),
+        (*ADD, "--scope", "own-only", "--target", "198.51.100.7"),
+        (*ADD, "--scope", "narrow"),
+        (*ADD, "--scope", "observe"),
         (*ADD, "--target", "example.net"),
         ("nullroute", "add", "web1", "--full", "--why", "no end"),
         ("nullroute", "add", "web1", "--full", "--for", "30m"),

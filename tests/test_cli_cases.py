@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from edgeguard.cli import main
 from edgeguard.clock import SECOND
 from edgeguard.model import (
     Act,
+    Alternative,
     Band,
     CameBack,
     Decision,
     Happened,
+    Kind,
     Notice,
     Order,
     Outcome,
@@ -139,11 +142,71 @@ def test_an_explanation_shows_every_number(run: Run) -> None:
         "verified nothing leaves; EINVAL behind it; 4,000 frames dropped",
     ):
         assert part in told
+    assert "limit by the configuration" in told and "taken for flood" in told
     explained = json.loads(run("explain", "web1", "--json").stdout)
+    assert explained["policy"] == "the configuration" and explained["enforce"] == []
     (one,) = explained["decisions"]
     assert one["verdict"]["at_least"] == 51_500
+    assert (one["limits"]["from"], one["limits"]["hard"]) == ("the configuration", 50_000)
+    assert set(one) == {"decision", "verdict", "limits", "outcomes"}
     assert one["decision"]["targets"][0]["address"] == "198.51.100.7"
     assert [outcome["happened"] for outcome in one["outcomes"]] == ["acknowledged", "verified"]
+
+
+MANUAL = (Path(__file__).parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
+CARPET = Target(ip_address("198.51.100.0"), 17, None, share=0.9, packets=250_000, length=24)
+IN_BITS = replace(
+    VERDICT, id="ver-9", rule="udp", kind=Kind.CARPET, unit="bits", measured=2_400_000_000, at_least=2_390_000_000,
+    limit=2_000_000_000, targets=(CARPET,), came_back=CameBack(None), forging=True, harm="uplink eth0 drops",
+    baseline="3 times the P95 of 7 days",
+    alternatives=(Alternative("carpet", True, "198.51.100.0/24 got most"), Alternative("scan", False, "too many each")),
+)  # fmt: skip
+OWN_ONLY = replace(
+    DECISION, id="dec-9", case="case-9", verdict="ver-9", scope=Scope.OWN_ONLY, targets=(), enforced=False
+)
+
+
+@pytest.fixture
+def own_only(run: Run, tmp_path: Path) -> Run:
+    """The same with a case about a carpet in bits, and forged senders."""
+    with Store(tmp_path / "cases.sqlite") as store:
+        store.record(replace(CASE, id="case-9", vm="vm-109", vm_name="web9", tap="tap109"), IN_BITS, OWN_ONLY, [], None)
+        only = replace(DECISION, id="dec-8", case="case-9", verdict="ver-8", act=Act.NONE, enforced=False, until=None)
+        store.record(replace(CASE, id="case-9"), replace(VERDICT, id="ver-8"), only, [], None)
+    return run
+
+
+def test_an_explanation_tells_every_reading(own_only: Run) -> None:
+    """What it was taken for, each reading kept or dropped with its arithmetic, bits as bits, unknown as unknown."""
+    told = " ".join(own_only("explain", "ver-9").stdout.split())
+    for part in (
+        "dec-9: null-route own-only until",
+        "2.4 Gbit/s, for certain 2.39 Gbit/s",
+        "2 Gbit/s, at once; 2.39 Gbit/s - 2 Gbit/s = 390 Mbit/s above it",
+        "198.51.100.0/24 any port/udp: 250,000 packets, 90 % for certain",
+        "not known, which supports nothing",
+        "520 packets carried a source that is not the VM's",
+        "harm uplink eth0 drops",
+        "used to 3 times the P95 of 7 days",
+        "taken for carpet with forged senders: own-only would stop it",
+        "carpet kept 198.51.100.0/24 got most",
+        "scan dropped too many each",
+        "limit by the configuration, where it is none now",
+    ):
+        assert part in told
+    assert "dec-8" not in told
+    assert "dec-8" in own_only("explain", "case-9").stdout
+
+
+def test_the_manual_names_every_key_of_an_explanation(own_only: Run) -> None:
+    """docs/commands.md lists each key of the JSON, at every level; the document keeps them whatever is known."""
+    document = json.loads(own_only("explain", "ver-9", "--json").stdout)
+    (one,) = document["decisions"]
+    assert one["verdict"]["alternatives"][1] == {"kind": "scan", "holds": False, "why": "too many each"}
+    found = {*document, *one, *one["decision"], *one["verdict"], *one["verdict"]["targets"][0], *one["limits"]}
+    found |= {*one["verdict"]["came_back"], *one["verdict"]["alternatives"][0], *one["decision"]["safeties"][0]}
+    missing = [key for key in found if f"`{key}`" not in MANUAL]
+    assert missing == []
 
 
 def test_null_routes_are_listed_until_they_end(run: Run, tmp_path: Path) -> None:

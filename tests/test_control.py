@@ -227,7 +227,8 @@ def test_a_wrong_request_is_answered_with_the_reason(path: Path, line: bytes, wh
     [
         {"for_ns": 0}, {"for_ns": -1}, {"for_ns": "900"}, {"for_ns": True}, {"for_ns": 2**63},
         {"targets": "198.51.100.7"},
-        {"targets": [7]}, {"targets": ["x"] * 65}, {"targets": []}, {"full": True}, {"full": 1}, {"why": "two\nlines"},
+        {"targets": [7]}, {"targets": ["x"] * 65}, {"targets": []}, {"full": True}, {"full": 1},
+        {"own_only": True}, {"own_only": 1}, {"targets": [], "full": True, "own_only": True}, {"why": "two\nlines"},
         {"why": "x" * 1_001}, {"term": ""},
     ],
 )  # fmt: skip
@@ -252,7 +253,7 @@ def test_no_line_gives_anything_but_a_request_or_a_refusal(line: bytes) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["term", "why", "for_ns", "targets", "full", "x"]),
+        st.sampled_from(["term", "why", "for_ns", "targets", "full", "own_only", "x"]),
         st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text()),
     )
 )

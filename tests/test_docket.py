@@ -12,6 +12,8 @@ from edgeguard.detection.episode import Episode
 from edgeguard.docket import Docket
 from edgeguard.model import Act, Scope, Subject, Verdict
 
+NULL_ROUTES = (Scope.NARROW, Scope.OWN_ONLY, Scope.FULL)
+
 
 def verdict(subject: Subject = SUBJECT, point: int = 1, **changes: Any) -> Verdict:
     return replace(VERDICT, subject=subject, point=point, **changes)
@@ -22,7 +24,7 @@ def loud(at: int = T) -> Episode:
 
 
 def decision(scope: Scope) -> Any:
-    return replace(DECISION, scope=scope, act=Act.NULL_ROUTE if scope in (Scope.NARROW, Scope.FULL) else Act.NONE)
+    return replace(DECISION, scope=scope, act=Act.NULL_ROUTE if scope in NULL_ROUTES else Act.NONE)
 
 
 # ---- episodes ------------------------------------------------------------------------------------
@@ -105,11 +107,11 @@ def test_a_state_only_rises_until_the_release() -> None:
     docket = Docket("host")
     case = docket.case(verdict(), VM, TAP)
     seen = []
-    for scope in (Scope.WARN, Scope.OBSERVE, Scope.NARROW, Scope.WARN, Scope.FULL, Scope.NARROW):
+    for scope in (Scope.WARN, Scope.OBSERVE, Scope.NARROW, Scope.OWN_ONLY, Scope.FULL, Scope.OWN_ONLY):
         case = docket.decided(case, decision(scope))
         docket.put(case)
         seen.append(case.state)
-    assert seen == ["warned", "warned", "narrow", "narrow", "full", "full"]
+    assert seen == ["warned", "warned", "narrow", "own-only", "full", "full"]
     assert docket.case(verdict(), VM, TAP).state == "full"
     release = replace(RELEASE, case=case.id)
     assert docket.released(release, still=True).state == "full"
@@ -171,3 +173,44 @@ def test_a_customers_sum_has_a_case_of_its_own() -> None:
         after.resume(case)
     assert [after.case(one, None, None) for one in both] == [first, other]
     assert after.case(verdict(), VM, TAP) == of_vm
+
+
+# ---- what reaches a VM ---------------------------------------------------------------------------
+
+
+def test_what_reaches_a_vm_has_a_case_of_its_own() -> None:
+    """Out of a VM and into it are two cases; nothing that is decided changes the victim's state."""
+    docket = Docket("host")
+    docket.keep(1, "syn", loud())
+    docket.keep(1, "syn-in", loud())
+    sent, received = docket.case(verdict(), VM, TAP), docket.case(verdict(rule="syn-in"), VM, TAP)
+    assert (sent.state, received.state) == ("observed", "victim")
+    assert sent.id != received.id and (sent.vm, sent.customer) == (received.vm, received.customer)
+    for scope in Scope:
+        assert docket.decided(received, decision(scope)).state == "victim"
+    docket.put(replace(sent, state="narrow"))
+    assert docket.case(verdict(rule="udp-in"), VM, TAP) == received
+    assert docket.case(verdict(rule="udp"), VM, TAP).state == "narrow"
+    assert docket.by_person(SUBJECT, T, VM, TAP).id == sent.id
+    docket.lost(1)
+    assert (docket.case(verdict(), VM, TAP).state, docket.case(verdict(rule="syn-in"), VM, TAP).state) == (
+        "tap gone",
+        "victim",
+    )
+
+
+def test_a_victims_case_settles_by_itself() -> None:
+    """Each of the two is over when its own episodes are, and both are found again after a restart."""
+    docket = Docket("host")
+    docket.keep(1, "syn", loud())
+    docket.keep(1, "total-in", loud())
+    sent, received = docket.case(verdict(), VM, TAP), docket.case(verdict(rule="total-in"), VM, TAP)
+    again = Docket("host")
+    for case in (sent, received):
+        again.resume(case)
+    assert again.case(verdict(), VM, TAP) == sent and again.case(verdict(rule="icmp-in"), VM, TAP) == received
+    assert list(docket.settled(set())) == []
+    docket.keep(1, "total-in", None)
+    assert list(docket.settled(set())) == [received]
+    docket.keep(1, "syn", None)
+    assert list(docket.settled(set())) == [sent]

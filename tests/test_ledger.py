@@ -107,3 +107,24 @@ def test_full_is_of_one_attachment_point() -> None:
     ledger.add(entry(1, point=1))
     ledger.add(replace(entry(2, point=2), decision=replace(DECISION, scope=Scope.FULL)))
     assert (ledger.is_full(1), ledger.is_full(2), ledger.is_full(3)) == (False, True, False)
+
+
+def test_own_only_is_of_a_point() -> None:
+    """Only the point whose forged packets are dropped is own-only, and it is not full."""
+    ledger = Ledger()
+    ledger.add(replace(entry(1, point=1), decision=replace(DECISION, scope=Scope.OWN_ONLY, targets=())))
+    assert (ledger.is_own_only(1), ledger.is_full(1), ledger.is_own_only(2)) == (True, False, False)
+    ledger.end(DECISION.id)
+    assert not ledger.is_own_only(1)
+
+
+def test_how_wide_a_person_released_is_kept_with_the_case() -> None:
+    """Scopes add up, are of one case, and are forgotten with it."""
+    ledger = Ledger()
+    assert ledger.freed_scopes("EG-1") == frozenset()
+    ledger.free("EG-1", (), [Scope.OWN_ONLY])
+    ledger.free("EG-1", DECISION.targets, [Scope.FULL])
+    assert ledger.freed_scopes("EG-1") == {Scope.OWN_ONLY, Scope.FULL}
+    assert (ledger.freed("EG-1"), ledger.freed_scopes("EG-2")) == (DECISION.targets, frozenset())
+    ledger.forget("EG-1")
+    assert (ledger.freed("EG-1"), ledger.freed_scopes("EG-1")) == ((), frozenset())

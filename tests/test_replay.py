@@ -23,6 +23,8 @@ from edgeguard.clock import SECOND
 from edgeguard.lab.addresses import VM
 from edgeguard.lab.scenario import MOVING, SCENARIOS
 from edgeguard.lab.write import START, write
+from edgeguard.model import Kind
+from edgeguard.reading import INTO, OUT
 from edgeguard.replay import Replay
 
 T = 1_767_225_600 * SECOND
@@ -106,7 +108,8 @@ def fits(value: Any, shape: dict[str, Any]) -> bool:
 
 TARGET = {
     "address": text,
-    "protocol": among("tcp", "udp"),
+    "length": known(among(24, 48)),
+    "protocol": among("tcp", "udp", "icmp", "icmpv6", "0"),
     "port": known(whole),
     "share": lambda value: isinstance(value, float) and 0 < value <= 1,
 }
@@ -129,7 +132,7 @@ CONTRACT: dict[str, dict[str, Any]] = {
         "type": text,
         "id": text,
         "at": time,
-        "rule": among("syn", "udp"),
+        "rule": among(*OUT, *INTO),
         "band": among("warn", "act", "hard"),
         "subject": {"vm": known(text), "tap": known(text), "source": known(text)},
         "window_s": among(1),
@@ -140,6 +143,21 @@ CONTRACT: dict[str, dict[str, Any]] = {
         "targets": each(TARGET),
         "came_back": known(whole),
         # beyond the contract
+        "kind": among(*Kind),
+        "unit": among("packets", "bits"),
+        "crossed": time,
+        "sustain": text,
+        "target_error": whole,
+        "returned": dict.fromkeys(("syn_acks", "resets", "third_acks", "unreachable"), known(whole)),
+        "bytes": whole,
+        "peak": whole,
+        "mean": lambda value: isinstance(value, float) and value >= 0,
+        "longer": each({"seconds": whole, "packets": whole}),
+        "foreign": known(whole),
+        "forging": among(True, False),
+        "alternatives": each({"kind": text, "holds": among(True, False), "why": text}),
+        "harm": known(text),
+        "baseline": known(text),
         "spread": known(lambda value: fits(value, dict.fromkeys(("targets", "sources_out", "sources_in"), whole))),
         "customer": known(text),
         "shares": each(SHARE),
@@ -149,7 +167,7 @@ CONTRACT: dict[str, dict[str, Any]] = {
         "id": text,
         "verdict": known(text),
         "at": time,
-        "scope": among("observe", "warn", "narrow", "full"),
+        "scope": among("observe", "warn", "narrow", "own-only", "full"),
         "targets": each(TARGET),
         "until": known(time),
         "enforced": among(False),
@@ -229,7 +247,7 @@ def test_the_flood_is_found_at_the_packet(moving: list[dict[str, Any]]) -> None:
     first = of(moving, "verdict")[0]
     assert int(first["at"]) == START + 1_500 * MS
     assert int(first["since"]) == START + SECOND
-    assert first["targets"][0] == {"address": MOVING[0], "protocol": "tcp", "port": 443, "share": 1.0}
+    assert first["targets"][0] == {"address": MOVING[0], "length": None, "protocol": "tcp", "port": 443, "share": 1.0}
     assert first["came_back"] == 0
 
 

@@ -53,7 +53,10 @@ def _sent(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[
 def _null_routed(question: Question, answers: tuple[SafetyAnswer, ...]) -> Decision:
     """How wide, now that no safety refuses: as narrow as stops the flood."""
     verdict = question.verdict
-    if forged.may_be_dropped(question) and not question.own_only:
+    if forged.is_the_way(question) and forged.is_freed(question):
+        reason = "no target stands out, and a person released its forged packets"
+        return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
+    if forged.is_the_way(question) and not question.own_only:
         reason = f"{verdict.band} band: forged senders, and no target stands out; only forged packets are null-routed"
         return _decision(question, Scope.OWN_ONLY, (), answers, reason)
     targets = _new(question)
@@ -98,7 +101,7 @@ def _done(question: Question) -> str | None:
         return "the whole VM is null-routed already"
     if question.own_only and (left := _below(question)) is not None:
         return f"its forged packets are null-routed already; {left} with its own addresses are below the limit"
-    if forged.may_be_dropped(question) and not question.own_only:
+    if forged.is_the_way(question) and not question.own_only:
         return None
     targets = question.verdict.targets
     if targets and all(reach.is_covered(target, question.standing) for target in targets):

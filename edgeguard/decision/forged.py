@@ -28,10 +28,14 @@ def addresses_known(question: Question) -> bool:
     return question.vm is not None and bool(question.vm.addresses)
 
 
-def may_be_dropped(question: Question) -> bool:
-    """Whether own-only is the narrowest that stops this flood, and nothing speaks against it."""
-    freed = not question.freed_scopes.isdisjoint((Scope.OWN_ONLY, Scope.FULL))
-    return spreads(question) and addresses_known(question) and not freed
+def is_the_way(question: Question) -> bool:
+    """Whether own-only is the narrowest that stops this flood."""
+    return spreads(question) and addresses_known(question)
+
+
+def is_freed(question: Question) -> bool:
+    """A person released own-only, or all of it, in this case."""
+    return not question.freed_scopes.isdisjoint((Scope.OWN_ONLY, Scope.FULL))
 
 
 def rest(question: Question) -> int | None:

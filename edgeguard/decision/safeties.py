@@ -54,7 +54,7 @@ def protected_target(question: Question) -> SafetyAnswer:
     targets = question.verdict.targets
     held = [target.place for target in targets if is_protected(target, question.config)]
     if held and len(held) == len(targets):
-        if forged.may_be_dropped(question):
+        if forged.is_the_way(question):
             told = f"every target is protected: {', '.join(held)}; only packets with forged senders are dropped"
             return SafetyAnswer("protected target", PASS, told)
         return SafetyAnswer("protected target", REFUSE, f"every target is protected: {', '.join(held)}")
@@ -157,7 +157,7 @@ def enforceable(question: Question) -> SafetyAnswer:
 
 def target_share(question: Question) -> SafetyAnswer:
     share, name = units.percent(question.config.judging.target_share), "target share"
-    if forged.may_be_dropped(question):
+    if forged.is_the_way(question):
         return SafetyAnswer(name, PASS, "no target stands out; what is dropped is packets with forged senders")
     if question.verdict.targets:
         return SafetyAnswer(name, PASS, f"each target got at least {share} of the window, exactly counted")
