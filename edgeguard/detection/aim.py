@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 from edgeguard.detection import rule
 from edgeguard.model import Alternative, Kind, Target
@@ -85,7 +84,7 @@ def take(flood: Flood) -> Aim:
     hosts = [flow for flow in flood.flows if flow.length is None]
     named = [flow for flow in hosts if flood.packets and flow.packets >= flood.share * flood.packets]
     prefixes = [flow for flow in flood.flows if flow.length is not None and _is_carpet(flow, named, flood)]
-    named += [f for f in hosts if f not in named and flood.stands_out(f.packets) and not _inside(f, prefixes)]
+    named += [f for f in hosts if flood.stands_out(f.packets) and f not in named and not _lies_in(f, prefixes)]
     if not named and not prefixes:
         named = _behind_noise(hosts, flood)
     return Aim(flood, tuple(named), tuple(prefixes))
@@ -93,8 +92,9 @@ def take(flood: Flood) -> Aim:
 
 def _is_carpet(prefix: Flow, named: list[Flow], flood: Flood) -> bool:
     """It stands out by what goes to none of the named hosts, and gets more than a scan would send."""
-    inside = [host for host in named if _inside(host, [prefix])]
-    rest = prefix.packets - sum(host.packets + flood.missing for host in inside)
+    if not flood.stands_out(prefix.packets):
+        return False
+    rest = prefix.packets - sum(host.packets + flood.missing for host in named if _is_inside(host, prefix))
     return flood.stands_out(rest) and not _is_thin(rest, prefix.length, flood)
 
 
@@ -105,12 +105,15 @@ def _is_thin(packets: int, length: int | None, flood: Flood) -> bool:
     return bool(known) and packets < flood.few * min(known)
 
 
-def _inside(host: Flow, prefixes: list[Flow]) -> bool:
-    return any(
-        host.address.version == prefix.address.version
-        and host.address in ip_network(f"{prefix.address}/{prefix.length}", strict=False)
-        for prefix in prefixes
-    )
+def _lies_in(host: Flow, prefixes: list[Flow]) -> bool:
+    return any(_is_inside(host, prefix) for prefix in prefixes)
+
+
+def _is_inside(host: Flow, prefix: Flow) -> bool:
+    if host.address.version != prefix.address.version or prefix.length is None:
+        return False
+    below = host.address.max_prefixlen - prefix.length
+    return int(host.address) >> below == int(prefix.address) >> below
 
 
 def _behind_noise(hosts: list[Flow], flood: Flood) -> list[Flow]:

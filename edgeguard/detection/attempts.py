@@ -39,10 +39,10 @@ class Attempts:
         return self.every - self.half
 
     def read(self) -> Reads:
-        where, others = self._aim(half_open=True), self._aim(half_open=False)
+        where = self._aim(half_open=True)
         forged = forging.of(self.half, self._foreign(), self.reading, SYN, HALF_OPEN, self.limits.act)
         kind = self._kind(where, forged)
-        targets = self._shown(where, others)
+        targets = self._shown(where)
         forging_ = self._floods and forged.holds
         return Reads(kind, targets, forging_, self._came_back(), lambda: self._tried(kind, where, forged))
 
@@ -74,10 +74,10 @@ class Attempts:
         spread = self._spread()
         return spread is not None and self.half < FEW * spread.targets
 
-    def _shown(self, where: Aim, others: Aim) -> tuple[Target, ...]:
+    def _shown(self, where: Aim) -> tuple[Target, ...]:
         packets = self.level.measured if self.level.unit == PACKETS else self.every
         found = where.targets(packets) if self._floods else ()
-        return found + others.targets(packets) if self._connects else found
+        return found + self._aim(half_open=False).targets(packets) if self._connects else found
 
     def _aim(self, *, half_open: bool) -> Aim:
         spread, judging = self._spread(), self.judging
