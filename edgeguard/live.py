@@ -7,13 +7,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from edgeguard import clock, units
+from edgeguard import clock
 from edgeguard.attachments import Attachments
 from edgeguard.beside import Beside
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.taps import Change
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases.case import Case
+from edgeguard.cases.sentence import sentence
 from edgeguard.cases.store import Store
 from edgeguard.config import Config
 from edgeguard.config.rules_file import RulesFile
@@ -241,7 +242,7 @@ class Live:
         self._remember(decision)
         self.outbox.wake()
         if verdict is not None:
-            log.warning("%s: %s", case.id, _sentence(verdict))
+            log.warning("%s: %s", case.id, sentence(verdict))
         log.warning("%s: %s (%s): %s", case.id, decision.scope, decision.act, decision.reason)
         return True
 
@@ -332,12 +333,3 @@ def _attachments(counting: Counted, inventory: Inventory, evidence: Recorder | N
     if evidence is None:
         return Attachments(counting, inventory)
     return Attachments(counting, inventory, began=evidence.forget)
-
-
-def _sentence(verdict: Verdict) -> str:
-    subject = verdict.subject
-    who = f"all VMs of customer {subject.customer}" if subject.customer is not None else subject.vm or subject.tap
-    return (
-        f"{verdict.rule} {verdict.band}: {units.count(verdict.measured)} packets in {verdict.window_s} s "
-        f"from {who}, limit {units.count(verdict.limit)}"
-    )
