@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,11 +27,7 @@ class Beside:
         """This second's sample."""
         self.host.take(now, attachments)
         rows = [(point, vm) for point, vm in attachments.rows() if vm is not None]
-
-        def warns(point: int) -> Mapping[str, int]:
-            return {rule: limits.warn for rule, limits in engine.policies.limits(point).items()}
-
-        self.usual.take(now, seconds(self._counting, rows, engine.docket, engine.ledger, warns))
+        self.usual.take(now, seconds(self._counting, rows, engine.docket, engine.ledger, engine.policies.limits))
 
     def circumstances(self, point: int) -> Circumstances:
         return self.host.circumstances(point)

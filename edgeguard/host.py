@@ -71,6 +71,9 @@ class Host:
         self.uplinks.take(now, [self._uplink(carrier, now, counters) for carrier in self._carriers()], senders)
         self.filling.take(now, conntrack.read(self._proc), senders)
         self.return_path.take(now, senders)
+        if self.uplinks.is_clear and self.filling.is_clear and self.return_path.is_clear:  # nearly always
+            self._circumstances, self._harmed, self._doubted = {}, {}, {}
+            return
         self._circumstances = {sender.point: self._look(now, sender) for sender in senders}
         self._harmed = {point: at for point, at in self._harmed.items() if point in self._circumstances}
 

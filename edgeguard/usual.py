@@ -12,10 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeguard.baselines.baseline import RULES, Finding
 from edgeguard.baselines.learning import Learning, Owner, Seconds, Stored
 from edgeguard.cases.baseline_file import BaselineFile
+from edgeguard.config import Limits
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.state import POINTS
 from edgeguard.decision.ledger import Ledger
@@ -27,11 +29,11 @@ AT_ONCE = 2  # VMs written each second: all of 1,024 in nine minutes
 
 log = logging.getLogger("edgeguard")
 
-Warns = Callable[[int], Mapping[str, int]]  # where warn begins, by rule; a rule that is not judged is missing
+LimitsOf = Callable[[int], Mapping[str, Limits]]  # by rule; one that is not judged is missing. Kept by whoever has them
 Rows = Sequence[tuple[int, Vm]]  # points with their VMs
 
 
-def seconds(counting: Counted, rows: Rows, docket: Docket, ledger: Ledger, warns: Warns) -> Seconds:
+def seconds(counting: Counted, rows: Rows, docket: Docket, ledger: Ledger, limits_of: LimitsOf) -> Seconds:
     """The last second of these rows, and what is judged of them now."""
     points = np.array([point for point, _ in rows], np.int64)
     at, shape = counting.slot_end, (len(rows), len(RULES))
@@ -39,9 +41,12 @@ def seconds(counting: Counted, rows: Rows, docket: Docket, ledger: Ledger, warns
     if len(rows) and at:
         packets[:] = counting.windows(points, at)[:, : len(RULES)]  # the first metrics, in the same order
     judged, told = np.zeros(shape, bool), np.zeros(shape, bool)
+    known: dict[int, npt.NDArray[np.int64]] = {}  # most VMs have the same limits, and those are one object
     for number, (point, _) in enumerate(rows):
-        for rule, limit in warns(point).items():
-            warn[number, RULES.index(rule)] = limit
+        limits = limits_of(point)
+        if id(limits) not in known:
+            known[id(limits)] = np.array([limits[rule].warn if rule in limits else 0 for rule in RULES], np.int64)
+        warn[number] = known[id(limits)]
     of = {point: number for number, (point, _) in enumerate(rows)}
     for point, column, verdict in _judged(docket, ledger):
         if point in of:

@@ -14,6 +14,7 @@ from edgeguard import clock
 from edgeguard.baselines.baseline import ENOUGH, RULES
 from edgeguard.cases.baseline_file import BaselineFile, beside
 from edgeguard.cli import main
+from edgeguard.config import Limits
 from edgeguard.counting.window import Counting
 from edgeguard.decision.ledger import Ledger
 from edgeguard.detection.episode import Episode
@@ -25,6 +26,7 @@ SECOND = 1_000_000_000
 T = 1_767_225_600 * SECOND
 VM = Vm("vm-1", "web1", "c-1", None)
 SYN = RULES.index("syn")
+LIMITS = {"syn": Limits(warn=2_000, act=5_000, hard=50_000)}
 
 
 def counted(packets: list[Packet]) -> Counting:
@@ -43,7 +45,7 @@ def learn(usual: Usual, begin: int, minutes: int, packets: int) -> int:
     """Minutes with a largest second of so many SYNs, and the time after them."""
     counting = counted([Packet(T + 950_000_000, "syn", out_of=0)] * packets)
     for minute in range(minutes):
-        last = seconds(counting, [(0, VM)], Docket("h"), Ledger(), lambda _: {"syn": 2_000})
+        last = seconds(counting, [(0, VM)], Docket("h"), Ledger(), lambda _: LIMITS)
         usual.take(begin + minute * 60 * SECOND, last)
     return begin + minutes * 60 * SECOND
 
@@ -51,7 +53,7 @@ def learn(usual: Usual, begin: int, minutes: int, packets: int) -> int:
 def test_the_last_second_is_that_of_the_counters() -> None:
     """Packets by rule are the window's, of the rows asked for; warn is that of each rule that is judged."""
     counting = counted([Packet(T + 500_000_000, "syn", out_of=0)] * 7 + [Packet(T + 600_000_000, "udp", out_of=0)] * 3)
-    last = seconds(counting, [(0, VM)], Docket("h"), Ledger(), lambda point: {"syn": 2_000})
+    last = seconds(counting, [(0, VM)], Docket("h"), Ledger(), lambda point: LIMITS)
     assert (last.packets[0, SYN], last.packets[0, RULES.index("udp")]) == (7, 3)
     assert (last.warn[0, SYN], last.warn[0, RULES.index("udp")]) == (2_000, 0)
     assert not last.judged.any()
@@ -90,7 +92,7 @@ def test_care_is_said_once_and_only_in_log_and_status(tmp_path: Path, caplog: py
     now = learn(usual, T, ENOUGH + 2, 10)
     loud = counted([Packet(T + 950_000_000, "syn", out_of=0)] * 800)
     for second in range(90):
-        last = seconds(loud, [(0, VM)], Docket("h"), Ledger(), lambda _: {"syn": 2_000})
+        last = seconds(loud, [(0, VM)], Docket("h"), Ledger(), lambda _: LIMITS)
         usual.take(now + second * SECOND, last)
     lines = [record.message for record in caplog.records if "VM vm-1: syn" in record.message]
     assert len(lines) == 1

@@ -117,6 +117,11 @@ class Filling:
         return self._fillers.get(point)
 
     @property
+    def is_clear(self) -> bool:
+        """Nobody fills it."""
+        return not self._fillers
+
+    @property
     def turned_away(self) -> int:
         """Because the table was full, in the last seconds."""
         if len(self._samples) < 2:

@@ -10,7 +10,7 @@ vouch for itself). At least three must testify, and four of five must say the sa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
@@ -48,7 +48,9 @@ class Past:
     recent: deque[tuple[int, Sender]] = field(default_factory=lambda: deque(maxlen=64))
     minutes: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=KEPT))  # ns, SYNs, completed
     running: tuple[int, int, int] = (0, 0, 0)
+    known: tuple[int, int, int] = (0, 0, 0)  # all of `minutes`
     failing_since: int = 0
+    heard: bool = False  # it testified in this sample
 
     def take(self, now: int, sender: Sender) -> None:
         self.recent.append((now, sender))
@@ -66,7 +68,8 @@ class Past:
         self.running = took + span, tried + syns, done + completed
         if self.running[0] >= MINUTE:
             self.minutes.append(self.running)
-            self.running = 0, 0, 0
+            took, tried, done = (sum(column) for column in zip(*self.minutes, strict=True))
+            self.known, self.running = (took, tried, done), (0, 0, 0)
 
     def lately(self) -> tuple[int, int, int]:
         """Nanoseconds, SYNs and handshakes completed now."""
@@ -80,15 +83,15 @@ class Past:
 
     def usual(self) -> tuple[int, int, int]:
         """The same as `lately`, of the minutes remembered."""
-        took, tried, done = (sum(column) for column in zip(*self.minutes, strict=True)) if self.minutes else (0, 0, 0)
-        return took, tried, done
+        return self.known
 
     def testifies(self) -> bool:
         """Whether this VM can say anything of the way back."""
-        took, tried, done = self.usual()
+        took, tried, done = self.known
+        if done < COMPLETED or 2 * done < tried:
+            return False
         span, trying, _ = self.lately()
-        completes = done >= COMPLETED and 2 * done >= tried
-        return completes and trying >= TRIED and trying * took <= SURGE * tried * span
+        return trying >= TRIED and trying * took <= SURGE * tried * span
 
     def fails(self) -> bool:
         _, tried, done = self.usual()
@@ -97,7 +100,8 @@ class Past:
 
     def judge(self, now: int) -> None:
         """Remember since when it fails; a VM that has nothing to say stays as it was."""
-        if self.testifies():
+        self.heard = self.testifies()
+        if self.heard:
             self.failing_since = (self.failing_since or now) if self.fails() else 0
 
 
@@ -107,7 +111,10 @@ class ReturnPath:
     def __init__(self) -> None:
         self._past: dict[int, Past] = {}
         self._votes: dict[str | None, Vote] = {}
+        self._failing = 0  # of these
         self._frames: dict[str | None, tuple[int, int]] = {}  # now, by customer
+        self._all_frames = 0, 0  # of all
+        self._sending = self._receiving = 0  # customers
         self._last = 0
 
     def take(self, now: int, senders: Sequence[Sender]) -> None:
@@ -123,7 +130,11 @@ class ReturnPath:
         for past in self._past.values():
             past.judge(now)
         self._votes = {vote.customer: vote for vote in self._counted()}
+        self._failing = sum(vote.failing for vote in self._votes.values())
         self._frames = self._summed()
+        out, into = zip(*self._frames.values(), strict=True) if self._frames else ((), ())
+        self._all_frames = sum(out), sum(into)
+        self._sending, self._receiving = sum(map(bool, out)), sum(map(bool, into))
 
     def _of(self, sender: Sender, vm: str) -> Past:
         """The row's past; another VM, another customer or a count that began anew is another past."""
@@ -141,7 +152,7 @@ class ReturnPath:
     def _counted(self) -> Iterator[Vote]:
         by: dict[str | None, list[Past]] = {}
         for past in self._past.values():
-            if past.testifies():
+            if past.heard:
                 by.setdefault(past.customer, []).append(past)
         for customer, pasts in by.items():
             _, tried, done = (sum(column) for column in zip(*(past.usual() for past in pasts), strict=True))
@@ -156,47 +167,46 @@ class ReturnPath:
             found[past.customer] = before[0] + out, before[1] + into
         return found
 
+    @property
+    def is_clear(self) -> bool:
+        """Nothing can be in doubt for anybody: too few fail, and frames go into VMs of two customers at least."""
+        return self._failing < AGREED * WITNESSES and (self._all_frames[0] < FRAMES or self._receiving > 1)
+
     def doubt(self, customer: str | None) -> str | None:
         """Why what came back to a customer's VMs is not known. VMs without a customer are taken for one customer."""
-        return self._one_direction(customer) or self._stopped(
-            [vote for vote in self._votes.values() if vote.customer != customer]
-        )
+        return self._one_direction(customer) or self._stopped(customer)
 
-    def _stopped(self, votes: list[Vote]) -> str | None:
-        failing = [vote for vote in votes if vote.failing]
-        if len(votes) < WITNESSES or len(failing) < AGREED * len(votes):
+    def _stopped(self, customer: str | None) -> str | None:
+        own = self._votes.get(customer)
+        all_of = len(self._votes) - (own is not None)
+        failing = self._failing - (own is not None and own.failing)
+        if all_of < WITNESSES or failing < AGREED * all_of:
             return None
-        tried, completed = sum(vote.tried for vote in failing), sum(vote.completed for vote in failing)
-        usual = sum(vote.usual for vote in failing) / len(failing)
+        votes = [vote for vote in self._votes.values() if vote.failing and vote.customer != customer]
+        tried, completed = sum(vote.tried for vote in votes), sum(vote.completed for vote in votes)
+        usual = sum(vote.usual for vote in votes) / failing
         return (
-            f"the way back is in doubt: {len(failing)} of {len(votes)} other customers on this host stopped completing "
+            f"the way back is in doubt: {failing} of {all_of} other customers on this host stopped completing "
             f"their connections: {completed:,} of {tried:,} in the last {NOW // SECOND} s, "
             f"{usual:.0%} in the minutes before"
         )
 
     def _one_direction(self, customer: str | None) -> str | None:
-        others = _added(frames for name, frames in self._frames.items() if name != customer)
-        enough = sum(1 for name, (out, _) in self._frames.items() if name != customer and out) >= WITNESSES
-        if not enough or others[0] < FRAMES or others[1]:
+        out, into = self._frames.get(customer, (0, 0))
+        others, back = self._all_frames[0] - out, self._all_frames[1] - into
+        sending = self._sending - bool(out)
+        if sending < WITNESSES or others < FRAMES or back:
             return None
         return (
-            f"only one direction is visible: {others[0]:,} frames out of the other customers' VMs in the last "
+            f"only one direction is visible: {others:,} frames out of the other customers' VMs in the last "
             f"{NOW // SECOND} s and none into them"
         )
 
     def told(self) -> dict[str, object]:
         """For `status`: how many customers testify, how many of them fail, and what is in doubt for a newcomer."""
-        votes = list(self._votes.values())
         return {
-            "witnesses": len(votes),
-            "failing": sum(vote.failing for vote in votes),
+            "witnesses": len(self._votes),
+            "failing": self._failing,
             "needed": WITNESSES,
             "doubt": self.doubt(""),
         }
-
-
-def _added(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    out = into = 0
-    for more, back in pairs:
-        out, into = out + more, into + back
-    return out, into

@@ -115,6 +115,11 @@ class Uplinks:
         )
         return (whole, *loads)
 
+    @property
+    def is_clear(self) -> bool:
+        """No uplink suffers."""
+        return all(load.suffers() is None for load in self.loads)
+
     def harm(self, point: int) -> str | None:
         """In words, how this row's frames harm others at an uplink; None: they do not, or are not most of it."""
         bits, frames = self._rates.get(point, (0.0, 0.0))
