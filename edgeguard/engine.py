@@ -209,6 +209,7 @@ class Engine:
             full=self.ledger.is_full(verdict.point),
             own_only=self.ledger.is_own_only(verdict.point),
             freed_scopes=self.ledger.freed_scopes(case.id),
+            around=self.around.circumstances(verdict.point) if verdict.subject.customer is None else Circumstances(),
         )
 
     def _order(self, decision: Decision, vm: Vm | None, tap: Tap | None) -> Order | None:
