@@ -121,6 +121,8 @@ def test_a_warning_waits_for_an_act_that_is_a_second_off() -> None:
     """A flood above act is one message: warn, which is sustained a little earlier, waits, but not beyond the second."""
     ramp = [(T + n * SLOT, min(10 * n, 100)) for n in range(1, 60)]
     assert run(ramp) == [(T + 45 * SLOT, Band.ACT)]
+    steep = [(T + n * SLOT, min(80 * n, 800)) for n in range(1, 60)]
+    assert run(steep, DOUBT) == [(T + 47 * SLOT, Band.HARD)]
     late = [(T + 4 * SLOT + n * SLOT, min(6 * n, 60)) for n in range(1, 60)]
     assert run(late) == [(T + 5 * SECOND, Band.WARN), (T + 4 * SLOT + 49 * SLOT, Band.ACT)]
 

@@ -83,9 +83,9 @@ class Episode:
             return True
         return len(self.over[BANDS.index(band)]) >= judging.sustain_seconds
 
-    def is_about_to_act(self, judging: Judging) -> bool:
-        """One more second over act, and act holds."""
-        return len(self.over[BANDS.index(Band.ACT)]) == judging.sustain_seconds - 1
+    def is_close_to(self, band: Band, judging: Judging) -> bool:
+        """One more second over its limit, and the band holds."""
+        return len(self.over[BANDS.index(band)]) == judging.sustain_seconds - 1
 
     def says_more(
         self, band: Band, targets: tuple[Target, ...], kind: Kind = Kind.FLOOD, forging: bool = False

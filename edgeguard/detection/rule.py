@@ -144,16 +144,18 @@ def _found(all_: tuple[Level, ...], episode: Episode, at: int, judging: Judging,
     """The highest level that is passed now and holds.
 
     "Now" because the window's targets are those of the verdict: after a flood they are anybody's. A warning
-    that act would follow within a second waits for the end of the running one, to be one message and not two.
-    In doubt about what came back, act is a warning.
+    that a higher band would follow within a second waits for the end of the running one, to be one message and
+    not two. In doubt about what came back, act is a warning.
     """
     doubt = around.in_doubt is not None
     passed = [level for level in all_ if level.passed]
     level = next((level for level in passed if episode.holds(level.band, judging, doubt)), None)
-    acts = not doubt and any(level.band is Band.ACT for level in passed) and episode.is_about_to_act(judging)
-    if level is None or (level.band is Band.WARN and acts and at % SECOND != 0):
+    if level is None:
         return None
-    return replace(level, band=Band.WARN) if doubt and level.band is Band.ACT else level
+    found = replace(level, band=Band.WARN) if doubt and level.band is Band.ACT else level
+    higher = Band.HARD if doubt else Band.ACT
+    rises = any(level.band is higher for level in passed) and episode.is_close_to(higher, judging)
+    return None if found.band is Band.WARN and rises and at % SECOND != 0 else found
 
 
 def _verdict(
