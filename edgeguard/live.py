@@ -26,10 +26,10 @@ from edgeguard.enforcement.client import Enforcer
 from edgeguard.engine import Engine
 from edgeguard.errors import CaptureError, EdgeGuardError, EnforcementError, StoreError
 from edgeguard.evidence.contents import Facts
-from edgeguard.evidence.recorder import Frozen, Recorder
+from edgeguard.evidence.recorder import Frozen, Recorder, rests_on_frames
 from edgeguard.inventory import Inventory
 from edgeguard.mirrored import Mirrored
-from edgeguard.model import Act, Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
+from edgeguard.model import Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import Background, background, compose
 from edgeguard.readers import SETTLED, Readers, readable
@@ -237,8 +237,8 @@ class Live:
         for order in orders:
             self.enforcer.order(order)
         if self._evidence is not None and frozen is not None:
-            vm = self.attachments.vm(frozen.point)
-            self._evidence.keep(frozen, Facts(case.id, decision, verdict, vm, decision.tap))
+            vm, tap = self.attachments.vm(frozen.point), self.attachments.tap(frozen.point)
+            self._evidence.keep(frozen, Facts(case.id, decision, verdict, vm, tap))
         self._remember(decision)
         self.outbox.wake()
         if verdict is not None:
@@ -247,8 +247,8 @@ class Live:
         return True
 
     def _freeze(self, verdict: Verdict | None, decision: Decision) -> Frozen | None:
-        """The frames that led to a null route, before it changes what comes."""
-        if self._evidence is None or decision.act is not Act.NULL_ROUTE:
+        """The frames that led to a null route, or to one that is only observed, before it changes what comes."""
+        if self._evidence is None or not rests_on_frames(verdict, decision):
             return None
         tap = self.attachments.point_of(decision.tap) if decision.tap else None
         point = verdict.point if verdict else tap

@@ -75,7 +75,7 @@ def test_without_rights_every_back_end_says_so() -> None:
 def test_places_that_can_be_made_are_right_and_stay_unmade(tmp_path: Path) -> None:
     """A first run's paths must be found right without anything being made."""
     told = list(places(settings(tmp_path / "not" / "yet").paths))
-    assert [finding.grade for finding in told] == [Grade.OK] * 3
+    assert [finding.grade for finding in told] == [Grade.OK] * 4
     assert not list(tmp_path.iterdir())
 
 
@@ -85,6 +85,7 @@ def test_places_that_cannot_be_used_are_wrong(tmp_path: Path) -> None:
     told = list(places(settings(tmp_path / "file").paths))
     assert "is not a directory" in graded(told, "database")[0][1]
     assert "is not a directory" in graded(told, "socket")[0][1]
+    assert [grade for grade, _ in graded(told, "evidence")] == [Grade.WARNING]  # null routes go without
     (tmp_path / "edgeguard.sqlite").write_text("this is no database, only a text that is long enough to be read as one")
     ((grade, text),) = graded(list(places(settings(tmp_path).paths)), "database")
     assert grade == Grade.WRONG

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from samples import DECISION, another
-from test_evidence import FILES, START
+from test_evidence_bundle import FILES, START
 
 from edgeguard.cli import main
 from edgeguard.clock import SECOND

@@ -100,7 +100,7 @@ def test_the_source_is_of_the_targets_family() -> None:
     assert made(vm=None)["source_identifier"] == "vm-100"
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.SCAN, Kind.BUSY)])
 @pytest.mark.parametrize("rule", ["syn", "udp", "icmp", "fragments", "tcp", "total"])
 def test_every_kind_of_every_rule(kind: Kind, rule: str) -> None:
     """No verdict makes a report that the schema refuses."""
@@ -122,6 +122,12 @@ def test_by_hand() -> None:
     told = made(replace(DECISION, targets=(), verdict=None), None)
     assert told["protocol"] == "udp"
     assert "peak_pps" not in told
+
+
+@pytest.mark.parametrize("kind", [Kind.SCAN, Kind.BUSY])
+def test_no_flood_is_reported_as_one(kind: Kind) -> None:
+    """A scan and a busy client are no denial of service."""
+    assert report(REPORTER, DECISION, replace(VERDICT, kind=kind), VM, 6, FRAMES) is None
 
 
 def test_what_it_has_no_word_for_is_not_reported() -> None:

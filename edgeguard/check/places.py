@@ -21,6 +21,17 @@ def places(paths: Paths) -> Iterator[Finding]:
     yield _database(Path(paths.database))
     yield _space(Path(paths.database))
     yield _socket(Path(paths.socket))
+    yield _evidence(paths.bundles)
+
+
+def _evidence(path: Path) -> Finding:
+    """Without it null routes stand all the same: so it is a warning."""
+    if not path.exists():
+        found = _makeable("evidence", path)
+        return found if found.grade == "ok" else warning("paths", "evidence", found.text)
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        return warning("paths", "evidence", f"{path}: may not be written; null routes go without evidence until it may")
+    return ok("paths", "evidence", f"{path}: may be written")
 
 
 def _database(path: Path) -> Finding:

@@ -17,7 +17,9 @@ import numpy as np
 from edgeguard.evidence.contents import Facts
 from edgeguard.evidence.pcap import LONGEST
 from edgeguard.evidence.writer import First, Later, Writer
+from edgeguard.model import Act, Band, Decision, Verdict
 from edgeguard.native.headers import Frames, Headers
+from edgeguard.reading import OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ class _Open:
     @property
     def bytes(self) -> int:
         return LONGEST * sum(map(len, self.frames))
+
+
+def rests_on_frames(verdict: Verdict | None, decision: Decision) -> bool:
+    """A null route; or a flood out of a VM that would be null-routed if it were not for a safety or `enforce`."""
+    if decision.act is not Act.NONE or verdict is None:
+        return decision.act is Act.NULL_ROUTE
+    of_a_vm = verdict.rule in OUT and verdict.subject.customer is None
+    return of_a_vm and verdict.band is not Band.WARN and not decision.silent
 
 
 class Recorder:

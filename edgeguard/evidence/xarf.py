@@ -33,9 +33,12 @@ class Reporter:
 def report(
     reporter: Reporter, decision: Decision, verdict: Verdict | None, vm: Vm | None, busiest: int | None, frames: bytes
 ) -> dict[str, Any] | None:
-    """The report; None where the schema has no word for what was sent. `busiest`: protocol of most frames."""
+    """The report; None where the schema has no word for what was sent, or it was no flood.
+
+    `busiest`: protocol of most frames.
+    """
     protocol = _protocol(decision, verdict, busiest)
-    if protocol is None:
+    if protocol is None or (verdict and verdict.kind in (Kind.SCAN, Kind.BUSY)):
         return None
     who = {"org": reporter.org[:200], "contact": reporter.contact, "domain": reporter.domain}
     return {

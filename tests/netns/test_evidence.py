@@ -62,7 +62,9 @@ def answer(host: Host, over: threading.Event) -> None:
 
 
 def bundles(folder: Path) -> list[Bundle]:
-    return [one for one in Place(folder / "evidence").bundles() if isinstance(one, Bundle)]
+    """Those of null routes: a look before the kernel's counter is known may only have been observed."""
+    found = [one for one in Place(folder / "evidence").bundles() if isinstance(one, Bundle)]
+    return [one for one in found if one.manifest.scope == "narrow"]
 
 
 @pytest.fixture
@@ -79,7 +81,6 @@ def flooded(host: Host) -> Iterator[Host]:
     for thread in threads:
         thread.start()
     try:
-        until(lambda: bundles(host.folder))
         until(lambda: any("during.pcap" in one.manifest.files for one in bundles(host.folder)))
     finally:
         sender.stop()
@@ -96,7 +97,7 @@ def test_evidence_of_a_flood(flooded: Host, tmp_path: Path) -> None:
     with Reader(flooded.folder / "edgeguard.sqlite") as reader:
         (case,) = reader.find("vm-101")
         decision = next(one for one in reader.decisions(case.id) if one.act is Act.NULL_ROUTE)
-        told = [entry.text for entry in reader.timeline(case.id) if "evidence" in entry.text]
+        told = [entry.text for entry in reader.timeline(case.id) if one.name in entry.text]
     assert (one.manifest.case, one.manifest.decision, one.manifest.vm) == (case.id, decision.id, "vm-101")
     assert one.findings() == []
     assert 500 <= one.manifest.frames["before.pcap"] <= 1024
@@ -116,7 +117,7 @@ def test_evidence_of_a_flood(flooded: Host, tmp_path: Path) -> None:
     out = tmp_path / "out"
     said = flooded.edgeguard("evidence", "export", case.id, str(out))
     assert "files" in said
-    (to,) = (path.parent for path in out.rglob("before.pcap"))
+    to = out / case.id / one.name
     before = list(dpkt.pcap.Reader((to / "before.pcap").open("rb")))
     during = list(dpkt.pcap.Reader((to / "during.pcap").open("rb")))
     assert [len(before), len(during)] == list(one.manifest.frames.values())

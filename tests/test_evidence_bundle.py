@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import DECISION, TAP, VERDICT, VM, another
+from samples import DECISION, RELEASE, SUM_DECISION, SUM_VERDICT, TAP, VERDICT, VM, another
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
@@ -34,9 +34,10 @@ from edgeguard.evidence.bundle import Bundle
 from edgeguard.evidence.contents import Facts
 from edgeguard.evidence.manifest import Manifest, sealed
 from edgeguard.evidence.place import Place
-from edgeguard.evidence.recorder import Recorder
+from edgeguard.evidence.recorder import Recorder, rests_on_frames
 from edgeguard.evidence.writer import Writer
 from edgeguard.evidence.xarf import Reporter
+from edgeguard.model import Act, Band, Decision, Scope, Verdict
 from edgeguard.native import Savefile, Totals
 from edgeguard.native.headers import OUT, RAW, TAGGED, Headers
 from edgeguard.record import RECORD
@@ -457,3 +458,27 @@ def test_a_bundle_is_not_larger_than_it_may_be(tmp_path: Path) -> None:
     assert abs(last[0] * SECOND - int(headers.frames(1)["ts"][0])) < 10**12
     record = json.loads(found.read("record.json"))
     assert len(record["frames"]["directions"]) == record["frames"]["number"] == found.manifest.frames["before.pcap"]
+
+
+# ---- what has evidence ----------------------------------------------------------------------------
+
+OBSERVED = replace(DECISION, act=Act.NONE, scope=Scope.OBSERVE, enforced=False, until=None)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "decision", "wanted"),
+    [
+        (VERDICT, DECISION, True),
+        (None, replace(DECISION, verdict=None), True),  # by hand
+        (VERDICT, OBSERVED, True),
+        (replace(VERDICT, band=Band.ACT), OBSERVED, True),
+        (replace(VERDICT, band=Band.WARN), OBSERVED, False),
+        (VERDICT, replace(OBSERVED, silent=True), False),
+        (replace(VERDICT, rule="syn-in"), OBSERVED, False),
+        (SUM_VERDICT, SUM_DECISION, False),
+        (None, RELEASE, False),
+    ],
+)
+def test_what_has_evidence(verdict: Verdict | None, decision: Decision, wanted: bool) -> None:
+    """Null routes, and floods out of a VM that were only observed; no warning, release, victim or sum."""
+    assert rests_on_frames(verdict, decision) is wanted
