@@ -125,6 +125,19 @@ def test_its_drops_are_counted(bridged: Host) -> None:
     assert bridged.released(order).dropped == 30 * len(forged(bridged))
 
 
+def test_with_strict_source_checks(routed: Host) -> None:
+    """Where the host checks the way back (rp_filter = 1) the rules keep no answer from the VM, and no neighbour."""
+    for name in ("all", "tap0", "tap1", "wan0"):
+        routed.host.sysctl(f"net/ipv4/conf/{name}/rp_filter", "1")
+    own_only(routed)
+    for namespace, address in ((routed.wan, TARGET4), (routed.neighbour, routed.neighbour4)):
+        stop, _ = echo(namespace, address, UDP_PORT)
+        with routed.vm.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flow:
+            flow.connect((address, UDP_PORT))
+            assert answered(flow), address
+        stop()
+
+
 # ---- what stays on the link -----------------------------------------------------------------------
 
 
