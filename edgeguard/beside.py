@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
 from edgeguard.attachments import Attachments
+from edgeguard.clock import MINUTE
 from edgeguard.counting.counted import Counted
 from edgeguard.engine import Engine
 from edgeguard.host import Host
@@ -13,6 +15,10 @@ from edgeguard.mirrored import Mirrored
 from edgeguard.model import Verdict
 from edgeguard.reading import Circumstances
 from edgeguard.usual import Usual, seconds
+
+AGAIN = 10 * MINUTE
+
+log = logging.getLogger("edgeguard")
 
 
 class Beside:
@@ -22,12 +28,21 @@ class Beside:
         self._counting = counting
         self.host = host
         self.usual = usual
+        self._said: dict[str, int] = {}
 
     def take(self, now: int, attachments: Attachments | Mirrored, engine: Engine) -> None:
         """This second's sample."""
         self.host.take(now, attachments)
+        self._say(now)
         rows = [(point, vm) for point, vm in attachments.rows() if vm is not None]
         self.usual.take(now, seconds(self._counting, rows, engine.docket, engine.ledger, engine.policies.limits))
+
+    def _say(self, now: int) -> None:
+        """What is wrong with the host, in the log: each cause once, and again only after a while."""
+        for cause, words in self.host.troubles().items():
+            if not 0 <= now - self._said.get(cause, -AGAIN) < AGAIN:
+                log.warning("%s", words)
+                self._said[cause] = now
 
     def circumstances(self, point: int) -> Circumstances:
         return self.host.circumstances(point)

@@ -26,6 +26,7 @@ from edgeguard.harm.uplink import Uplink, Uplinks
 from edgeguard.model import Tap, Vm
 from edgeguard.native import LinkCounter, link_counters
 from edgeguard.reading import Circumstances
+from edgeguard.units import percent
 
 SPEED_FOR = 30 * SECOND  # a driver may have to ask its hardware: not every second
 CALM = Circumstances()
@@ -80,6 +81,15 @@ class Host:
     def circumstances(self, point: int) -> Circumstances:
         """As the last sample had them."""
         return self._circumstances.get(point, CALM)
+
+    def troubles(self) -> dict[str, str]:
+        """What is wrong now, in words, by cause."""
+        found = {load.name: words for load in self.uplinks.loads if (words := load.suffers())}
+        table, doubt = self.filling.table, self.return_path.doubt("")
+        if table is not None and table.fill >= conntrack.FULL:
+            share = f"{percent(table.fill)} full ({table.count:,} of {table.max:,} entries)"
+            found["connection table"] = f"the connection table is {share}, {self.filling.growth:+,.0f} a second"
+        return found | ({"way back": doubt} if doubt else {})
 
     def told(self) -> dict[str, object]:
         """For `status`."""

@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 from oracles.counting import Packet, rows
 from samples import VERDICT
+from test_harm_conntrack import tree
 from test_usual import ENOUGH, VM, T, learn
 
+from edgeguard import config
+from edgeguard.attachments import Attachments
 from edgeguard.beside import Beside
 from edgeguard.counting.window import Counting
+from edgeguard.engine import Engine
 from edgeguard.host import Host
+from edgeguard.inventory import Index
 from edgeguard.model import Subject, Verdict
 from edgeguard.usual import Usual
 
@@ -60,3 +65,13 @@ def test_what_is_not_known_is_not_compared(beside: Beside) -> None:
     ):
         assert beside.compared(one) is one
     assert beside.compared(None) is None
+
+
+def test_what_is_wrong_is_said_once(beside: Beside, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A table above 70 % is one line in the log, and one more every ten minutes while it is."""
+    tree(tmp_path, 200_000, 262_144)
+    engine = Engine(config.build({}), beside._counting, object())  # type: ignore[arg-type] # it is asked for limits alone
+    for second in range(0, 1_210, 5):
+        beside.take(T + second * SECOND, Attachments(beside._counting, Index()), engine)
+    lines = [record.message for record in caplog.records if "connection table" in record.message]
+    assert lines == ["the connection table is 76 % full (200,000 of 262,144 entries), +0 a second"] * 3

@@ -130,7 +130,7 @@ def test_the_vm_whose_syns_fill_the_table_is_named() -> None:
     """Above 70 % and growing by its SYNs: harm, with the numbers; nobody else is named."""
     filling = filled({1: 5_000, 2: 300}, begin=190_000, growth=5_200)
     assert filling.filler(1) == (
-        "the host's connection table is 80% full (210,800 of 262,144) and grows by 5,200 a second; "
+        "the host's connection table is 80 % full (210,800 of 262,144) and grows by 5,200 a second; "
         "5,000 of 5,300 new flows a second are this VM's"
     )
     assert filling.filler(2) is None

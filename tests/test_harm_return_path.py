@@ -58,7 +58,7 @@ def test_a_cut_way_back_is_in_doubt_within_three_seconds() -> None:
     assert all(fleet.path.doubt(customer) is not None for customer in fleet.customers)
     assert fleet.path.doubt("c-0") == (
         "the way back is in doubt: 19 of 19 other customers on this host stopped completing their connections: "
-        "684 of 2,470 in the last 5 s, 90% in the minutes before"
+        "684 of 2,470 in the last 5 s, 90 % in the minutes before"
     )
     assert fleet.path.told()["failing"] == 20
 

@@ -101,6 +101,7 @@ def test_a_cut_way_back_is_in_doubt_for_everybody(fleet: Fleet) -> None:
         fleet.second(HEALTHY)
     for _ in range(3):
         fleet.second(CUT)
+    assert list(fleet.host.troubles()) == ["way back"]
     for point in range(6):
         assert "5 of 5 other customers" in str(fleet.host.circumstances(point).in_doubt)
         assert fleet.host.circumstances(point).harm is None
@@ -115,6 +116,7 @@ def test_who_fills_the_table_is_not_shielded_by_what_it_does(fleet: Fleet) -> No
     for second in range(12):
         entries = min(TABLE, entries + 6_000)
         fleet.second((HEALTHY if second < 5 else CUT) | FILLING, entries)
+    assert fleet.host.troubles()["connection table"].startswith("the connection table is 98 % full (257,000 of 262,144")
     flood = fleet.host.circumstances(0)
     assert "new flows a second are this VM's" in str(flood.harm)
     assert flood.in_doubt is None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edgeguard.clock import SECOND
 from edgeguard.harm.sender import Sender
+from edgeguard.units import percent
 
 FULL = 0.7  # of the table: from here on it is looked who fills it
 TURNING_AWAY = 0.95  # from here on it need not grow any more: it cannot
@@ -155,7 +156,7 @@ class Filling:
         grows = f"grows by {self.growth:,.0f} a second" if self.growth > 0 else "cannot grow any more"
         lost = f", {self.turned_away:,} flows turned away in {SPAN // SECOND} s" if self.turned_away else ""
         return (
-            f"the host's connection table is {table.fill:.0%} full ({table.count:,} of {table.max:,}) and {grows}"
+            f"the host's connection table is {percent(table.fill)} full ({table.count:,} of {table.max:,}) and {grows}"
             f"{lost}; {rate:,.0f} of {all_rates:,.0f} new flows a second are this VM's"
         )
 

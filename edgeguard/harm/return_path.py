@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.harm.sender import Sender
+from edgeguard.units import percent
 
 NOW = 5 * SECOND  # what 'now' means: a cut shows within half of it
 KEPT = 5  # minutes of healthy time remembered of a VM
@@ -188,7 +189,7 @@ class ReturnPath:
         return (
             f"the way back is in doubt: {failing} of {all_of} other customers on this host stopped completing "
             f"their connections: {completed:,} of {tried:,} in the last {NOW // SECOND} s, "
-            f"{usual:.0%} in the minutes before"
+            f"{percent(usual)} in the minutes before"
         )
 
     def _one_direction(self, customer: str | None) -> str | None:
