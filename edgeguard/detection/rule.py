@@ -185,7 +185,7 @@ def _verdict(
         targets=reads.targets,
         target_error=reading.missing,
         came_back=CameBack(None) if around.in_doubt else reads.came_back,
-        bytes=measured.bytes,
+        bytes=_bytes(measured, level),
         peak=episode.peak,
         mean=round(episode.mean, 1),
         foreign=_foreign(measured, level),
@@ -206,6 +206,13 @@ def _foreign(measured: Measured, level: Level) -> int | None:
     if measured.foreign is None or level.unit != PACKETS:
         return measured.foreign
     return min(measured.foreign, level.measured)
+
+
+def _bytes(measured: Measured, level: Level) -> int:
+    """Of the packets that the level compared: a rule that tells parts apart has counted the bytes of all."""
+    if level.unit == BITS:
+        return level.measured // 8
+    return measured.bytes * level.measured // measured.packets if measured.packets else measured.bytes
 
 
 def _crossed(at: int, crossed: int) -> int:
