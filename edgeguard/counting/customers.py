@@ -169,7 +169,7 @@ class Customers:
         sums = [self.sum(customer, at) for customer in found]
         for one in sums:
             below = set(one.points.tolist()).difference(self._over(one.customer, at))
-            for point in hot & below:
+            for point in (hot & below) - self._loud:  # loud by a rule of its own that no sum is taken of
                 self._counted.cool(point)
         return sums
 
