@@ -12,7 +12,7 @@ from readings import T, syns, to
 
 from edgeguard import config
 from edgeguard.clock import SECOND, SLOT
-from edgeguard.detection import aim, rule, rules
+from edgeguard.detection import aim, rule, rules, silent
 from edgeguard.detection.aim import Flood
 from edgeguard.detection.episode import Episode
 from edgeguard.model import Band, Kind, Verdict
@@ -388,3 +388,21 @@ def test_hosts_that_are_a_flood_together_are_found_behind_noise() -> None:
     hosts = (to(ONE, 30), to("198.51.100.2", 30))
     assert aim.take(flood(3_000, *hosts, act=50)).hosts == hosts
     assert aim.take(flood(3_000, *hosts, act=61)).hosts == ()
+
+
+def is_one_way(flow: Flow) -> bool:
+    return flow.back * 20 < flow.packets
+
+
+def test_a_prefix_counts_what_nobody_in_it_answers() -> None:
+    """Answered hosts are taken out, with their answers; so are silent ones before the rest is judged by itself."""
+    flooded, busy = to(ONE, 80_000, "udp"), to("198.51.100.2", 40_000, "udp", back=4_000)
+    network = to(PREFIX, 125_000, "udp", back=4_500)
+    found = silent.flows((network, flooded, busy), is_one_way, 0)
+    assert [(flow.packets, flow.length) for flow in found] == [(80_000, None), (80_000, 24)]
+    assert aim.take(flood(80_000, *found)).kind is Kind.FLOOD
+    spread_out = silent.flows((to(PREFIX, 125_000, "udp", back=4_000), flooded, busy), is_one_way, 0)
+    assert spread_out[0].packets == 85_000
+    elsewhere = to("203.0.113.1", 40_000, "udp", back=4_000)
+    assert silent.flows((network, flooded, elsewhere), is_one_way, 0)[0].packets == 80_000
+    assert silent.flows((to(PREFIX, 100, "udp", back=50),), is_one_way, 0) == ()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgeguard.detection import rule
+from edgeguard.detection.silent import is_inside
 from edgeguard.model import Alternative, Kind, Target
 from edgeguard.reading import Flow
 from edgeguard.units import count, percent
@@ -94,7 +95,7 @@ def _is_carpet(prefix: Flow, named: list[Flow], flood: Flood) -> bool:
     """It stands out by what goes to none of the named hosts, and gets more than a scan would send."""
     if not flood.stands_out(prefix.packets):
         return False
-    rest = prefix.packets - sum(host.packets + flood.missing for host in named if _is_inside(host, prefix))
+    rest = prefix.packets - sum(host.packets + flood.missing for host in named if is_inside(host, prefix))
     return flood.stands_out(rest) and not _is_thin(rest, prefix.length, flood)
 
 
@@ -106,14 +107,7 @@ def _is_thin(packets: int, length: int | None, flood: Flood) -> bool:
 
 
 def _lies_in(host: Flow, prefixes: list[Flow]) -> bool:
-    return any(_is_inside(host, prefix) for prefix in prefixes)
-
-
-def _is_inside(host: Flow, prefix: Flow) -> bool:
-    if host.address.version != prefix.address.version or prefix.length is None:
-        return False
-    below = host.address.max_prefixlen - prefix.length
-    return int(host.address) >> below == int(prefix.address) >> below
+    return any(is_inside(host, prefix) for prefix in prefixes)
 
 
 def _behind_noise(hosts: list[Flow], flood: Flood) -> list[Flow]:

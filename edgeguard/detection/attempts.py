@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgeguard.config import Judging, Limits
-from edgeguard.detection import aim, forging
+from edgeguard.detection import aim, forging, silent
 from edgeguard.detection.aim import FEW, Aim, Flood
 from edgeguard.detection.episode import FLOOD, grade
 from edgeguard.detection.forging import Forging
@@ -81,7 +81,7 @@ class Attempts:
 
     def _aim(self, *, half_open: bool) -> Aim:
         spread, judging = self._spread(), self.judging
-        flows = tuple(f for f in self.flows if is_half_open(f, judging) == half_open)
+        flows = silent.flows(self.flows, lambda flow: is_half_open(flow, judging) == half_open, self.reading.missing)
         return aim.take(
             Flood(
                 packets=self.half if half_open else self.every,

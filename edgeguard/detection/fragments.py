@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgeguard.config import Judging, Limits
-from edgeguard.detection import oneway, rule
+from edgeguard.detection import oneway, rule, silent
 from edgeguard.detection.episode import Episode
 from edgeguard.detection.oneway import Amount, Sent
 from edgeguard.detection.rule import CALM
@@ -26,7 +26,8 @@ def packets(reading: Reading, _: Judging) -> int:
 
 
 def flows(reading: Reading, judging: Judging) -> tuple[Flow, ...]:
-    return tuple(flow for flow in oneway.of_rule(reading, NAME) if oneway.is_one_way(flow, judging.tcp_ratio))
+    mine = oneway.of_rule(reading, NAME)
+    return silent.flows(mine, lambda flow: oneway.is_one_way(flow, judging.tcp_ratio), reading.missing)
 
 
 def measure(reading: Reading, judging: Judging) -> Amount:

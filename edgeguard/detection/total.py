@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from edgeguard.config import Judging, Limits
-from edgeguard.detection import fragments, icmp, oneway, rule, syn, tcp, udp
+from edgeguard.detection import fragments, icmp, oneway, rule, silent, syn, tcp, udp
 from edgeguard.detection.attempts import is_half_open
 from edgeguard.detection.episode import Episode
 from edgeguard.detection.oneway import Amount, Sent
@@ -54,14 +54,14 @@ def judge(
 
 
 def _sent(reading: Reading, mine: Amount, limits: Limits, judging: Judging) -> Sent:
-    silent = min(unanswered(reading, judging), mine.packets)
-    apart = silent >= min(limits.act, UNANSWERED * mine.packets)
+    quiet = min(unanswered(reading, judging), mine.packets)
+    apart = quiet >= min(limits.act, UNANSWERED * mine.packets)
     return Sent(
         flows=_added(_unanswered(reading, judging) if apart else reading.flows),
         what="packets that nobody answers" if apart else "packets",
         back=reading.packets.get("total-in", 0),
-        also=lambda: _tried(silent, mine, apart, limits),
-        packets=silent if apart else None,
+        also=lambda: _tried(quiet, mine, apart, limits),
+        packets=quiet if apart else None,
     )
 
 
@@ -69,7 +69,7 @@ def _sent(reading: Reading, mine: Amount, limits: Limits, judging: Judging) -> S
 
 
 def _unanswered(reading: Reading, judging: Judging) -> Iterator[Flow]:
-    yield from (flow for flow in syn.flows(reading) if is_half_open(flow, judging))
+    yield from silent.flows(syn.flows(reading), lambda flow: is_half_open(flow, judging), reading.missing)
     for part in (udp, icmp, fragments, tcp):
         yield from part.flows(reading, judging)
 
@@ -101,9 +101,9 @@ def _both(one: Flow, other: Flow) -> Flow:
 # ---- in words ------------------------------------------------------------------------------------
 
 
-def _tried(silent: int, mine: Amount, apart: bool, limits: Limits) -> Iterator[Alternative]:
-    told = f"{count(silent)} of {count(mine.packets)} packets are answered by nobody"
+def _tried(quiet: int, mine: Amount, apart: bool, limits: Limits) -> Iterator[Alternative]:
+    told = f"{count(quiet)} of {count(mine.packets)} packets are answered by nobody"
     needs = f"from {percent(UNANSWERED)} or {count(limits.act)} on only those are aimed at"
     yield Alternative("unanswered", apart, f"{told}; {needs}")
-    alike = f"{count(mine.packets - silent)} packets are answered: a fast healthy transfer looks the same"
+    alike = f"{count(mine.packets - quiet)} packets are answered: a fast healthy transfer looks the same"
     yield Alternative("transfer", not apart, f"{alike}; this limit is of everything")

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgeguard.config import Judging, Limits
-from edgeguard.detection import oneway, rule
+from edgeguard.detection import oneway, rule, silent
 from edgeguard.detection.episode import Episode
 from edgeguard.detection.oneway import IP_AND_UDP, Amount, Sent
 from edgeguard.detection.rule import CALM
+from edgeguard.detection.silent import IsSilent
 from edgeguard.model import Alternative, Kind
 from edgeguard.reading import Circumstances, Flow, Reading
 from edgeguard.record import PROTOCOL_UDP
@@ -53,9 +54,13 @@ def _hosts(reading: Reading) -> tuple[Flow, ...]:
 
 def flows(reading: Reading, judging: Judging) -> tuple[Flow, ...]:
     """Those that are measured, largest first."""
-    counted = reflected(reading, judging)
     mine = oneway.of_rule(reading, NAME, PROTOCOL_UDP)
-    return tuple(flow for flow in mine if oneway.is_one_way(flow, judging.one_way_ratio) or flow in counted)
+    return silent.flows(mine, _is_measured(reading, judging), reading.missing)
+
+
+def _is_measured(reading: Reading, judging: Judging) -> IsSilent:
+    counted = reflected(reading, judging)
+    return lambda flow: oneway.is_one_way(flow, judging.one_way_ratio) or flow in counted
 
 
 def measure(reading: Reading, judging: Judging) -> Amount:
@@ -64,7 +69,7 @@ def measure(reading: Reading, judging: Judging) -> Amount:
     hosts = _hosts(reading)
     if not any(flow.bytes for flow in hosts):
         return Amount(NAME, measured, oneway.scaled(size, measured, sent), IP_AND_UDP * measured)
-    mine = [flow for flow in flows(reading, judging) if flow.length is None]
+    mine = [*filter(_is_measured(reading, judging), hosts)]
     rest = max(0, measured - sum(flow.packets for flow in mine))
     exact = sum(flow.bytes for flow in mine)
     others = max(0, sent - sum(flow.packets for flow in hosts))
