@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +31,11 @@ from bench.quality.machines import TARGET4, TARGET6, link, own4, own6
 from bench.quality.packets import Packets, drawn, ends, in_turn, ports
 from bench.quality.scenario import Loss, Scenario, Stream
 from edgeguard.clock import SECOND
-from edgeguard.model import Band, Kind, Vm
+from edgeguard.model import Band, Kind, Scope, Vm
 
 ECHO4, ECHO6 = 8 << 8, 128 << 8
+_ANYWHERE: dict[str, Any] = {"source": anywhere(), "target": drawn("198.18.0.0", 17)}
+_FORGED: dict[str, Any] = {"kind": Kind.FORGED, "targets": (), "scopes": (Scope.OWN_ONLY,), "forging": True}
 SECOND_TARGET = "198.51.100.80"
 
 
@@ -40,11 +43,13 @@ def scenarios() -> Iterator[Scenario]:
     """All of this file."""
     yield from icmp()
     yield from tcp()
+    yield from tcp_forged()
     yield from fragments()
     yield from super_frames()
     yield from reflections()
     yield from answered()
     yield from hidden()
+    yield from hidden_others()
     yield from lossy()
     yield from inbound()
 
@@ -66,6 +71,14 @@ def icmp() -> Iterator[Scenario]:
         "icmp-echo-v6", f"{sustained:,.0f} ICMPv6 echo requests a second", 1 + ACT_S,
         shape(six, even(sustained, ACT_S)), expected("icmp", Band.ACT, target=TARGET6),
     )  # fmt: skip
+    yield scenario(
+        "icmp-pulses", f"1.9 s of {3 * limit.act:,.0f} echo requests a second, 2 s of silence, six times", 25.0,
+        shape(four, lambda rng: times.pulses(rng.random(), 6, 3 * limit.act, 1.9, 2.0)), expected("icmp", Band.ACT),
+    )  # fmt: skip
+    yield scenario(
+        "icmp-forged-everything", f"{sustained:,.0f} echo requests a second, foreign sources and targets at random",
+        1 + ACT_S, shape(replace(four, **_ANYWHERE), even(sustained, ACT_S)), expected("icmp", Band.ACT, **_FORGED),
+    )  # fmt: skip
     for side, share, found in (("above", 1.02, Band.ACT), ("below", 0.98, Band.WARN)):
         rate = share * limit.act
         yield scenario(
@@ -86,6 +99,20 @@ def tcp() -> Iterator[Scenario]:
             f"tcp-{name}", f"{rate:,.0f} {name.upper()} segments a second", 1 + seconds,
             shape(flood("syn", flags=flags), even(rate, seconds)), expected("tcp", band),
         )  # fmt: skip
+
+
+def tcp_forged() -> Iterator[Scenario]:
+    """ACKs with foreign sources, at one target and anywhere."""
+    rate = 1.5 * limits("tcp").act
+    ack = flood("syn", flags=p.ACK, source=anywhere())
+    yield scenario(
+        "tcp-forged-sources", f"{rate:,.0f} ACK segments a second from foreign addresses at one target", 1 + ACT_S,
+        shape(ack, even(rate, ACT_S)), expected("tcp", Band.ACT, forging=True),
+    )  # fmt: skip
+    yield scenario(
+        "tcp-forged-everything", f"{rate:,.0f} ACK segments a second, foreign sources and targets at random", 1 + ACT_S,
+        shape(replace(ack, **_ANYWHERE), even(rate, ACT_S)), expected("tcp", Band.ACT, **_FORGED),
+    )  # fmt: skip
 
 
 def fragments() -> Iterator[Scenario]:
@@ -249,6 +276,20 @@ def busy(rng: np.random.Generator, vm: Vm, seconds: float) -> Iterator[Stream]:
     yield from web_server(rng, where, own, in_turn("198.18.0.0", 500), seconds, 15_000)
     yield from two_way_udp(rng, where, own, in_turn("198.18.4.0", 40), seconds, 8_000, ports(40_000, 40), 1200)
     yield from client(rng, where, own, in_turn("198.18.8.0", 300), seconds, 300)
+
+
+def hidden_others() -> Iterator[Scenario]:
+    """The same for rules whose targets are counted only while they are loud."""
+    for rule, what in (("tcp", flood("syn", flags=p.ACK)), ("fragments", flood("udp", fragment=185, payload=1480))):
+        rate = 1.2 * limits(rule).hard
+
+        def traffic(rng: np.random.Generator, what: Packets = what, rate: float = rate) -> tuple[Stream, ...]:
+            return Stream(times.steady(1 + rng.random(), HARD_S, rate), what), *busy(rng, FLOODER, 2 + HARD_S)
+
+        yield scenario(
+            f"{rule}-in-traffic-hard", f"{rate:,.0f} a second among 35,000 healthy packets", 2 + HARD_S, traffic,
+            expected(rule, Band.HARD),
+        )  # fmt: skip
 
 
 # ---- lost -----------------------------------------------------------------------------------------------
