@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeguard.model import Share, Spread, Subject
@@ -45,7 +46,7 @@ class Reading:
     foreign: dict[str, int] | None  # of those, with a source that is not the VM's; None: addresses unknown
     crossed: dict[str, int]  # timestamp of the packet that reached the armed level; 0: none
     longer: dict[str, tuple[tuple[int, int], ...]]  # by rule: (seconds, packets) of the longer windows
-    flows: tuple[Flow, ...]  # the largest of each rule, largest first; prefixes too, while it is loud
+    flows: Sequence[Flow]  # the largest of each rule, largest first; prefixes too, while it is loud
     missing: int  # packets that may be missing from any one flow (Misra-Gries)
     syn_acks: int  # came back from targets of the window's SYNs
     resets: int

@@ -529,6 +529,23 @@ def hot(rows, out):
     return n
 
 
+@njit(types.int64(_ROWS, types.int64[::1]), **COLD)
+def crossing(rows, out):
+    """Write down, and forget, the hot rows that crossed a limit since somebody last asked; how many. `out` has room
+    for all that are hot."""
+    n = seen = 0
+    for r in range(rows.size):
+        if seen == out.size:
+            break
+        if rows[r].hot != 0:
+            seen += 1
+            if rows[r].fresh != 0:
+                rows[r].fresh = 0
+                out[n] = r
+                n += 1
+    return n
+
+
 @njit(types.void(STATE, types.int64), **COLD)
 def tick(states, ts):
     """Move packet time on: past a look that was taken, or through an idle live capture."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -114,7 +116,7 @@ def reading(
         foreign=_foreign(window) if sums.known else None,
         crossed=dict(zip(JUDGED, sums.crossed, strict=True)),
         longer=dict(zip(OUT, sums.longer, strict=True)) | dict.fromkeys(INTO, ()),
-        flows=_flows(tables[table]),
+        flows=Flows(tables[table]),
         missing=window[state.MISSED],
         syn_acks=syn_acks,
         resets=resets,
@@ -134,17 +136,48 @@ def _foreign(window: list[int]) -> dict[str, int]:
     return dict(zip(OUT, (*by_rule, sum(by_rule)), strict=True))
 
 
-def _flows(table: Any) -> tuple[Flow, ...]:
-    """The largest places of each rule that got anything in the window, and the largest prefixes; largest first."""
-    n = int(table["places"])
-    sent, what = table["seen"][:n, state.OUT], table["key"][:n, 2] >> np.uint64(16)  # of a prefix its length too
-    found: list[Flow] = []
-    for each in np.unique(what[sent > 0]):
-        mine = np.flatnonzero((what == each) & (sent > 0))
-        mine = mine[np.argsort(-sent[mine], kind="stable")[:SHOWN]]
-        columns = (table[name][mine].tolist() for name in ("key", "seen", "port"))
-        found += [_flow(*row) for row in zip(*columns, strict=True)]
-    return tuple(sorted(found, key=operator.attrgetter("packets"), reverse=True))
+class Flows(Sequence[Flow]):
+    """The largest places of each rule that got anything in the window, and the largest prefixes; largest first.
+
+    Put together when somebody asks first, which is where a verdict may be given: most looks are no news. To be asked
+    before the next packet is counted, as every judge does.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    @functools.cached_property
+    def _all(self) -> tuple[Flow, ...]:
+        table = self._table
+        n = int(table["places"])
+        sent, what = table["seen"][:n, state.OUT], table["key"][:n, 2] >> np.uint64(16)  # of a prefix its length too
+        found: list[Flow] = []
+        for each in np.unique(what[sent > 0]):
+            mine = np.flatnonzero((what == each) & (sent > 0))
+            mine = mine[np.argsort(-sent[mine], kind="stable")[:SHOWN]]
+            columns = (table[name][mine].tolist() for name in ("key", "seen", "port"))
+            found += [_flow(*row) for row in zip(*columns, strict=True)]
+        return tuple(sorted(found, key=operator.attrgetter("packets"), reverse=True))
+
+    @overload
+    def __getitem__(self, k: int) -> Flow: ...
+
+    @overload
+    def __getitem__(self, k: slice) -> tuple[Flow, ...]: ...
+
+    def __getitem__(self, k: int | slice) -> Flow | tuple[Flow, ...]:
+        return self._all[k]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __eq__(self, other: object) -> bool:
+        return self._all == (other._all if isinstance(other, Flows) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._all)
 
 
 def _flow(key: list[int], seen: list[int], port: int) -> Flow:

@@ -225,9 +225,9 @@ class Counting:
 
     def crossing(self) -> list[int]:
         """The rows that crossed a limit since somebody last asked."""
-        found = [point for point in self.hot() if self._rows["fresh"][point]]
-        self._rows["fresh"][found] = 0
-        return found
+        found = np.empty(int(self._state["hot"][0]), np.int64)
+        numbers: list[int] = found[: kernels.crossing(self._rows, found)].tolist()
+        return numbers
 
     def cool(self, point: int) -> None:
         """A row is quiet again: no look until it is loud once more."""
