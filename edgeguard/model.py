@@ -134,7 +134,7 @@ class Spread:
     operators are shown them, customers never."""
 
     targets: int  # of the rule's own packets
-    sources_out: int  # of SYN and UDP out of the VM, its own left out; all where its addresses are unknown
+    sources_out: int  # of all that left the VM, its own left out; where those are unknown all of SYN and UDP
     sources_in: int  # of SYN and UDP into it
 
 

@@ -163,7 +163,7 @@ def test_batches_do_not_matter(packets: list[Packet], cut: int) -> None:
 
 
 def test_only_what_rules_judge_is_seen() -> None:
-    """SYNs and UDP, later fragments of it too, are seen; SYN-ACKs, resets, ICMP and the rest are not."""
+    """SYNs and UDP, later fragments of it too, are seen, of SYN-ACKs, resets, ICMP and the rest forged senders alone."""
     for what in plain.KINDS:
         distinct = made(1)
         feed(distinct, [Packet(T, what, "203.0.113.1", "198.51.100.7", out_of=0, into=0)])
@@ -171,7 +171,11 @@ def test_only_what_rules_judge_is_seen() -> None:
         seen = int(what in ("syn", "udp", "udp fragment"))
         assert got[0, "syn"] == int(what == "syn")
         assert got[0, "udp"] == int("udp" in what)
-        assert got[0, "sources_out"] == got[0, "sources_in"] == seen
+        assert got[0, "sources_in"] == seen
+        assert got[0, "sources_out"] == int(what != "arp")
+        unknown = made(1, own=False)
+        feed(unknown, [Packet(T, what, "203.0.113.1", "198.51.100.7", out_of=0, into=0)])
+        assert told(unknown, T // SLOT, points=1)[0, "sources_out"] == seen
 
 
 def test_own_addresses_are_no_sources() -> None:

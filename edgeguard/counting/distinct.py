@@ -2,8 +2,8 @@
 
 Estimates, for operators and for rules that tell a scan from a flood; nothing is null-routed for them, and no
 customer is shown one. What is seen: the targets of the SYNs and of the UDP packets that left a VM, each by
-themselves, as a rule judges them; the sources of both that are not the VM's own (all, where its addresses are
-not known); the sources of both that reached it. Answers but those of UDP are no SYNs, so that nobody who is
+themselves; the sources of whatever left it that are not its own (of SYN and UDP all, where its addresses are not
+known); the sources of SYN and UDP that reached it. Answers but those of UDP are no SYNs, so that nobody who is
 answered counts as a target. docs/counting.md has the error.
 """
 

@@ -27,7 +27,7 @@ from numba.extending import intrinsic
 from edgeguard.counting import distinct_state as d
 from edgeguard.counting.compiling import COLD, HOT
 from edgeguard.counting.state import BEHIND, SLOT, WINDOW
-from edgeguard.record import NOBODY, PROTOCOL_UDP, RECORD, SYN
+from edgeguard.record import CLASSES, NOBODY, PROTOCOL_UDP, RECORD, SYN
 
 _RECORDS: Any = types.Array(nb.from_dtype(RECORD), 1, "C", readonly=True)
 _CELLS = nb.typeof(d.cells(1))
@@ -167,9 +167,23 @@ def _far_behind(points, st, ts):
         _turn_back(points, st, ts)
 
 
+@njit(**HOT)
+def _is_forged(point, rec):
+    return point.prefixes > 0 and _foreign(point, rec)
+
+
+@njit(**COLD)
+def _see_forged(cells, points, st, rec, secret, alone):
+    """The sender of a packet that is neither SYN nor UDP, and not the VM's."""
+    p = np.uint64(rec.out_of)
+    epoch = st.epoch if points[p].slot == st.slot else _turn(cells, points, np.int64(p), st.slot, st.lag)
+    at = _cell(rec.src_hi, rec.src_lo, rec.family, secret)
+    _see(cells, p * _COUNTS + np.uint64(d.SOURCES_OUT), at, epoch, alone)
+
+
 @njit(types.void(_RECORDS, types.int64, types.int64, _CELLS, _POINTS, _STATE), **COLD)
 def add(records, start, stop, cells, points, states):
-    """See the addresses of records[start:stop]: SYN and UDP alone, as the rules count them."""
+    """See the addresses of records[start:stop]: of SYN and UDP, as their rules count them, and every forged sender."""
     st = states[0]
     secret = (st.secret[0], st.secret[1], st.secret[2])
     alone = st.lag == 0
@@ -186,6 +200,8 @@ def add(records, start, stop, cells, points, states):
         elif rec.protocol == PROTOCOL_UDP and rec.family != 0:
             targets = np.uint64(d.UDP_TARGETS)
         else:
+            if rec.out_of != NOBODY and rec.kind < CLASSES and _is_forged(points[rec.out_of], rec):
+                _see_forged(cells, points, st, rec, secret, alone)
             continue
         if rec.out_of != NOBODY:
             p = np.uint64(rec.out_of)

@@ -139,23 +139,21 @@ def _foreign(window: list[int]) -> dict[str, int]:
 class Flows(Sequence[Flow]):
     """The largest places of each rule that got anything in the window, and the largest prefixes; largest first.
 
-    Put together when somebody asks first, which is where a verdict may be given: most looks are no news. To be asked
-    before the next packet is counted, as every judge does.
+    Put together when somebody asks first, which is where a verdict may be given: most looks are no news.
     """
 
     def __init__(self, table: Any) -> None:
-        self._table = table
+        n = int(table["places"])
+        self._key, self._seen, self._port = (table[name][:n].copy() for name in ("key", "seen", "port"))
 
     @functools.cached_property
     def _all(self) -> tuple[Flow, ...]:
-        table = self._table
-        n = int(table["places"])
-        sent, what = table["seen"][:n, state.OUT], table["key"][:n, 2] >> np.uint64(16)  # of a prefix its length too
+        sent, what = self._seen[:, state.OUT], self._key[:, 2] >> np.uint64(16)  # of a prefix its length too
         found: list[Flow] = []
         for each in np.unique(what[sent > 0]):
             mine = np.flatnonzero((what == each) & (sent > 0))
             mine = mine[np.argsort(-sent[mine], kind="stable")[:SHOWN]]
-            columns = (table[name][mine].tolist() for name in ("key", "seen", "port"))
+            columns = (column[mine].tolist() for column in (self._key, self._seen, self._port))
             found += [_flow(*row) for row in zip(*columns, strict=True)]
         return tuple(sorted(found, key=operator.attrgetter("packets"), reverse=True))
 

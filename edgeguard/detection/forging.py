@@ -63,13 +63,9 @@ def of(packets: int, foreign: int | None, reading: Reading, name: str, what: str
     *act* on the forged ones are a flood by themselves.
     """
     mine = None if foreign is None else min(foreign, packets)
-    return Forging(packets, mine, _addresses(reading, name), what, act)
+    return Forging(packets, mine, _addresses(reading), what, act)
 
 
-def _addresses(reading: Reading, name: str) -> int | None:
-    """Senders are counted of SYNs and UDP together: of another rule's packets enough are enough, few say nothing."""
-    spreads = reading.spread or {}
-    if name in spreads:
-        return spreads[name].sources_out
-    most = max((spread.sources_out for spread in spreads.values()), default=0)
-    return most if most >= ADDRESSES else None
+def _addresses(reading: Reading) -> int | None:
+    """Forged senders are counted of all packets together, so every rule's spread says the same."""
+    return max((spread.sources_out for spread in (reading.spread or {}).values()), default=None)

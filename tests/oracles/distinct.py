@@ -35,10 +35,12 @@ def placed(packets: Iterable[Packet]) -> list[Placed]:
 
 def addresses(stream: Iterable[Placed], count: str, point: int, slot: int, slots: int, own: Own = ()) -> set[str]:
     """The addresses that a count must have seen in the slots that end with `slot`."""
-    within = [p for at, p in stream if slot - slots < at <= slot and p.source_rule]
+    all_ = [p for at, p in stream if slot - slots < at <= slot and p.judged]
+    within = [p for p in all_ if p.source_rule]
     if count == "sources_in":
         return {p.src for p in within if p.into == point}
     out = [p for p in within if p.out_of == point]
     if count == "sources_out":
-        return {p.src for p in out if not any(ip_address(p.src) in prefix for prefix in own)}
+        left = [p for p in all_ if p.out_of == point] if own else out
+        return {p.src for p in left if not any(ip_address(p.src) in prefix for prefix in own)}
     return {p.dst for p in out if p.source_rule == count}
