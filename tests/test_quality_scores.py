@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benches are no part of the package
 
 from bench.quality import packets as p
-from bench.quality import times, totals
+from bench.quality import page, times, totals
 from bench.quality.catalogue import catalogue
+from bench.quality.evaluation import SAVED
 from bench.quality.frames import together
 from bench.quality.machines import TARGET4, link, own4, vm
 from bench.quality.packets import Packets, drawn, ends, ports
@@ -222,3 +224,15 @@ def test_lost_frames_are_told_to_the_engine() -> None:
     assert (window.lost, window.received) == (1250, 3750)
     assert (counts.ours, counts.kernel) == (3750, 5000)
     assert set(records["kind"]) == {SYN}
+
+
+# ---- the page ---------------------------------------------------------------------------------------
+
+
+def test_the_page_is_what_the_results_say() -> None:
+    """docs/quality.md must be written from the saved result, which must name its machine, commit and every scenario."""
+    found = json.loads(SAVED.read_text(encoding="utf-8"))
+    assert page.PAGE.read_text(encoding="utf-8") == page.page(found)
+    assert found["machine"]["cpu"]
+    assert found["commit"]
+    assert found["floods"] + found["look_alikes"] == len(found["scenarios"])

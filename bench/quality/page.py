@@ -41,7 +41,9 @@ WORDS = """
 but another kind or rule than promised. *Late*: after 10 ms of packet time for hard, after the sustain and
 0.2 s for act. Times are packet time: *after crossing* from the packet that crossed hard, or from the end of
 the last second that the sustain needs. A ban of the rival is *wrong VM* where an address is banned that the
-flooder does not have, and *below our limits* where the flood stays below `act` here.
+flooder does not have, and *below our limits* where the flood stays below `act` here. *False positives per
+VM-day*: wrong acts and warnings on look-alikes that differ in something visible, over the time of their
+machines; that time is all look-alike at its busiest, so a day of it is many days of a customer's.
 """
 FLOOD_HEAD = ("scenario", "wanted", "found", "action", "after crossing", "after start", "rival")
 Row = Mapping[str, Any]
