@@ -163,7 +163,7 @@ def test_batches_do_not_matter(packets: list[Packet], cut: int) -> None:
 
 
 def test_only_what_rules_judge_is_seen() -> None:
-    """SYNs and UDP, later fragments of it too, are seen, of SYN-ACKs, resets, ICMP and the rest forged senders alone."""
+    """SYNs and UDP, later fragments too, are seen; of SYN-ACKs, resets, ICMP and the rest forged senders alone."""
     for what in plain.KINDS:
         distinct = made(1)
         feed(distinct, [Packet(T, what, "203.0.113.1", "198.51.100.7", out_of=0, into=0)])
