@@ -391,7 +391,7 @@ def test_hosts_that_are_a_flood_together_are_found_behind_noise() -> None:
 
 
 def is_one_way(flow: Flow) -> bool:
-    return flow.back * 20 < flow.packets
+    return flow.back * 32 < flow.packets
 
 
 def test_a_prefix_counts_what_nobody_in_it_answers() -> None:

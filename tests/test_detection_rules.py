@@ -71,8 +71,8 @@ def test_only_one_way_udp_counts() -> None:
 
 def test_an_answered_target_is_not_named() -> None:
     """Of a mixed flood only the targets that do not answer are targets; another rule's flow is none either."""
-    silent = of(TARGET, 300_000, back=14_999)
-    busy = of(OTHER, 300_000, back=15_000)
+    silent = of(TARGET, 300_000, back=9_374)
+    busy = of(OTHER, 300_000, back=9_375)
     window = datagrams(600_000, 300_000, silent, busy, to("198.51.100.3", 300_000))
     assert told("udp", window) == (Band.HARD, Kind.FLOOD, [TARGET])
     assert "300,000 of 600,000 UDP packets went to targets that answer" in why(first("udp", window), "answered")[1]
@@ -91,7 +91,7 @@ def test_bytes_are_those_of_the_targets_that_were_counted() -> None:
 def answers(packets: int, asked: int, size: int, service: int | None = None) -> Reading:
     """Answers of a service, to requests of 60 bytes that came in from one address."""
     flow = of(TARGET, packets, back=asked, bytes=size * packets, back_bytes=60 * asked)
-    one_way = packets if asked * 20 < packets else 0
+    one_way = packets if asked * 32 < packets else 0
     served = packets if service is None else service
     return datagrams(packets, one_way, flow, service=served, size={"udp": size * packets})
 

@@ -28,7 +28,7 @@ class Ratios:
     """What counts as answered: UDP at one packet back per `udp`, TCP and fragments at one per `tcp`, SYNs at
     `completed` handshakes each."""
 
-    udp: float = 20
+    udp: float = 32
     tcp: float = 100
     completed: float = 0.2
 
