@@ -14,17 +14,18 @@ from typing import Protocol
 
 from edgeguard.cases.case import Case
 from edgeguard.clock import HOUR, MINUTE, SLOT
-from edgeguard.config import Config, Limits
+from edgeguard.config import Config
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.readings import JUDGED
+from edgeguard.crossings import Crossings
 from edgeguard.decision.decide import AUTOMATION, decide, is_in_doubt, release
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import KernelCount, Question, Window
-from edgeguard.detection.rules import JUDGES, measured
+from edgeguard.detection.rules import JUDGES
 from edgeguard.docket import Docket
 from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Tap, TapKind, Verdict, Vm
-from edgeguard.policies import Policies, loudness, missing
-from edgeguard.reading import Circumstances, Reading
+from edgeguard.policies import Policies, loudness
+from edgeguard.reading import Circumstances
 from edgeguard.record import Records
 from edgeguard.sums import Sums
 
@@ -74,12 +75,14 @@ class Engine:
         self.docket = Docket(config.host.name)
         self._failed: dict[tuple[int, str], tuple[int, int]] = {}  # when to try again, and the pause before that
         self.policies = Policies(config, counting)
+        self.crossings = Crossings(counting)
         self._sums = Sums(config, counting, self.docket, JUDGES)
 
     def configure(self, config: Config, points: Iterable[tuple[int, Vm | None]]) -> None:
         """Other limits from now on, at these points. What was decided by the old ones stands; what goes on is judged
         by the new."""
         self.config = config
+        self.crossings.clear()
         self.policies.configure(config, points)
         self._sums.configure(config)
 
@@ -128,8 +131,9 @@ class Engine:
         loud = False
         for rule, limits in self.policies.limits(point).items():
             before, packets = self.docket.episode(point, rule), reading.packets[rule]
-            level, arm = loudness(limits)
+            level, _ = loudness(limits)
             loud |= packets >= level
+            self.crossings.set(reading, rule, limits, self.config.judging)
             if before is None and packets < level:
                 continue
             episode, verdict = JUDGES[rule](reading, limits, self.config.judging, before, around)
@@ -140,18 +144,7 @@ class Engine:
             elif before is not None and before.doubted:
                 forgot = before.forget()
                 self._decide_again(JUDGES[rule](reading, limits, self.config.judging, forgot, around)[1])
-            if packets >= min(arm, limits.hard):
-                self._rearm(reading, rule, limits)
         self.counting.customers.judged(point, at, loud)
-
-    def _rearm(self, reading: Reading, rule: str, limits: Limits) -> None:
-        """Report the next crossing where this rule could first find a hard flood.
-
-        What is answered does not count for every rule, so the level is raised by what was.
-        """
-        more = missing(reading, rule, measured(rule, reading, self.config.judging), limits)
-        if more > 0:
-            self.counting.rearm(reading.point, rule, reading.packets[rule] + more)
 
     # ---- deciding ----------------------------------------------------------------------------
 
@@ -314,6 +307,7 @@ class Engine:
     def _leave(self, point: int) -> None:
         self.counting.customers.forget(point)
         self.counting.cool(point)
+        self.crossings.forget(point)
         for rule in JUDGED:
             self.docket.keep(point, rule, None)
 

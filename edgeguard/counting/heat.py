@@ -33,6 +33,7 @@ class Heat:
         self.own[:] = self.usual
         self.own[list(self._never)] = state.NEVER
         self._rows["loud"], self._rows["arm"] = self.own[:, 0], self.own[:, 1]
+        self._rows["hard"] = self.own[:, 1]
         self._rows["watch"] = 0
 
     def limit(self, point: int, loud: Levels, hard: Levels) -> None:
@@ -50,6 +51,7 @@ class Heat:
     def _set(self, point: int, levels: state.Array) -> None:
         self.own[point] = levels
         self._rows["loud"][point], self._rows["arm"][point] = levels
+        self._rows["hard"][point] = levels[1]
         self._rows["watch"][point] = 0
 
     def lower(self, points: state.Array, loud: tuple[int, int], windows: state.Array) -> None:

@@ -113,19 +113,36 @@ def _turn_row(row, table, slot):
     row.slot = slot
     if slot < old or slot - old >= s.RING:
         _clear_row(row, table)
-        return
-    for k in range(old + 1, slot + 1):
-        gone, entered = (k - s.WINDOW) % s.RING, k % s.RING
-        for m in range(s.METRICS):
-            row.closed[m] -= row.ring[gone, m]
-            row.ring[entered, m] = 0
-        places.turn_table(table, k)
-    places.settle(table)
+    else:
+        for k in range(old + 1, slot + 1):
+            gone, entered = (k - s.WINDOW) % s.RING, k % s.RING
+            for m in range(s.METRICS):
+                row.closed[m] -= row.ring[gone, m]
+                row.ring[entered, m] = 0
+            places.turn_table(table, k)
+        places.settle(table)
+    _arm_again(row)
 
 
 @njit(**HOT)
 def _window(row, metric):
     return row.closed[metric] + row.cum[metric] - row.snap[metric]
+
+
+@njit(**COLD)
+def _arm_again(row):
+    """Below a level that was crossed, or raised, it may be crossed anew: the next flood is no less urgent.
+
+    A level is only lowered here, so that no share of a sum over shards grows.
+    """
+    for rule in range(s.RULES):
+        window = _window(row, rule)
+        if row.arm[rule] > row.hard[rule] > window:
+            row.arm[rule] = row.hard[rule]
+            row.watch[rule] = 0
+        if row.crossed[rule] != 0 and window < row.arm[rule]:
+            row.crossed[rule] = 0
+            row.watch[rule] = 0
 
 
 @njit(**COLD)

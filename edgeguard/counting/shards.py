@@ -212,6 +212,9 @@ class Shards:
         for shard, packets in zip(self.of, windows, strict=True):
             shard.rearm(point, rule, packets + 1 + (missing - 1) // len(self.of))
 
+    def leaving(self, point: int, rule: str) -> int:
+        return sum(shard.leaving(point, rule) for shard in self.of)
+
     def frames(self, point: int) -> tuple[int, int]:
         each = [shard.frames(point) for shard in self.of]
         return sum(out for out, _ in each), sum(into for _, into in each)

@@ -86,12 +86,13 @@ ROW = np.dtype(
         ("snap", "i8", (METRICS,)),  # `cum` when the running slot began
         ("closed", "i8", (METRICS,)),  # sum of the window's slots but the running one
         ("arm", "i8", (RULES,)),  # window at which a crossing is reported
+        ("hard", "i8", (RULES,)),  # the same by the limits alone; `arm` may be raised above it (`rearm`)
         ("loud", "i8", (RULES,)),  # window from which the row is hot
         ("crossed", "i8", (RULES,)),  # timestamp of the packet that reached `arm`; 0: not
         ("prefix", "u8", (PREFIXES, 5)),  # hi, lo, mask hi, mask lo, family
         ("ring", "u4", (RING, METRICS)),
         ("seconds", "u4", (SECONDS, INTO)),  # packets of the last whole and running seconds, by rule, out
-        ("pad", "u1", (8,)),  # whole cache lines
+        ("pad", "u1", (40,)),  # whole cache lines
     ],
     align=True,
 )
@@ -186,7 +187,7 @@ Array = npt.NDArray[Any]
 def rows(n: int) -> Array:
     """Zeroed ROWs that are never hot; the kernel gives pages only when they are touched."""
     made = np.zeros(n, ROW)
-    made["arm"] = made["loud"] = NEVER
+    made["arm"] = made["hard"] = made["loud"] = NEVER
     return made
 
 

@@ -237,6 +237,11 @@ class Counting:
         """Report the next crossing of a row at `level` packets in the window."""
         self._heat.rearm(point, rule, level)
 
+    def leaving(self, point: int, rule: str) -> int:
+        """What the window of a row, as it was last brought to, loses with the next slot."""
+        row = self._rows[point]
+        return int(row["ring"][(int(row["slot"]) + 1 - state.WINDOW) % state.RING, JUDGED.index(rule)])
+
     def packets(self, point: int, rule: str) -> int:
         """The window of a row as it was last brought to."""
         row, k = self._rows[point], JUDGED.index(rule)
