@@ -25,7 +25,7 @@ from edgeguard.record import NOBODY
 T = 1_767_225_600 * SECOND
 MS = 1_000_000
 GRID = 5 * MS
-RATIO = 20
+RATIO = 32
 OWN = (ip_network("192.0.2.0/30"), ip_network("2001:db8:1::/64"))
 SOURCES = ("192.0.2.1", "192.0.2.9", "2001:db8:1::5", "2001:db8:2::5")
 TARGETS = (("198.51.100.1", "2001:db8:9::1"), ("198.51.100.2", "2001:db8:9::2"), ("192.0.2.1", "2001:db8:1::5"))
@@ -412,10 +412,10 @@ def test_a_quiet_row_gives_its_table_away() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "back", "expected"),
-    [(100, 0, (100, 0)), (100, 4, (100, 4)), (100, 5, (0, 0)), (100, 200, (0, 0)), (19, 0, (19, 0)), (19, 1, (0, 0))],
+    [(100, 0, (100, 0)), (100, 3, (100, 3)), (100, 4, (0, 0)), (100, 200, (0, 0)), (31, 0, (31, 0)), (32, 1, (0, 0))],
 )
-def test_one_way_is_fewer_than_one_back_per_twenty(sent: int, back: int, expected: tuple[int, int]) -> None:
-    """UDP to a target counts as one-way when fewer than 1 packet per 20 came back from it."""
+def test_one_way_is_fewer_than_one_back_per_32(sent: int, back: int, expected: tuple[int, int]) -> None:
+    """UDP to a target counts as one-way when fewer than 1 packet per 32 came back from it."""
     packets = [Packet(T, "udp", packets=sent, out_of=0)]
     packets += [Packet(T + 1, "udp", src="198.51.100.1", packets=back, into=0)] if back else []
     made = counting()

@@ -31,7 +31,6 @@ from edgeguard.record import NOBODY
 T = 1_767_225_600 * SECOND
 MS = 1_000_000
 GRID = 5 * MS
-RATIO = 20
 MIB = 1 << 20
 OWN = (ip_network("192.0.2.0/30"),)
 TARGETS = [f"198.51.100.{n}" for n in range(1, 30)]
