@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -140,9 +142,14 @@ def test_gold_has_no_more() -> None:
     assert {path.stem for path in GOLD.glob("*.txt")} == set(CASES)
 
 
-@pytest.mark.parametrize("kind", Kind)
-@pytest.mark.parametrize("rule", OUT)
-@pytest.mark.parametrize("unit", ["packets", "bits"])
+def _grid() -> Iterator[Any]:
+    """Every rule with every kind in one unit by default, in turns; in the other one with the long tests."""
+    for (m, rule), (n, kind), (o, unit) in product(enumerate(OUT), enumerate(Kind), enumerate(("packets", "bits"))):
+        marks = pytest.mark.long if (m + n + o) % 2 else ()
+        yield pytest.param(rule, kind, unit, marks=marks, id=f"{unit}-{rule}-{kind}")
+
+
+@pytest.mark.parametrize(("rule", "kind", "unit"), list(_grid()))
 def test_every_rule_and_kind_keeps_the_rules(rule: str, kind: Kind, unit: str) -> None:
     """Whatever was found, in packets or bits, answered or unknown, forged or not: no finding in any mail."""
     for targets in ((), (PREFIX, PREFIX6), VERDICT.targets):
