@@ -137,6 +137,7 @@ def test_evidence_of_a_flood(flooded: Host, tmp_path: Path) -> None:
     assert [(one["did"], one["case"]) for one in accesses] == [("export", case.id)] * len(accesses)
 
 
+@pytest.mark.parametrize("host", ["1"], ids=["one-thread"], indirect=True)
 def test_a_disk_that_takes_nothing_stops_no_null_route(host: Host) -> None:
     """Where evidence cannot be written the flood is null-routed all the same, and the case says what is missing."""
     (host.folder / "evidence").write_text("in the way")
