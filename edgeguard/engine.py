@@ -22,8 +22,8 @@ from edgeguard.decision.decide import AUTOMATION, decide, is_in_doubt, release
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import KernelCount, Question, Window
 from edgeguard.detection.rules import JUDGES
-from edgeguard.docket import Docket
-from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Tap, TapKind, Verdict, Vm
+from edgeguard.docket import STATES, Docket
+from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Scope, Tap, TapKind, Verdict, Vm
 from edgeguard.policies import Policies, loudness
 from edgeguard.reading import Circumstances
 from edgeguard.record import Records
@@ -76,7 +76,7 @@ class Engine:
         self._failed: dict[tuple[int, str], tuple[int, int]] = {}  # when to try again, and the pause before that
         self.policies = Policies(config, counting)
         self.crossings = Crossings(counting)
-        self._sums = Sums(config, counting, self.docket, JUDGES)
+        self._sums = Sums(config, counting, self.docket, JUDGES, around.circumstances)
 
     def configure(self, config: Config, points: Iterable[tuple[int, Vm | None]]) -> None:
         """Other limits from now on, at these points. What was decided by the old ones stands; what goes on is judged
@@ -202,8 +202,15 @@ class Engine:
             full=self.ledger.is_full(verdict.point),
             own_only=self.ledger.is_own_only(verdict.point),
             freed_scopes=self.ledger.freed_scopes(case.id),
+            warned=self._warned(verdict, case),
             around=self.around.circumstances(verdict.point) if verdict.subject.customer is None else Circumstances(),
         )
+
+    def _warned(self, verdict: Verdict, case: Case) -> bool:
+        """Whether a warning went out before, about the same in a lower band of this episode."""
+        episode = self.docket.episode(verdict.point, verdict.rule)
+        told = episode is not None and episode.told_lower(verdict.band, verdict.kind)
+        return told and case.state != STATES[Scope.OBSERVE]
 
     def _order(self, decision: Decision, vm: Vm | None, tap: Tap | None) -> Order | None:
         if not decision.enforced or vm is None or tap is None or decision.until is None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, fields
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
+from edgeguard.decision.reach import WIDEST
 from edgeguard.errors import DaemonError
 from edgeguard.model import PROTOCOL_NAMES, Scope, Target
 
@@ -139,22 +140,38 @@ def written(ask: Ask) -> bytes:
 
 
 def target(text: str) -> Target:
-    """The target in 'ADDRESS', 'ADDRESS/PROTOCOL' or 'ADDRESS:PORT/PROTOCOL' ('[IPv6]:PORT/PROTOCOL').
+    """The target in 'ADDRESS', 'ADDRESS/PROTOCOL' or 'ADDRESS:PORT/PROTOCOL' ('[IPv6]:PORT/PROTOCOL'), or a prefix.
 
     ValueError says what is accepted.
     """
     where, slash, name = text.partition("/")
+    if name.isdecimal() and name.isascii():
+        return _prefix(text)
     with_port = _WITH_PORT.match(where)
     host = (with_port[1] or with_port[2]) if with_port else re.sub(r"^\[(.*)\]$", r"\1", where)
     if not _is_address(host) or (slash and name not in _PROTOCOLS):
         raise ValueError(
-            f"{text!r} is no target: write '198.51.100.7', '198.51.100.7:80/tcp' or '[2001:db8::7]:53/udp'"
+            f"{text!r} is no target: write '198.51.100.7', '198.51.100.7:80/tcp', '[2001:db8::7]:53/udp' or "
+            "'203.0.113.0/24'"
         )
     protocol = _PROTOCOLS.get(name, ANY_PROTOCOL)
     port = int(with_port[3]) if with_port else None
     if port is not None and (protocol not in _HAVE_PORTS or not 0 < port < 65_536):
         raise ValueError(f"{text!r} is no target: a port is 1 to 65535 and followed by /tcp or /udp")
     return Target(ip_address(host), protocol, port)
+
+
+def _prefix(text: str) -> Target:
+    """Everything to a prefix, no wider than any null route may be; one of a single address is that address."""
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no target: {error}") from None
+    if network.num_addresses == 1:
+        return Target(network.network_address, ANY_PROTOCOL, None)
+    if network.prefixlen < WIDEST[network.version]:
+        raise ValueError(f"{text!r} is too wide: a null route names at most a /{WIDEST[network.version]}")
+    return Target(network.network_address, ANY_PROTOCOL, None, length=network.prefixlen)
 
 
 def _is_address(text: str) -> bool:

@@ -6,7 +6,7 @@ the verdict's arithmetic. That is once for each band of an episode.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from edgeguard.config import Config, Limits
 from edgeguard.counting.counted import Counted
@@ -15,17 +15,25 @@ from edgeguard.counting.readings import RULES
 from edgeguard.counting.state import FOREIGN, NEVER, OCTETS, THIRD_ACKS
 from edgeguard.detection import customer as together
 from edgeguard.detection import udp
-from edgeguard.detection.rule import CALM, Judge
+from edgeguard.detection.rule import Judge
 from edgeguard.docket import Docket
 from edgeguard.model import Subject, Verdict
-from edgeguard.reading import Reading
+from edgeguard.reading import Circumstances, Reading
 from edgeguard.record import SYN, UDP
 
 
 class Sums:
     """The customers' side of the engine. Their episodes are in the docket, beside those of the points."""
 
-    def __init__(self, config: Config, counting: Counted, docket: Docket, judges: Mapping[str, Judge]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        counting: Counted,
+        docket: Docket,
+        judges: Mapping[str, Judge],
+        around: Callable[[int], Circumstances],
+    ) -> None:
+        self._around = around
         self._counting = counting
         self._docket = docket
         self._judges = judges
@@ -53,12 +61,18 @@ class Sums:
         if before is None and 2 * one.windows[:, RULES.index(rule)].sum() < limits.warn:
             return None
         light, apart = self._light(one, rule)
-        episode, verdict = self._judges[rule](light, limits, self._judging, before, CALM)
+        around = self._circumstances(one)
+        episode, verdict = self._judges[rule](light, limits, self._judging, before, around)
         if verdict is not None:
             full = self._full(one, rule, apart)
-            episode, verdict = self._judges[rule](full, limits, self._judging, before, CALM)
+            episode, verdict = self._judges[rule](full, limits, self._judging, before, around)
         self._docket.keep(one.point, rule, episode)
         return verdict
+
+    def _circumstances(self, one: Sum) -> Circumstances:
+        """What came back to a sum is not known where it is not for one of its points. Harm is a single VM's."""
+        doubts = (self._around(point).in_doubt for point in one.points.tolist())
+        return Circumstances(None, next((doubt for doubt in doubts if doubt), None))
 
     # ---- readings --------------------------------------------------------------------------------
 

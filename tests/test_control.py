@@ -355,22 +355,33 @@ def test_a_daemon_that_stops_answering_is_said(path: Path) -> None:
         ("[2001:db8::7]", ("2001:db8::7", 0, None)),
         ("[2001:db8::7]:53/udp", ("2001:db8::7", 17, 53)),
         ("2001:db8::7/icmpv6", ("2001:db8::7", 58, None)),
+        ("203.0.113.0/24", ("203.0.113.0/24", 0, None)),
+        ("203.0.113.8/29", ("203.0.113.8/29", 0, None)),
+        ("203.0.113.8/32", ("203.0.113.8", 0, None)),
+        ("2001:db8:7::/48", ("2001:db8:7::/48", 0, None)),
     ],
 )
 def test_a_target_is_read_as_operators_write_it(text: str, key: tuple[str, int, int | None]) -> None:
-    """Address alone, with a protocol, with port and protocol, of both families, must be understood."""
+    """Address alone, with a protocol, with port and protocol, and a prefix, of both families, must be understood."""
     assert target(text).key() == key
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "", "example.net", "198.51.100.7:80", "198.51.100.7:0/tcp", "198.51.100.7:65536/udp", "198.51.100.0/24",
+        "", "example.net", "198.51.100.7:80", "198.51.100.7:0/tcp", "198.51.100.7:65536/udp", "198.51.100.7/24",
         "[]:1/tcp", "[198.51.100.7/udp", "::1]", "198.51.100.7:80/sctp", "198.51.100.7:80/icmp", "2001:db8::7:53/udp ",
-        "[198.51.100.7", "fe80::1%eth0:1/udp", "198.51.100.7/", "/tcp", "198.51.100.7::80/tcp",
+        "[198.51.100.7", "fe80::1%eth0:1/udp", "198.51.100.7/", "198.51.100.0/33", "/tcp", "198.51.100.7::80/tcp",
     ],
 )  # fmt: skip
 def test_what_is_no_target_is_refused(text: str) -> None:
     """A null route must never be made from a guess at what a target could mean."""
     with pytest.raises(ValueError, match="is no target"):
+        target(text)
+
+
+@pytest.mark.parametrize("text", ["203.0.112.0/23", "0.0.0.0/0", "2001:db8::/47", "::/0"])
+def test_a_prefix_wider_than_any_null_route_is_refused(text: str) -> None:
+    """No person can name more than a /24 or a /48 by mistake: one line says what is too wide, and what is not."""
+    with pytest.raises(ValueError, match=r"is too wide: a null route names at most a /(24|48)$"):
         target(text)

@@ -27,6 +27,7 @@ from edgeguard.decision.question import Window
 from edgeguard.engine import Engine
 from edgeguard.errors import ConfigError
 from edgeguard.model import Act, Band, Scope, Share, Subject, Verdict
+from edgeguard.reading import Circumstances
 from edgeguard.record import UDP
 
 MS = 1_000_000
@@ -292,6 +293,22 @@ def test_hard_does_not_wait_and_no_vm_is_null_routed_for_it() -> None:
     assert (verdict.band, verdict.sustain, found.orders) == (Band.HARD, "at once", [])
     assert verdict.at == T + 1_100 * MS
     assert verdict.measured == sum(share.packets for share in verdict.shares) == 4 * 10 + 40
+
+
+def test_in_doubt_a_sum_above_hard_waits_five_seconds() -> None:
+    """Where it is not known what came back to one of its VMs, a sum says so, and hard must last as for one VM."""
+
+    class Doubtful(World):
+        def circumstances(self, point: int) -> Circumstances:
+            return Circumstances(in_doubt="the way back is cut") if point == 2 else Circumstances()
+
+    found = Doubtful([vm(n) for n in range(POINTS)])
+    engine = made(found, {**LIMITS, "customer": {"syn": {"warn": 30, "hard": 38}}}, [ACME] * POINTS)
+    play(engine, steady(range(4), 10, 8 * SECOND), T + 8 * SECOND)
+    (verdict,) = about_sums(found)
+    assert (verdict.band, verdict.came_back.packets, found.orders) == (Band.HARD, None, [])
+    assert verdict.at - T >= 4_500 * MS
+    assert any("the way back is cut" in one.why for one in verdict.alternatives)
 
 
 def test_a_vm_with_a_verdict_of_its_own_is_no_news_of_its_customer() -> None:

@@ -209,9 +209,9 @@ COMPLETED = CameBack(9_000, 9_000, 0, third_acks=9_000)
         ("syn", Kind.CONNECTIONS, Band.HARD, COMPLETED, safeties.PASS),
         ("syn", Kind.FLOOD, Band.HARD, CameBack(0, 0, 0, 0), safeties.PASS),
         ("syn", Kind.FLOOD, Band.HARD, CameBack(0, 0, 0), safeties.UNKNOWN),
-        ("udp", Kind.FLOOD, Band.ACT, CameBack(2_500), safeties.PASS),
-        ("udp", Kind.FLOOD, Band.ACT, CameBack(2_501), safeties.REFUSE),
-        ("udp", Kind.FLOOD, Band.HARD, CameBack(2_501), safeties.PASS),
+        ("udp", Kind.FLOOD, Band.ACT, CameBack(1_562), safeties.PASS),
+        ("udp", Kind.FLOOD, Band.ACT, CameBack(1_563), safeties.REFUSE),
+        ("udp", Kind.FLOOD, Band.HARD, CameBack(1_563), safeties.PASS),
         ("udp", Kind.REFLECTION, Band.ACT, CameBack(50_000), safeties.PASS),
         ("udp", Kind.FLOOD, Band.ACT, CameBack(None), safeties.UNKNOWN),
         ("icmp", Kind.FLOOD, Band.ACT, CameBack(50_000), safeties.PASS),
@@ -226,7 +226,36 @@ def test_completed(rule: str, kind: Kind, band: Band, back: CameBack, expected: 
         assert decision.scope is Scope.WARN
 
 
+def test_a_scan_that_only_rises_is_no_further_mail() -> None:
+    """Told in a lower band of the same episode: recorded, and nobody is written to again; a flood is."""
+    for kind in (Kind.SCAN, Kind.BUSY):
+        scan = question(ALL, verdict=replace(ACT, kind=kind))
+        assert not decide(scan).silent
+        again = decide(replace(scan, warned=True))
+        assert (again.scope, again.silent) == (Scope.WARN, True)
+    assert not decide(question({"enforce": []}, verdict=replace(ACT, kind=Kind.FLOOD), warned=True)).silent
+
+
 # ---- doubt, harm ---------------------------------------------------------------------------------
+
+
+def test_no_customer_is_warned_while_what_came_back_is_unknown() -> None:
+    """A scan or a warning in doubt goes to the desk: a cut way back makes any busy client look like it."""
+    for verdict in (replace(ACT, kind=Kind.SCAN), replace(HARD, kind=Kind.SCAN), replace(ACT, band=Band.WARN)):
+        assert decide(question(ALL, verdict=verdict)).scope is Scope.WARN
+        decision = decide(question(ALL, verdict=verdict, around=DOUBT))
+        assert decision.scope is Scope.OBSERVE
+        assert "return path refuses" in decision.reason
+
+
+def test_a_target_below_its_share_is_told_as_what_it_is() -> None:
+    """One that reaches act by itself may be less than a tenth of the window, and the safety says so."""
+    small = replace(HARD, targets=(replace(target("203.0.113.1"), share=0.04),))
+    assert answer(question(verdict=small), "target share").reason == (
+        "each target got at least 10 % of the window, or as much as act by itself, exactly counted"
+    )
+    large = replace(HARD, targets=(target("203.0.113.1"),))
+    assert "or as much" not in answer(question(verdict=large), "target share").reason
 
 
 def test_unknown_return_traffic_supports_nothing() -> None:

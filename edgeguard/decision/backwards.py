@@ -24,7 +24,7 @@ def return_path(question: Question) -> SafetyAnswer:
     why = doubt(question)
     if why is None:
         return SafetyAnswer("return path", PASS, "nothing puts in doubt what came back")
-    if question.verdict.band is Band.HARD:
+    if question.verdict.band is Band.HARD and question.verdict.kind not in (Kind.SCAN, Kind.BUSY):
         return SafetyAnswer("return path", UNKNOWN, f"{why}; it supports nothing, and no more than narrow is done")
     return SafetyAnswer("return path", REFUSE, f"{why}, so a busy client would look the same")
 

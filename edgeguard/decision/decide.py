@@ -141,7 +141,8 @@ def _warned(
     if unsure:
         reason = f"over {question.verdict.band}, but {unsure.name} refuses: {unsure.reason}"
         return _decision(question, Scope.OBSERVE, targets, answers, reason)
-    return _decision(question, Scope.WARN, targets, answers, why)
+    again = question.warned and question.verdict.kind in safeties.NO_FLOODS  # what only rises is no further mail
+    return replace(_decision(question, Scope.WARN, targets, answers, why), silent=again)
 
 
 def _new(question: Question) -> tuple[Target, ...]:

@@ -59,4 +59,5 @@ class Question:
     full: bool  # this tap is null-routed as a whole already
     own_only: bool = False  # its forged packets are dropped already
     freed_scopes: frozenset[Scope] = frozenset()  # of what a person released of this case
+    warned: bool = False  # its owner has a warning of this episode for the same, in a lower band
     around: Circumstances = NOTHING_SPECIAL  # of the host: harm, and why what came back is not known

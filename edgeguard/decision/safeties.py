@@ -160,11 +160,18 @@ def target_share(question: Question) -> SafetyAnswer:
     if forged.is_the_way(question):
         return SafetyAnswer(name, PASS, "no target stands out; what is dropped is packets with forged senders")
     if question.verdict.targets:
-        return SafetyAnswer(name, PASS, f"each target got at least {share} of the window, exactly counted")
+        return SafetyAnswer(name, PASS, _stands_out(question, share))
     if forged.spreads(question) and not forged.addresses_known(question):
         told = "the VM's addresses are not known, so nothing tells forged packets from its own"
         return SafetyAnswer(name, REFUSE, f"no target got {share} of the window, and {told}")
     return SafetyAnswer(name, REFUSE, f"no target got {share} of the window: nothing narrow to null-route")
+
+
+def _stands_out(question: Question, share: str) -> str:
+    """In words why the targets may be named; one that reaches act by itself may have a smaller share."""
+    small = any(target.share < question.config.judging.target_share for target in question.verdict.targets)
+    beside = ", or as much as act by itself" if small else ""
+    return f"each target got at least {share} of the window{beside}, exactly counted"
 
 
 ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
@@ -182,7 +189,7 @@ ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
 )
 
 MEASUREMENTS = ("capture health", "independent count", "return path")  # what they say may change within a second
-BEFORE_WARNING = ("capture health", "attribution")  # what a mere warning asks, too
+BEFORE_WARNING = ("capture health", "return path", "attribution")  # what a mere warning asks, too
 
 
 def enforced_sum(question: Question) -> SafetyAnswer:

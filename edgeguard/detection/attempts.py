@@ -107,7 +107,7 @@ class Attempts:
         elsewhere = max(0, r.third_acks - r.half_open_acks)
         if not self._floods:
             return CameBack(r.syn_acks + r.resets, r.syn_acks, r.resets, r.third_acks, r.unreachable)
-        syn_acks = max(0, r.syn_acks - elsewhere)
+        syn_acks = max(r.third_acks, r.syn_acks) - elsewhere  # each third ACK had one, though it came a window before
         return CameBack(syn_acks + r.resets, syn_acks, r.resets, r.third_acks - elsewhere, r.unreachable)
 
     # ---- in words ----------------------------------------------------------------------------

@@ -72,6 +72,10 @@ class Episode:
     def told_flood(self) -> bool:
         return any(g == FLOOD for g, _ in self.told_as)
 
+    def told_lower(self, band: Band, kind: Kind) -> bool:
+        """Whether the same kind, or as bad a one, was told in a lower band before."""
+        return any(g == grade(kind) and rank < RANK[band] for g, rank in self.told_as)
+
     def holds(self, band: Band, judging: Judging, in_doubt: bool) -> bool:
         """Whether a band that this window reached holds: hard at once, the others when sustained.
 
