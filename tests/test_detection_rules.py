@@ -57,6 +57,17 @@ def of(address: str, packets: int, **more: Any) -> Flow:
 # ---- UDP -----------------------------------------------------------------------------------------
 
 
+def test_a_reflection_is_one_over_a_prefix_too() -> None:
+    """Forged requests from a whole /24: no address gets a tenth, all together get many times what they asked."""
+    prefix = of("198.51.100.0/24", 60_000, back=60_000, bytes=84_000_000, back_bytes=3_600_000)
+    hosts = [of(f"198.51.100.{n}", 240, back=240, bytes=336_000, back_bytes=14_400) for n in range(15)]
+    window = datagrams(60_000, 0, prefix, *hosts, service=60_000, size={"udp": 84_000_000})
+    assert told("udp", window) == (Band.ACT, Kind.REFLECTION, ["198.51.100.0/24"])
+    assert "198.51.100.0/24 got 84,000,000 bytes" in why(first("udp", window), "reflection")[1]
+    asked = replace(prefix, back_bytes=28_000_000)
+    assert first("udp", datagrams(60_000, 0, asked, *hosts, service=60_000)) is None
+
+
 def test_only_one_way_udp_counts() -> None:
     """Answered UDP is not measured, however much; mixed counts by its part, and its foreign packets are no more."""
     assert udp.measure(datagrams(1_000_000, 0), JUDGING).packets == 0
@@ -193,6 +204,15 @@ def test_pings_that_are_replied_to_are_monitoring_where_each_target_gets_few() -
     assert told("icmp", beside(pinged, swept)) == (Band.ACT, Kind.FLOOD, [TARGET])
     asked = reading(T, icmp=9_000, icmp_in=9_000, icmp_answers=9_000, total_in=100)
     assert rules.measured("icmp", asked, JUDGING) == 8_900, "what came in are requests, and no replies"
+
+
+def test_a_download_excuses_no_echo_replies_that_nobody_asked_for() -> None:
+    """Answers to a host that stands out are those to its own ICMP; whatever else comes in is no shield of them."""
+    download = {"icmp_answers": 60_000, "total_in": 90_000}
+    window = reading(T, icmp=60_000, **download, flows=(to(TARGET, 60_000, "icmp", back=0),))
+    assert told("icmp", window) == (Band.HARD, Kind.FLOOD, [TARGET])
+    victim = reading(T, icmp=60_000, icmp_in=60_000, **download, flows=(to(TARGET, 60_000, "icmp", back=59_900),))
+    assert first("icmp", victim) is None
 
 
 @pytest.mark.parametrize(("rule", "field"), [("fragments", "one_way_fragments"), ("tcp", "one_way_tcp")])

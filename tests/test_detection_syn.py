@@ -127,6 +127,13 @@ def test_a_carpet_over_a_prefix() -> None:
     assert why(verdict, "carpet")[0]
 
 
+def test_one_host_behind_a_scan_is_no_carpet() -> None:
+    """A host that is a flood by itself is named, not the prefix that holds nothing else worth naming."""
+    flows = to("203.0.113.1", 5_500), to("203.0.113.0/24", 5_500)
+    verdict = only(syns(T, 65_500, *flows, targets=60_000, missing=100))
+    assert (verdict.kind, places(verdict)) == (Kind.FLOOD, ["203.0.113.1"])
+
+
 def test_a_scan_keeps_its_band_and_names_nobody() -> None:
     """Few SYNs for each of many targets: a scan, in the band of its limits; deciding does no more than warn."""
     verdict = only(syns(T, 7_500, to("203.0.113.0/24", 200), targets=7_000))

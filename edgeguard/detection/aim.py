@@ -84,18 +84,19 @@ def take(flood: Flood) -> Aim:
     """Hosts by their share first, then prefixes, then hosts that are a flood by themselves beside them."""
     hosts = [flow for flow in flood.flows if flow.length is None]
     named = [flow for flow in hosts if flood.packets and flow.packets >= flood.share * flood.packets]
-    prefixes = [flow for flow in flood.flows if flow.length is not None and _is_carpet(flow, named, flood)]
-    named += [f for f in hosts if flood.stands_out(f.packets) and f not in named and not _lies_in(f, prefixes)]
+    strong = [flow for flow in hosts if flood.stands_out(flow.packets)]
+    prefixes = [flow for flow in flood.flows if flow.length is not None and _is_carpet(flow, strong, flood)]
+    named += [flow for flow in strong if flow not in named and not _lies_in(flow, prefixes)]
     if not named and not prefixes:
         named = _behind_noise(hosts, flood)
     return Aim(flood, tuple(named), tuple(prefixes))
 
 
-def _is_carpet(prefix: Flow, named: list[Flow], flood: Flood) -> bool:
-    """It stands out by what goes to none of the named hosts, and gets more than a scan would send."""
+def _is_carpet(prefix: Flow, strong: list[Flow], flood: Flood) -> bool:
+    """It stands out by what goes to no host that does by itself, and gets more than a scan would send."""
     if not flood.stands_out(prefix.packets):
         return False
-    rest = prefix.packets - sum(host.packets + flood.missing for host in named if is_inside(host, prefix))
+    rest = prefix.packets - sum(host.packets + flood.missing for host in strong if is_inside(host, prefix))
     return flood.stands_out(rest) and not _is_thin(rest, prefix.length, flood)
 
 

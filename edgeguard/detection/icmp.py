@@ -21,8 +21,19 @@ from edgeguard.units import count
 NAME = "icmp"
 
 
-def packets(reading: Reading, _: Judging) -> int:
-    return max(0, reading.packets.get(NAME, 0) - answers(reading) - replied(reading))
+def packets(reading: Reading, judging: Judging) -> int:
+    left = reading.packets.get(NAME, 0) - answers(reading) - replied(reading)
+    return max(0, left, unasked(reading, judging))
+
+
+def unasked(reading: Reading, judging: Judging) -> int:
+    """To hosts that stand out, beyond what ICMP they sent: "answers" nobody there asked for. No download excuses them.
+
+    Errors that answer other packets are no such flood: systems send 1,000 of them a second at most (icmp_msgs_per_sec).
+    """
+    least = max(FEW, judging.target_share * reading.packets.get(NAME, 0))
+    hosts = (flow for flow in oneway.of_rule(reading, NAME) if flow.length is None and flow.packets >= least)
+    return sum(max(0, flow.packets - flow.back) for flow in hosts)
 
 
 def answers(reading: Reading) -> int:

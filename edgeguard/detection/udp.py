@@ -31,17 +31,25 @@ UP_TO = (128, 512, 1024)  # bytes: the lengths of Reading.sizes
 
 
 def packets(reading: Reading, judging: Judging) -> int:
-    """One-way, and what is reflected beside it."""
-    answered = (f for f in reflected(reading, judging) if not oneway.is_one_way(f, judging.one_way_ratio))
-    return reading.one_way + sum(flow.packets for flow in answered)
+    """One-way, and what is reflected beside it. Of a prefix some may be one-way as well: never counted twice."""
+    found = reflected(reading, judging)
+    answered = (f for f in found if f.length is None and not oneway.is_one_way(f, judging.one_way_ratio))
+    return max(reading.one_way + sum(flow.packets for flow in answered), sum(flow.packets for flow in found))
 
 
 def reflected(reading: Reading, judging: Judging) -> tuple[Flow, ...]:
-    """Hosts that stand out of all UDP and get several times what they asked for. They must have asked."""
+    """Hosts that stand out of all UDP and get several times what they asked for, and prefixes of which no host does.
+
+    They must have asked.
+    """
     sent = reading.packets.get(NAME, 0)
     if not reading.service or reading.service < SERVICE * sent:
         return ()
-    return tuple(flow for flow in _hosts(reading) if _is_reflected(flow, judging.target_share * sent))
+    least = judging.target_share * sent
+    found = [flow for flow in oneway.of_rule(reading, NAME, PROTOCOL_UDP) if _is_reflected(flow, least)]
+    hosts = [flow for flow in found if flow.length is None]
+    prefixes = [flow for flow in found if flow.length is not None]
+    return (*hosts, *(prefix for prefix in prefixes if not any(silent.is_inside(host, prefix) for host in hosts)))
 
 
 def _is_reflected(flow: Flow, stands_out: float) -> bool:
@@ -60,7 +68,14 @@ def flows(reading: Reading, judging: Judging) -> tuple[Flow, ...]:
 
 def _is_measured(reading: Reading, judging: Judging) -> IsSilent:
     counted = reflected(reading, judging)
-    return lambda flow: oneway.is_one_way(flow, judging.one_way_ratio) or flow in counted
+    prefixes = [flow for flow in counted if flow.length is not None]
+
+    def is_measured(flow: Flow) -> bool:
+        if oneway.is_one_way(flow, judging.one_way_ratio) or flow in counted:
+            return True
+        return any(silent.is_inside(flow, prefix) for prefix in prefixes)
+
+    return is_measured
 
 
 def measure(reading: Reading, judging: Judging) -> Amount:
@@ -118,7 +133,8 @@ def _reflection(reading: Reading, sent: int, requested: tuple[Flow, ...]) -> str
         return f"{told}; no target that stands out got {AMPLIFIED} times the bytes that it sent"
     most = requested[0]
     times = most.bytes / most.back_bytes
-    return f"{told}; {most.address} got {count(most.bytes)} bytes for {count(most.back_bytes)} asked, {times:.1f} times"
+    place = most.address if most.length is None else f"{most.address}/{most.length}"
+    return f"{told}; {place} got {count(most.bytes)} bytes for {count(most.back_bytes)} asked, {times:.1f} times"
 
 
 def _sizes(reading: Reading) -> str:
