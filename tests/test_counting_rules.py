@@ -220,28 +220,21 @@ def test_a_prefix_is_never_said_to_have_more_than_it_got(seed: int, spread: int)
 
 # ---- the other rules -----------------------------------------------------------------------------
 
-TRACKED = {
-    "icmp": (Seen(T, ICMP, icmp_type=8), "packets"),
-    "fragments": (Seen(T, FRAGMENT), "one_way_fragments"),
-    "tcp": (Seen(T, TCP), "one_way_tcp"),
-}
 
-
-@pytest.mark.parametrize("rule", TRACKED)
-def test_targets_of_a_rule_are_counted_from_half_of_warn_on(rule: str) -> None:
-    """Below it no place is taken; above it every further packet is the target's, and it ends with the cooling."""
-    one, _ = TRACKED[rule]
-    quiet = [Seen(T + n, one.kind, icmp_type=one.icmp_type) for n in range(99)]
-    assert reading(quiet, **{rule: 100}).flows == ()
-    loud = [Seen(T + n, one.kind, icmp_type=one.icmp_type) for n in range(300)]
-    got = reading(loud, **{rule: 100})
-    assert flow(got, rule).packets + got.missing == 201
+def test_targets_of_tcp_are_counted_from_a_tenth_of_a_loud_window_in_a_slot_on() -> None:
+    """Below it no place is taken; above it every further packet is the target's; a quieter slot begins anew."""
+    assert reading([Seen(T + n, TCP) for n in range(99)], tcp=1_000).flows == ()
+    got = reading([Seen(T + n, TCP) for n in range(300)], tcp=1_000)
+    assert flow(got, "tcp").packets + got.missing == 201
     assert got.missing <= 1, "the packet that took the row its table"
-    made = counting(**{rule: 100})
-    feed(made, loud)
-    made.cool(0)
-    feed(made, [Seen(T + SECOND + n, one.kind, icmp_type=one.icmp_type) for n in range(50)])
-    assert made.reading(0, T + SECOND + SLOT).flows == ()
+    later = [Seen(T + n, TCP) for n in range(300)] + [Seen(T + SLOT + n, TCP) for n in range(50)]
+    assert flow(reading(later, at=T + 2 * SLOT, tcp=1_000), "tcp").packets <= 201
+
+
+@pytest.mark.parametrize(("rule", "kind"), [("icmp", ICMP), ("fragments", FRAGMENT)])
+def test_targets_of_icmp_and_fragments_are_always_counted(rule: str, kind: int) -> None:
+    """With the first packet, whatever the limits are."""
+    assert flow(reading([Seen(T + n, kind, icmp_type=8) for n in range(5)]), rule).packets == 5
 
 
 def test_every_rule_is_tracked_when_the_total_is_loud() -> None:

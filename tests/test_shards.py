@@ -123,10 +123,11 @@ def test_every_window_is_that_of_all_packets(packets: list[Packet], n: int, stee
             assert (got.packets[rule], got.bytes[rule]) == (plain.packets(of_rule), plain.octets(of_rule))
             assert got.foreign is not None
             assert got.foreign[rule] == plain.packets(p for p in of_rule if p.src == "192.0.2.9")
-        truth = plain.by_target(sent)
+        truth, ports = plain.by_target(sent), plain.by_port(sent)
         for flow in got.flows:
-            assert flow.packets <= truth[flow.address, flow.protocol] <= flow.packets + got.missing
-            assert flow.port_packets <= plain.by_port(sent).get((flow.address, flow.protocol, flow.port or 0), 0)
+            key = flow.address, flow.protocol, flow.rule
+            assert flow.packets <= truth[key] <= flow.packets + got.missing
+            assert flow.port_packets <= ports.get((*key, flow.port or 0), 0)
     for point in range(2):
         assert made.frames(point) == (sum(p.out_of == point for p in packets), sum(p.into == point for p in packets))
     assert made.late == 0

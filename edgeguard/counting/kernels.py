@@ -42,7 +42,6 @@ _LOW = np.uint64(0xFFFF_FFFF)
 _CELLS = np.uint64(s.HANDSHAKES - 1)
 _SECOND = s.SECONDS - 1
 _ACK = 0x10
-_ALL_RULES = 1 << s.ICMP | 1 << s.FRAGMENTS | 1 << s.TCP  # whose targets are counted while they are loud
 
 # The rule of each class, a hex digit each: of SYN-ACKs and other protocols only the total is judged.
 _RULE_OF = sum(
@@ -111,6 +110,9 @@ def _turn_row(row, table, slot):
     _enter_seconds(row, slot)
     old = row.slot
     row.slot = slot
+    if row.hot == 0 and row.track != 0:
+        row.track = 0
+        row.watch[s.TCP] = 0
     if slot < old or slot - old >= s.RING:
         _clear_row(row, table)
     else:
@@ -145,6 +147,17 @@ def _arm_again(row):
             row.watch[rule] = 0
 
 
+@njit(**HOT)
+def _track(row, loud):
+    """Count the targets of TCP once a slot has its share of a loud window; else how many packets that takes yet."""
+    share = max(1, loud // s.WINDOW)
+    running = row.cum[s.TCP] - row.snap[s.TCP]
+    if running >= share:
+        row.track = 1
+        return s.NEVER - row.cum[s.TCP]
+    return share - running
+
+
 @njit(**COLD)
 def _check(row, st, rule, ts):
     """A rule has counted as much as its window could have needed to reach a level: see whether it has.
@@ -159,7 +172,8 @@ def _check(row, st, rule, ts):
         if row.hot == 0:
             row.hot = 1
             st.hot += 1
-        row.track |= _ALL_RULES & (1 << rule) if rule < s.TOTAL else _ALL_RULES if rule == s.TOTAL else 0
+        if rule == s.TOTAL:
+            row.track = 1
         if window < arm:
             missing = min(missing, arm - window)
         elif row.crossed[rule] == 0:
@@ -168,6 +182,8 @@ def _check(row, st, rule, ts):
             st.crossed = 1
     else:
         missing = min(missing, min(loud, arm) - window)
+    if rule == s.TCP and row.track == 0:
+        missing = min(missing, _track(row, loud))
     row.watch[rule] = row.cum[rule] + missing
 
 
@@ -255,8 +271,8 @@ def _is_third_ack(st, rec):
 
 @njit(**HOT)
 def _tracked(row, rule):
-    """Whether targets of a rule are counted: always those of SYN and UDP."""
-    return rule <= s.UDP or row.track >> rule & 1 != 0
+    """Whether targets of a rule are counted: always, but for TCP, of which most hosts send most packets."""
+    return rule < s.TCP or (rule == s.TCP and row.track != 0)
 
 
 @njit(**HOT)
@@ -300,14 +316,23 @@ def _is_udp(rec):
 
 
 @njit(**COLD)
-def _answer_tracked(row, table, rec, packets, cell):
-    """What came in, at the targets of rules that are counted only while they are loud."""
-    if row.track >> s.TCP & 1 and rec.kind in (TCP, SYN, SYNACK):
+def _answer_others(row, table, rec, packets, cell):
+    """What came in, at the targets of TCP, fragments and ICMP."""
+    if rec.kind in (TCP, SYN, SYNACK):
         places.answer(row, table, rec, s.TCP, s.BACK, packets, cell)
-    if row.track >> s.FRAGMENTS & 1:
+        return
+    if _window(row, s.FRAGMENTS) > 0:
         places.answer(row, table, rec, s.FRAGMENTS, s.BACK, packets, cell)
-    if row.track >> s.ICMP & 1 and rec.kind == ICMP:
+    if rec.kind == ICMP and _window(row, s.ICMP) > 0:
         places.answer(row, table, rec, s.ICMP, s.BACK, packets, cell)
+
+
+@njit(**HOT)
+def _has_others(row, rec):
+    """Whether what came in may answer something beside SYN and UDP."""
+    if rec.kind in (TCP, SYN, SYNACK):
+        return row.track != 0
+    return rec.kind != RST and _window(row, s.FRAGMENTS) + _window(row, s.ICMP) > 0
 
 
 @njit(**HOT)
@@ -333,8 +358,8 @@ def _into(row, table, st, rec):
         places.answer(row, table, rec, s.SYN, s.RESET, packets, st.cell)
     elif rec.kind == ICMP and rec.icmp_type == (_UNREACHABLE_4 if rec.family == 4 else _UNREACHABLE_6):
         row.cum[s.UNREACHABLE] += packets
-    if row.track != 0:
-        _answer_tracked(row, table, rec, packets, st.cell)
+    if _has_others(row, rec):
+        _answer_others(row, table, rec, packets, st.cell)
     if rule != s.TOTAL:
         _count(row, st, s.INTO + rule, packets, rec.ts)
     _count(row, st, s.INTO + s.TOTAL, packets, rec.ts)
@@ -380,7 +405,8 @@ def _take_table(rows, tables, st, r):
         owner = rows[tables[t].owner]
         if owner.slot != st.slot:
             _turn_row(owner, tables[t], st.slot)
-        if owner.track != 0 or _window(owner, s.SYN) + _window(owner, s.UDP) > 0:
+        sent = _window(owner, s.SYN) + _window(owner, s.UDP) + _window(owner, s.ICMP) + _window(owner, s.FRAGMENTS)
+        if owner.track != 0 or sent > 0:
             return
         owner.table = 0
     else:

@@ -76,7 +76,7 @@ ROW = np.dtype(
         ("slot", "i8"),  # the rings stand at
         ("hot", "i8"),  # 1: judged at every slot
         ("fresh", "i8"),  # 1: a limit was crossed since somebody last asked
-        ("track", "i8"),  # bits of the rules beside SYN and UDP whose targets are counted: those that are loud
+        ("track", "i8"),  # 1: targets of TCP are counted, too
         ("shaken", "i8"),  # slot of the last SYN-ACK that came in
         ("table", "i8"),  # its places; 0: none
         ("prefixes", "i8"),  # in use; 0: addresses unknown, nothing is called foreign

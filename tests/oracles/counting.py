@@ -77,8 +77,9 @@ class Packet:
 
     @property
     def rule(self) -> str | None:
-        """The rule whose targets are always counted."""
-        return {"syn": "syn", "udp": "udp"}.get(self.what)
+        """The rule that a packet is counted for at its target, where that is always done."""
+        found = {"syn": "syn", "udp": "udp", "icmp": "icmp", "udp fragment": "fragments", "tcp fragment": "fragments"}
+        return found.get(self.what)
 
     @property
     def source_rule(self) -> str | None:
@@ -137,20 +138,20 @@ def octets(found: Iterable[Packet]) -> int:
     return sum(packet.bytes for packet in found)
 
 
-def by_target(found: Iterable[Packet]) -> dict[tuple[Address, int], int]:
-    """Wire packets of each (address, protocol)."""
-    sums: dict[tuple[Address, int], int] = defaultdict(int)
+def by_target(found: Iterable[Packet]) -> dict[tuple[Address, int, str | None], int]:
+    """Wire packets of each (address, protocol, rule)."""
+    sums: dict[tuple[Address, int, str | None], int] = defaultdict(int)
     for packet in found:
-        sums[packet.target] += packet.packets
+        sums[*packet.target, packet.rule] += packet.packets
     return sums
 
 
-def by_port(found: Iterable[Packet]) -> dict[tuple[Address, int, int], int]:
-    """Wire packets of each (address, protocol, port); later fragments have no port."""
-    sums: dict[tuple[Address, int, int], int] = defaultdict(int)
+def by_port(found: Iterable[Packet]) -> dict[tuple[Address, int, str | None, int], int]:
+    """Wire packets of each (address, protocol, rule, port); later fragments and ICMP have no port."""
+    sums: dict[tuple[Address, int, str | None, int], int] = defaultdict(int)
     for packet in found:
-        if "fragment" not in packet.what:
-            sums[*packet.target, packet.port] += packet.packets
+        if packet.rule in ("syn", "udp"):
+            sums[*packet.target, packet.rule, packet.port] += packet.packets
     return sums
 
 
@@ -166,6 +167,27 @@ def first_crossing(found: Sequence[Packet], rule: str, level: int, point: int = 
         if counts(packet) and packets(window(stream[: n + 1], slot, counts)) >= level:
             return packet.ts
     return 0
+
+
+def last_crossing(found: Sequence[Packet], rule: str, level: int, now: int, point: int = 0) -> int:
+    """The same of the last time: where a slot begins with less than `level` packets, it may be crossed anew.
+
+    `now`: the slot that is asked in. A slot begins for a point with its first IP packet.
+    """
+    stream = [(slot, p) for slot, p in placed(found) if point in (p.out_of, p.into) and p.judged]
+    name, into = rule.removesuffix("-in"), rule.endswith("-in")
+
+    def counts(packet: Packet) -> bool:
+        return (packet.into if into else packet.out_of) == point and name in packet.judged
+
+    crossed, before = 0, -1
+    for n, (slot, packet) in enumerate([*stream, (now, None)]):
+        if slot > before and packets(window(stream[:n], slot, counts)) < level:
+            crossed = 0
+        before = slot
+        if packet and not crossed and counts(packet) and packets(window(stream[: n + 1], slot, counts)) >= level:
+            crossed = packet.ts
+    return crossed
 
 
 def widest_second(stamps: Sequence[tuple[int, int]]) -> int:
