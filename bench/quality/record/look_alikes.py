@@ -129,10 +129,11 @@ def scenarios() -> Iterator[Scenario]:
     recorded = set(names())
     for one in LOOK_ALIKES:
         if one.recording in recorded:
-            yield _scenario(one, load(one.recording))
+            yield scenario(one, load(one.recording))
 
 
-def _scenario(one: LookAlike, recording: Recording) -> Scenario:
+def scenario(one: LookAlike, recording: Recording) -> Scenario:
+    """One of them, of a recording in the tree."""
     return Scenario(
         name=one.name or one.recording,
         about=recording.about + (f", {one.copies} of them" if one.copies > 1 else ""),
