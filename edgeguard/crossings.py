@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgeguard.clock import SLOT
 from edgeguard.config import Judging, Limits
 from edgeguard.counting.counted import Counted
-from edgeguard.detection.rules import measured
+from edgeguard.detection.rules import measured, octets
 from edgeguard.policies import loudness, missing
 from edgeguard.reading import Reading
 
@@ -30,7 +30,8 @@ class Crossings:
                 self._raised.discard(key)
                 self._counting.rearm(*key, usual)
             return
-        more = missing(reading, rule, measured(rule, reading, judging), limits)
+        size = octets(rule, reading, judging) if limits.bits else 0
+        more = missing(measured(rule, reading, judging), size, limits)
         if more > 0:
             leaving = 0 if reading.at % SLOT else self._counting.leaving(*key)
             self._raised.add(key)

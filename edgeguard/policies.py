@@ -8,7 +8,6 @@ from edgeguard.config import Config, Limits
 from edgeguard.counting.counted import Counted
 from edgeguard.model import Vm
 from edgeguard.policy import Policy, policy
-from edgeguard.reading import Reading
 
 LARGEST = 9_216  # bytes of a packet, where jumbo frames are let through
 
@@ -64,10 +63,13 @@ def loudness(limits: Limits) -> tuple[int, int]:
     return loud, hard
 
 
-def missing(reading: Reading, rule: str, measured: int, limits: Limits) -> int:
-    """How many more packets a rule needs at least until it could find a hard flood; below 1: it has found one."""
-    packets = limits.hard - measured
+def missing(packets: int, octets: int, limits: Limits) -> int:
+    """How many more packets a rule needs at least until it could find a hard flood; below 1: it has found one.
+
+    `packets` and `octets` are what its limits are compared with now.
+    """
+    needed = limits.hard - packets
     if limits.bits and limits.bits.hard and not limits.bits.only_in_harm:
-        octets = limits.bits.hard // 8 - reading.bytes[rule]
-        return min(packets, octets // LARGEST + (octets > 0))
-    return packets
+        left = limits.bits.hard // 8 - octets
+        return min(needed, left // LARGEST + (left > 0))
+    return needed

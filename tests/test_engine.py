@@ -196,6 +196,24 @@ def test_answered_udp_is_nothing_and_what_comes_on_top_is_found_in_time() -> Non
     assert 400 <= verdict.measured <= 600
 
 
+def test_bits_beside_an_answered_upload_are_found_in_time() -> None:
+    """Answered bytes, even above the limit, do not delay the verdict on those that nobody answers."""
+    world = World()
+    bits = {"warn": 10_000_000, "act": 40_000_000, "hard": 80_000_000}
+    made = engine(world, {"limits": {"udp": {"warn": 20_000, "act": 50_000, "hard": 250_000, "bits": bits}}})
+    up = [Packet(at, "udp", HOST, TARGETS[1], packets=2, bytes=17_800, out_of=0) for at in range(T, T + 4 * SECOND, MS)]
+    back = [Packet(p.ts, "udp", TARGETS[1], HOST, into=0) for p in up]
+    sent = [
+        Packet(at, "udp", HOST, TARGETS[0], packets=2, bytes=17_800, out_of=0)
+        for at in range(T + 2 * SECOND, T + 4 * SECOND, MS)
+    ]
+    feed(made, up, back, sent)
+    first = next(told for told in world.verdicts if told.band is Band.HARD)
+    crossed = T + 2 * SECOND + 80_000_000 // 8 // 17_800 * MS
+    assert crossed <= first.at <= crossed + 10 * MS
+    assert [str(target.address) for target in first.targets] == [TARGETS[0]]
+
+
 def test_a_neighbours_address_does_not_touch_the_neighbour() -> None:
     """Who sends is told by the tap: the flooding VM is named, with all its packets foreign."""
     world = World()

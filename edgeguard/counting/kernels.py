@@ -87,7 +87,7 @@ def _close_slot(row):
     for rule in range(s.INTO):
         row.seconds[second, rule] += row.cum[rule] - row.snap[rule]
     for m in range(s.METRICS):
-        gained = row.cum[m] - row.snap[m]
+        gained = min(row.cum[m] - row.snap[m], s.MOST)
         row.ring[cell, m] = gained
         row.closed[m] += gained
         row.snap[m] = row.cum[m]

@@ -168,6 +168,7 @@ def _lead_port(row, table, p, port, packets, cell):
 
 @njit(**HOT)
 def _add(table, p, column, n, cell):
+    n = min(n, s.MOST - np.int64(table.seen_ring[p, cell, column]))
     table.seen[p, column] += n
     table.seen_ring[p, cell, column] += n
 

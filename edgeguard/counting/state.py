@@ -35,6 +35,7 @@ HINTS = 512  # eight for each place: few keys share one
 SHARDS = 8  # at most
 PREFIXES = 16  # of one VM, for the forged share
 NEVER = np.iinfo(np.int64).max
+MOST = np.iinfo(np.uint32).max  # of a cell of the rings: bytes of 340 Gbit/s, or of a slot in which time stood still
 SOURCE_KEY = (  # of the source table where nobody chooses the packets, as in tests: digits of pi
     0x243F_6A88_85A3_08D3,
     0x1319_8A2E_0370_7344,
