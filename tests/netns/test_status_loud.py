@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -53,5 +54,8 @@ def test_status_and_explain_tell_about_how_many_targets(host: Host, threads: int
     assert one["packets"]["udp"] == {"1": 0, "5": 0, "60": 0}
     while "about" not in (told := host.edgeguard("explain", "vm-101")):
         assert time.monotonic() < end
-    assert "targets, 0 sources that are not the VM's, 0 sources into it: estimates, for operators only" in told
+    # The kernels at both ends have a few words of their own (IGMP, MLD), from addresses that are not the VM's.
+    said = r"(\d+) targets, [0-4] sources that are not the VM's, [0-4] sources into it: estimates, for operators only"
+    assert (found := re.search(said, told)), told
+    assert TARGETS * 0.6 < int(found[1]) < TARGETS * 1.4
     assert host.stop() == 0
