@@ -12,7 +12,7 @@ from readings import OTHER, TARGET, T, beside, reading, to
 from edgeguard import config
 from edgeguard.clock import SECOND
 from edgeguard.config.limits import UplinkLimits
-from edgeguard.detection import rules, udp
+from edgeguard.detection import rules, total, udp
 from edgeguard.model import Band, Kind, Spread, Verdict
 from edgeguard.reading import INTO, OUT, Circumstances, Flow, Reading
 
@@ -270,6 +270,14 @@ def test_a_transfer_beside_a_flood_is_not_aimed_at() -> None:
     assert why(first("total", healthy), "transfer")[0]
     flood = reading(T, total=2_000_000, udp=2_000_000, one_way=2_000_000, flows=(of(TARGET, 2_000_000),))
     assert told("total", beside(healthy, flood)) == (Band.HARD, Kind.FLOOD, [TARGET])
+
+
+def test_a_transfer_is_not_aimed_at_for_packets_whose_targets_nobody_counts() -> None:
+    """Half of it or more is of other protocols: the desk is told, and the answered half is no target."""
+    upload = to(OTHER, 1_000_000, "tcp", back=80_000)
+    assert told("total", reading(T, total=2_200_000, tcp=1_000_000, flows=(upload,))) == (Band.ACT, Kind.SPRAY, [])
+    answers = reading(T, total=2_200_000, tcp=1_000_000, syn_in=1_200_000, flows=(to(OTHER, 1_000_000, "tcp", back=9),))
+    assert total.unnamed(answers) == 0
 
 
 # ---- into a VM -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from edgeguard.detection.episode import Episode
 from edgeguard.detection.oneway import Amount, Sent
 from edgeguard.detection.rule import CALM
 from edgeguard.model import Alternative
-from edgeguard.reading import Circumstances, Flow, Reading
+from edgeguard.reading import OUT, Circumstances, Flow, Reading
 from edgeguard.units import count, percent
 
 NAME = "total"
@@ -38,6 +38,15 @@ def unanswered(reading: Reading, judging: Judging) -> int:
     return syn.half_open(reading, judging) + sum(part(reading, judging) for part in parts)
 
 
+def unnamed(reading: Reading) -> int:
+    """Packets whose targets nobody counts: of other protocols, and SYN-ACKs that answer no SYN.
+
+    Where these make the limit, the targets that are known are those of healthy traffic beside them.
+    """
+    named = sum(reading.packets.get(name, 0) for name in OUT if name != NAME)
+    return max(0, reading.packets.get(NAME, 0) - named - reading.packets.get("syn-in", 0))
+
+
 def measure(reading: Reading, judging: Judging) -> Amount:
     measured, sent, size = packets(reading, judging), reading.packets.get(NAME, 0), reading.bytes.get(NAME, 0)
     certain = max(LEAST * measured, size - LARGEST_ANSWER * (sent - measured))
@@ -56,8 +65,9 @@ def judge(
 def _sent(reading: Reading, mine: Amount, limits: Limits, judging: Judging) -> Sent:
     quiet = min(unanswered(reading, judging), mine.packets)
     apart = quiet >= min(limits.act, UNANSWERED * mine.packets)
+    hidden = not apart and unnamed(reading) >= min(limits.act, UNANSWERED * mine.packets)
     return Sent(
-        flows=_added(_unanswered(reading, judging) if apart else reading.flows),
+        flows=() if hidden else _added(_unanswered(reading, judging) if apart else reading.flows),
         what="packets that nobody answers" if apart else "packets",
         back=reading.packets.get("total-in", 0),
         also=lambda: _tried(quiet, mine, apart, limits),
