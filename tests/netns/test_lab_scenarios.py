@@ -48,7 +48,6 @@ USUAL = {
     ("mirror", "bridged"),
     ("forged-random", "routed"),
     ("forged-random", "bridged"),
-    ("forged-random", "routed-bridge"),
     ("carpet", "routed-bridge"),
 }
 ALL = [(name, kind) for name in SCENARIOS for kind in KINDS]
