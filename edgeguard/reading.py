@@ -26,6 +26,7 @@ class Flow:
     length: int | None = None  # bits of the prefix (24 or 48) that `address` begins; None: one address
     third_acks: int = 0  # syn: handshakes with it that were completed
     resets: int = 0  # syn: that came back
+    others: int = 0  # icmp: packets of other protocols that came from it
     bytes: int = 0  # udp: IP bytes of `packets`
     back_bytes: int = 0  # udp: IP bytes of `back`
 

@@ -293,6 +293,16 @@ def test_icmp_is_told_by_type() -> None:
     assert (got.packets["icmp-in"], got.unreachable) == (4, 2)
 
 
+def test_what_an_icmp_target_sent_is_counted_by_icmp_and_others() -> None:
+    """An error may answer a packet of any protocol: all that came from the host is known at its place."""
+    out = [Seen(T, ICMP, icmp_type=3, packets=10), Seen(T, ICMP, "2001:db8:9::1", icmp_type=1, packets=10)]
+    kinds = (SYN, SYNACK, RST, TCP, UDP, FRAGMENT, OTHER)
+    back = [Seen(T + 1, kind, far, out=False) for far in ("198.51.100.1", "2001:db8:9::1") for kind in (*kinds, ICMP)]
+    got = reading([*out, *back, Seen(T + 2, UDP, "198.51.100.9", out=False)])
+    found = [(f.packets, f.back, f.others) for f in got.flows if f.rule == "icmp"]
+    assert found == [(10, 1, len(kinds))] * 2
+
+
 def test_foreign_sources_are_counted_by_rule() -> None:
     """Every rule has its own forged packets, and the total has all of them."""
     kinds = {"syn": SYN, "udp": UDP, "icmp": ICMP, "fragments": FRAGMENT, "tcp": TCP}

@@ -317,22 +317,24 @@ def _is_udp(rec):
 
 @njit(**COLD)
 def _answer_others(row, table, rec, packets, cell):
-    """What came in, at the targets of TCP, fragments and ICMP."""
+    """What came in, at the targets of TCP, fragments and ICMP. An ICMP error may answer a packet of any protocol."""
     if rec.kind in (TCP, SYN, SYNACK):
-        places.answer(row, table, rec, s.TCP, s.BACK, packets, cell)
-        return
-    if _window(row, s.FRAGMENTS) > 0:
+        if row.track != 0:
+            places.answer(row, table, rec, s.TCP, s.BACK, packets, cell)
+    elif rec.kind != RST and _window(row, s.FRAGMENTS) > 0:
         places.answer(row, table, rec, s.FRAGMENTS, s.BACK, packets, cell)
-    if rec.kind == ICMP and _window(row, s.ICMP) > 0:
-        places.answer(row, table, rec, s.ICMP, s.BACK, packets, cell)
+    if _window(row, s.ICMP) > 0:
+        places.answer_icmp(table, rec, s.BACK if rec.kind == ICMP else s.OTHERS, packets, cell)
 
 
 @njit(**HOT)
 def _has_others(row, rec):
     """Whether what came in may answer something beside SYN and UDP."""
+    if _window(row, s.ICMP) > 0:
+        return True
     if rec.kind in (TCP, SYN, SYNACK):
         return row.track != 0
-    return rec.kind != RST and _window(row, s.FRAGMENTS) + _window(row, s.ICMP) > 0
+    return rec.kind != RST and _window(row, s.FRAGMENTS) > 0
 
 
 @njit(**HOT)

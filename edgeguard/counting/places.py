@@ -236,6 +236,13 @@ def answer(row, table, rec, rule, column, n, cell):
 
 
 @njit(**COLD)
+def answer_icmp(table, rec, column, n, cell):
+    """Count something of any protocol at the ICMP target that sent it."""
+    key = np.uint64(s.ICMP) << _16 | np.uint64(rec.family) << _8 | np.uint64(1 if rec.family == 4 else 58)
+    _came(table, rec.src_hi, rec.src_lo, key, column, n, cell)
+
+
+@njit(**COLD)
 def third_ack(row, table, rec, packets, cell):
     """A handshake with the target of this ACK is complete."""
     key = what(s.SYN, rec)

@@ -193,6 +193,7 @@ def _flow(key: list[int], seen: list[int], port: int) -> Flow:
         length=what >> 24 or None,
         third_acks=seen[state.THIRD] if is_syn else 0,
         resets=seen[state.RESET] if is_syn else 0,
+        others=seen[state.OTHERS] if rule == state.ICMP else 0,
         bytes=seen[state.BYTES] if is_udp else 0,
         back_bytes=seen[state.BACK_BYTES] if is_udp else 0,
     )

@@ -62,10 +62,12 @@ SIZES = MISSED + 6  # + 0 .. 2: UDP out of at most 128, 512, 1024 IP bytes
 METRICS = SIZES + 3
 
 # what is kept of a place: packets to it, answers from it, packets to its leading port; of SYNs the resets from
-# it and the handshakes completed with it, of UDP bytes to it and from it in the same two columns
+# it and the handshakes completed with it; of UDP bytes to it and from it in the same two columns; of ICMP
+# packets of other protocols from it
 OUT, BACK, PORT, RESET, THIRD = range(5)
 KEPT = 5
 BYTES, BACK_BYTES = RESET, THIRD
+OTHERS = RESET
 
 # a place's key: hi, lo, and rule << 16 | family << 8 | protocol; of a prefix its length << 24 besides
 PREFIX_BITS = {4: 24, 6: 48}

@@ -27,13 +27,13 @@ def packets(reading: Reading, judging: Judging) -> int:
 
 
 def unasked(reading: Reading, judging: Judging) -> int:
-    """To hosts that stand out, beyond what ICMP they sent: "answers" nobody there asked for. No download excuses them.
+    """To hosts that stand out, beyond what they sent: "answers" nobody there asked for. No download excuses them.
 
-    Errors that answer other packets are no such flood: systems send 1,000 of them a second at most (icmp_msgs_per_sec).
+    Errors answer packets of any protocol, so all that came from a host counts.
     """
     least = max(FEW, judging.target_share * reading.packets.get(NAME, 0))
     hosts = (flow for flow in oneway.of_rule(reading, NAME) if flow.length is None and flow.packets >= least)
-    return sum(max(0, flow.packets - flow.back) for flow in hosts)
+    return sum(max(0, flow.packets - flow.back - flow.others) for flow in hosts)
 
 
 def answers(reading: Reading) -> int:
