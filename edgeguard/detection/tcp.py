@@ -6,55 +6,14 @@ packet per `tcp_ratio`. A victim's resets answer the SYNs that come in from the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from edgeguard.config import Judging, Limits
-from edgeguard.detection import oneway, rule, silent
-from edgeguard.detection.episode import Episode
-from edgeguard.detection.oneway import Amount, Sent
-from edgeguard.detection.rule import CALM
-from edgeguard.model import Alternative
-from edgeguard.reading import Circumstances, Flow, Reading
-from edgeguard.units import count
+from edgeguard.detection.unanswered import Unanswered
 
 NAME = "tcp"
-LEAST = 40  # bytes: IPv4 and TCP headers
-
-
-def packets(reading: Reading, _: Judging) -> int:
-    return reading.one_way_tcp
-
-
-def flows(reading: Reading, judging: Judging) -> tuple[Flow, ...]:
-    mine = oneway.of_rule(reading, NAME)
-    return silent.flows(mine, lambda flow: oneway.is_one_way(flow, judging.tcp_ratio), reading.missing)
-
-
-def measure(reading: Reading, judging: Judging) -> Amount:
-    measured, sent = packets(reading, judging), reading.packets.get(NAME, 0)
-    return Amount(NAME, measured, oneway.scaled(reading.bytes.get(NAME, 0), measured, sent), LEAST * measured)
-
-
-def judge(
-    reading: Reading, limits: Limits, judging: Judging, episode: Episode | None, around: Circumstances = CALM
-) -> rule.Judged:
-    if episode is None and rule.is_silent(reading.packets.get(NAME, 0), limits):
-        return None, None
-    mine = measure(reading, judging)
-    return oneway.judge(mine, lambda: _sent(reading, mine, judging), reading, limits, judging, episode, around)
-
-
-def _sent(reading: Reading, mine: Amount, judging: Judging) -> Sent:
-    mine_flows = flows(reading, judging)
-    return Sent(
-        flows=mine_flows,
-        what="one-way TCP packets",
-        back=sum(flow.back for flow in mine_flows if flow.length is None),
-        also=lambda: _tried(reading, mine, judging),
-    )
-
-
-def _tried(reading: Reading, mine: Amount, judging: Judging) -> Iterator[Alternative]:
-    sent = reading.packets.get(NAME, 0)
-    told = f"{count(max(0, sent - mine.packets))} of {count(sent)} TCP packets (SYNs apart) went to targets that answer"
-    yield Alternative("answered", False, f"{told} once per {judging.tcp_ratio} or more, and are left out")
+_RULE = Unanswered(
+    name=NAME,
+    least=40,  # IPv4 and TCP headers
+    what="one-way TCP packets",
+    all_="TCP packets (SYNs apart)",
+    one_way=lambda reading: reading.one_way_tcp,
+)
+packets, flows, measure, judge = _RULE.packets, _RULE.flows, _RULE.measure, _RULE.judge
