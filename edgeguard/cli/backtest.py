@@ -274,10 +274,10 @@ def _percent(share: float | None, none: str = "not judged") -> str:
 
 def _sum(summary: dict[str, Any]) -> None:
     frames = f"{summary['frames']:,} frames in {summary['files']} file{'' if summary['files'] == 1 else 's'}"
-    click.echo(f"together: {frames}, {summary['differences']:,} differences")
+    click.echo(f"together: {frames}, {summary['differences']:,} difference{'' if summary['differences'] == 1 else 's'}")
     for side in ("old", "new"):
         run = summary[side]
-        parts = [f"{run['verdicts']:,} verdicts"]
+        parts = [f"{run['verdicts']:,} verdict{'' if run['verdicts'] == 1 else 's'}"]
         for name in ("warned", "null_routed", "observed"):
             some = ", ".join(map(told, run[name][:SHOWN])) + (", ..." if len(run[name]) > SHOWN else "")
             parts.append(f"{name.replace('_', '-')}: {some or 'none'}")

@@ -68,7 +68,7 @@ def flow(value: Mapping[str, Any]) -> str:
 
 def share(value: float) -> str:
     """'at least 94 %', '100 %'."""
-    return "100 %" if value >= 1 else f"at least {units.percent(value)}"
+    return "100 %" if value >= 1 else f"at least {units.percent(min(value, 0.99))}"
 
 
 def number(n: int, one: str, many: str | None = None) -> str:
