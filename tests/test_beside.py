@@ -70,7 +70,7 @@ def test_what_is_not_known_is_not_compared(beside: Beside) -> None:
 def test_what_is_wrong_is_said_once(beside: Beside, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A table above 70 % is one line in the log, and one more every ten minutes while it is."""
     tree(tmp_path, 200_000, 262_144)
-    engine = Engine(config.build({}), beside._counting, object())  # type: ignore[arg-type] # it is asked for limits alone
+    engine = Engine(config.build({}), beside._counting, beside)  # type: ignore[arg-type] # nothing is told
     for second in range(0, 1_210, 5):
         beside.take(T + second * SECOND, Attachments(beside._counting, Index()), engine)
     lines = [record.message for record in caplog.records if "connection table" in record.message]
