@@ -51,8 +51,8 @@ def test_overlapping_groups_say_which_one_wins() -> None:
     assert policy(settings, VMS[0]).limits["syn"].warn == 3
 
 
-def test_different_specificity_is_no_overlap() -> None:
-    """Groups of which one is more specific for every VM they share are in order."""
+def test_of_different_specificity_the_more_specific_wins_and_that_is_said() -> None:
+    """Groups of which one is more specific for every VM they share are in order, and each pair is told."""
     found = told(
         {"name": "a", "prefixes": ["192.0.2.0/24"]},
         {"name": "b", "prefixes": ["192.0.2.0/30"]},
@@ -60,6 +60,9 @@ def test_different_specificity_is_no_overlap() -> None:
         {"name": "d", "vms": ["vm-1"]},
     )
     assert {grade for grade, _, _ in found} == {"ok"}
+    wins = "wins where both speak, being the more specific: it"
+    assert ("ok", "groups b and a", f"both claim 2 VMs (vm-1, vm-2); b {wins} covers it with 192.0.2.0/30") in found
+    assert ("ok", "groups d and c", f"both claim 1 VM (vm-1); d {wins} names VM vm-1") in found
 
 
 def test_overlap_without_a_vm_is_told_too() -> None:

@@ -21,6 +21,7 @@ def groups(config: Config, vms: Sequence[Vm]) -> Iterator[Finding]:
     for group in config.group:
         yield _group(group, [id for id, found in claimed.items() if any(claim.setting is group for claim in found)])
     yield from _overlaps(config, claimed)
+    yield from _nested(claimed)
     if vms:
         yield from _unknown(config, vms)
 
@@ -63,6 +64,19 @@ def _overlaps(config: Config, claimed: dict[str, tuple[Claim, ...]]) -> Iterator
             if shared:
                 what = f"groups {first_group.name} and {second_group.name}"
                 yield warning("groups", what, f"both name {_some(shared, noun)}; {_wins(first_group.name)}")
+
+
+def _nested(claimed: dict[str, tuple[Claim, ...]]) -> Iterator[Finding]:
+    """Pairs of groups that share VMs, where one is more specific: in order, and said."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for id, settings in claimed.items():
+        for first, second in combinations(settings, 2):
+            if first.rank != second.rank and isinstance(first.setting, Group) and isinstance(second.setting, Group):
+                found[first.setting.name, second.setting.name].append((id, first.by))
+    for (winner, other), vms in found.items():
+        shared = _some([id for id, _ in vms], "VM")
+        text = f"both claim {shared}; {winner} wins where both speak, being the more specific: it {vms[0][1]}"
+        yield ok("groups", f"groups {winner} and {other}", text)
 
 
 def _plural(by: str) -> str:
