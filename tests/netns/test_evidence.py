@@ -30,7 +30,7 @@ ENFORCED = 'enforce = ["udp.hard"]\n'
 LIMITS = "[limits.udp]\nwarn = 1000\nact = 2000\nhard = 4000\n"
 
 
-@pytest.fixture(params=["1", "2"], ids=["one-thread", "two-threads"])
+@pytest.fixture(params=["1", pytest.param("2", marks=pytest.mark.long)], ids=["one-thread", "two-threads"])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
     if not shutil.which("ip"):
         pytest.skip("needs ip")

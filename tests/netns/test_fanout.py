@@ -96,7 +96,7 @@ def test_a_tap_that_comes_later_reaches_every_ring() -> None:
         assert capture.totals()["udp"] == 400
 
 
-@pytest.mark.parametrize("threads", [2, 4])
+@pytest.mark.parametrize("threads", [pytest.param(2, marks=pytest.mark.long), 4])
 def test_a_flood_over_all_threads_is_judged_by_its_sum(host: Host, threads: int) -> None:  # noqa: F811
     """The daemon counts every packet that was sent, whichever thread got it, and null-routes the targets."""
     more = f"\n[capture]\nthreads = {threads}\nblocks = 64\n[limits.syn]\nwarn = 500\nact = 1000\nhard = 2000\n"

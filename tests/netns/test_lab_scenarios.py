@@ -43,11 +43,8 @@ KEYS = {
 NULL_IN_BENIGN = {"flood_started_ns", "crossed_ns", "routed_ns", "verified_ns", "notice_ns", "mail", "released"}
 USUAL = {
     ("syn-flood", "routed"),
-    ("moving-flood", "bridged"),
-    ("forged-source", "routed-bridge"),
     ("mirror", "bridged"),
     ("forged-random", "routed"),
-    ("forged-random", "bridged"),
     ("carpet", "routed-bridge"),
 }
 ALL = [(name, kind) for name in SCENARIOS for kind in KINDS]

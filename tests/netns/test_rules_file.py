@@ -35,7 +35,7 @@ def until(holds: Callable[[], Any]) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_rules_file_is_followed(host: Host, threads: int) -> None:  # noqa: F811
     """With a typo it is refused whole: status says so, nothing is judged by it. Mended, it is judged by at once."""
     rules = host.folder / "rules.toml"

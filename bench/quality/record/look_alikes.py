@@ -94,7 +94,7 @@ LOOK_ALIKES = (
     LookAlike("srt-push", "udp", copies=20),
     LookAlike(
         "srt-backup", "udp", expected=dropped("udp", SERVER), name="srt-backup at 1 Gbit/s",
-        indistinguishable="one acknowledgement in 60 packets: what DECISION.md calls one-way begins at 20" + _ENDS,
+        indistinguishable="one acknowledgement in 60 packets: below one in 32 is one-way" + _ENDS,
     ),
     LookAlike("uftp-backup", "udp"),
     LookAlike("bittorrent", "udp", copies=8),
