@@ -17,7 +17,7 @@ from edgeguard.clock import HOUR, MINUTE, SLOT
 from edgeguard.config import Config
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.readings import JUDGED
-from edgeguard.crossings import Crossings
+from edgeguard.crossings import rearm
 from edgeguard.decision.decide import AUTOMATION, decide, is_in_doubt, release
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import KernelCount, Question, Window
@@ -75,14 +75,12 @@ class Engine:
         self.docket = Docket(config.host.name)
         self._failed: dict[tuple[int, str], tuple[int, int]] = {}  # when to try again, and the pause before that
         self.policies = Policies(config, counting)
-        self.crossings = Crossings(counting)
         self._sums = Sums(config, counting, self.docket, JUDGES, around.circumstances)
 
     def configure(self, config: Config, points: Iterable[tuple[int, Vm | None]]) -> None:
         """Other limits from now on, at these points. What was decided by the old ones stands; what goes on is judged
         by the new."""
         self.config = config
-        self.crossings.clear()
         self.policies.configure(config, points)
         self._sums.configure(config)
 
@@ -133,7 +131,7 @@ class Engine:
             before, packets = self.docket.episode(point, rule), reading.packets[rule]
             level, _ = loudness(limits)
             loud |= packets >= level
-            self.crossings.set(reading, rule, limits, self.config.judging)
+            rearm(self.counting, reading, rule, limits, self.config.judging)
             if before is None and packets < level:
                 continue
             episode, verdict = JUDGES[rule](reading, limits, self.config.judging, before, around)
@@ -314,7 +312,6 @@ class Engine:
     def _leave(self, point: int) -> None:
         self.counting.customers.forget(point)
         self.counting.cool(point)
-        self.crossings.forget(point)
         for rule in JUDGED:
             self.docket.keep(point, rule, None)
 
