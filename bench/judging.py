@@ -66,11 +66,29 @@ class Around:
     def circumstances(self, point: int) -> Circumstances:
         return Circumstances()
 
+    def killed(self) -> str | None:
+        return None
+
+    def customers(self) -> int:
+        return 1_024
+
+    def taps_of(self, vm: Vm) -> list[tuple[int, Tap]]:
+        return []
+
+    def permit(self) -> bool | None:
+        return None
+
     def verdict(self, verdict: Verdict) -> None:
         self.verdicts += 1
 
     def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
         return True
+
+    def amended(self, decision: Decision, order: Order) -> None:
+        """Nothing is ordered here."""
+
+    def page(self, cause: str, case: str, line: str) -> None:
+        """Nobody is woken here."""
 
     def closed(self, case: Case, at: int) -> None:
         pass

@@ -5,9 +5,11 @@ A person's null route takes the same way as automation's: a decision, a ledger e
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from edgeguard import clock
+from edgeguard import clock, intake
 from edgeguard.attachments import Attachments
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.mirror import MirrorCapture
@@ -15,15 +17,34 @@ from edgeguard.capture.tpacket import RingCapture
 from edgeguard.counting.readings import RULES
 from edgeguard.counting.shards import Shards
 from edgeguard.decision.decide import by_person
-from edgeguard.decision.ledger import Entry
 from edgeguard.errors import StoreError, UsageError
+from edgeguard.granting import grant
+from edgeguard.handing import host
 from edgeguard.live import Live
 from edgeguard.mirrored import Mirrored
 from edgeguard.model import Act, Decision, Order, Subject, Tap, TapKind, Target, Vm
-from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, target
-
-NOT_RECORDED = "the decision could not be recorded; the daemon's log says why"
-
+from edgeguard.outside import Outside
+from edgeguard.overview import Overview
+from edgeguard.releasing import NOT_RECORDED, release
+from edgeguard.request import (
+    AddExemption,
+    AddNullRoute,
+    Ask,
+    ClaimCase,
+    CloseCase,
+    EndExemption,
+    ExtendExemption,
+    NoteCase,
+    ReleaseNullRoute,
+    Request,
+    Status,
+    TakeReply,
+    TakeSignal,
+    Top,
+)
+from edgeguard.signals.report import again
+from edgeguard.target import target
+from edgeguard.working import work
 
 TOP = 5  # of the flow memory, shown
 SPANS = (1, 5, 60)  # seconds of which a loud VM's packets are shown
@@ -32,20 +53,34 @@ SPANS = (1, 5, 60)  # seconds of which a loud VM's packets are shown
 class Answers:
     """Answers requests; an error is the answer to the person who asked."""
 
-    def __init__(self, live: Live, capture: RingCapture) -> None:
+    def __init__(self, live: Live, capture: RingCapture, overview: Overview) -> None:
         self._live = live
         self._capture = capture
+        self._overview = overview
+        self._answers: dict[type[Ask], Callable[[Any, str], dict[str, Any]]] = {
+            AddNullRoute: self._add,
+            ReleaseNullRoute: partial(release, live),
+            **dict.fromkeys((AddExemption, ExtendExemption, EndExemption), partial(grant, live)),
+            **dict.fromkeys((ClaimCase, NoteCase, CloseCase), partial(work, live)),
+            TakeReply: lambda ask, by: intake.take_body(live.store, live.config.mail, ask.body),
+            TakeSignal: self._signal,
+            Top: lambda ask, by: overview.top(),
+            Status: lambda ask, by: {**overview.status(), **self._status()},
+        }
 
     def answer(self, request: Request) -> dict[str, Any]:
-        if isinstance(request.ask, AddNullRoute):
-            return self._add(request.ask, request.by)
-        if isinstance(request.ask, ReleaseNullRoute):
-            return self._release(request.ask, request.by)
-        return self._status()
+        return self._answers[type(request.ask)](request.ask, request.by)
+
+    def _signal(self, ask: TakeSignal, by: str) -> dict[str, str]:
+        live, now = self._live, clock.now()
+        outside = Outside(live.store, live.inventory, host(live.config), live.config.mail)
+        return {"text": outside.take(again(ask.body, now), now, by)}
 
     # ---- null routes by hand -------------------------------------------------------------------
 
     def _add(self, ask: AddNullRoute, by: str) -> dict[str, Any]:
+        if killed := self._live.killed():
+            raise UsageError(f"nothing is null-routed: {killed}; remove it first")
         now = clock.now()
         vm = self._vm(ask.term)
         if ask.own_only and not vm.addresses:
@@ -96,35 +131,6 @@ class Answers:
         if dead:
             raise UsageError(f"VM {vm.id}: tap {dead[0].name} cannot be enforced: {dead[0].kind_detail}")
         return taps
-
-    # ---- release -------------------------------------------------------------------------------
-
-    def _release(self, ask: ReleaseNullRoute, by: str) -> dict[str, Any]:
-        entries = self._standing(ask.term)
-        if not entries:
-            raise UsageError(f"{ask.term!r}: nothing of that name is null-routed; see 'edgeguard nullroute list'")
-        cases = {entry.decision.case for entry in entries}
-        decisions = []
-        for case in sorted(cases):
-            of_case = tuple(entry for entry in entries if entry.decision.case == case)
-            decision = self._live.engine.release(of_case, clock.now(), ask.why, by)
-            if decision is None:
-                raise StoreError(f"{case}: nothing was released: {NOT_RECORDED}")
-            decisions.append(decision)
-        text = f"{', '.join(sorted(cases))}: released {len(entries)} null route{'s' if len(entries) > 1 else ''}"
-        return {"cases": sorted(cases), "decisions": [decision.id for decision in decisions], "text": text}
-
-    def _standing(self, term: str) -> list[Entry]:
-        ledger = self._live.engine.ledger
-        one = ledger.get(term)
-        if one:
-            return [one]
-        vm = self._live.inventory.by_term(term)
-        return [
-            entry
-            for entry in ledger
-            if term in (entry.decision.case, entry.order.tap.name) or (vm and entry.order.vm == vm.id)
-        ]
 
     def _mirror(self) -> dict[str, Any]:
         """What there is to say of mirror ports; nothing where the taps themselves are captured."""
@@ -190,7 +196,7 @@ class Answers:
                     "at_most": heavy.at_most,
                     "tap": tap.name if (tap := self._live.attachments.tap(heavy.point)) else None,
                 }
-                for heavy in memory.heavy("packets", limits["packets"])[:TOP]
+                for heavy in memory.heavy("packets", limits["packets"], TOP)[:TOP]
             ],
         }
 
@@ -255,6 +261,7 @@ class Answers:
             "totals": self._capture.totals(),
             "mails_sent": live.outbox.sent,
             "mail_error": live.outbox.last_error,
+            "hooks": live.outward.told(),
             "text": f"{health.received:,} frames, {health.lost:,} lost; {len(live.attachments.taps())} taps, "
             f"{len(unknown)} without an inventory entry; {len(live.engine.ledger)} null routes",
         }

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import secrets
 import signal
-import socket
-import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from email.utils import parseaddr
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgeguard import clock, native
+from edgeguard import clock, enforcing, logs, native, panicked
 from edgeguard.answers import Answers
 from edgeguard.attachments import ROWS
 from edgeguard.beside import Beside
@@ -22,7 +24,7 @@ from edgeguard.capture.taps import Taps
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases import baseline_file, codec
 from edgeguard.cases.store import Store
-from edgeguard.config import Config
+from edgeguard.config import Config, load
 from edgeguard.control import ControlServer
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.distinct import Distinct
@@ -33,45 +35,68 @@ from edgeguard.counting.shards import Shards
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
 from edgeguard.decision.decide import AUTOMATION
-from edgeguard.enforcement.client import Enforcer
 from edgeguard.evidence.place import Place
 from edgeguard.evidence.recorder import Recorder
 from edgeguard.evidence.writer import Writer
 from edgeguard.evidence.xarf import Reporter
+from edgeguard.fleet import Facts
+from edgeguard.fleet.asker import Asker
+from edgeguard.gauges import Gauges
+from edgeguard.handing import courier, host, mailing
+from edgeguard.hooks.courier import Courier
 from edgeguard.host import Host
 from edgeguard.inventory import Inventory, configured
 from edgeguard.live import Live
+from edgeguard.logs import Lines
 from edgeguard.mirrored import Mirrored
+from edgeguard.native import confinement
 from edgeguard.native.headers import Headers
 from edgeguard.notice import lint
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import background
+from edgeguard.overview import Overview
+from edgeguard.precautions import Precautions
 from edgeguard.readers import Readers
+from edgeguard.readiness import Readiness
+from edgeguard.reload import Reload
+from edgeguard.resuming import resume
 from edgeguard.usual import Usual
+
+if TYPE_CHECKING:
+    from edgeguard.metrics.listener import Listener
 
 log = logging.getLogger("edgeguard")
 
 
-def run(config: Config) -> None:
+def run(config: Config, path: Path | None) -> None:
     """The daemon, until SIGTERM or Ctrl-C. Null routes stay when it stops: each has its end.
 
+    `path`: the configuration's file, which SIGHUP has read again, and which the enforcing child reads for itself;
+    None: the shipped defaults.
+
     The enforcing child comes first, before anything that parses packets; when all sockets are open
-    this process gives up every capability, CAP_NET_ADMIN with them.
+    this process gives up every capability, CAP_NET_ADMIN with them, and the system calls it needs no more.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    lines = logs.start(config.log.format)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
+    readiness = Readiness.of()  # before any program is started
     with ExitStack() as stack:
+        stack.callback(readiness.close)
         inventory = configured(config.inventory)
-        enforcer = Enforcer.start(config.enforcement, config.uplinks, config.clocks.verify)
+        enforcer = enforcing.start(config, path)
         stack.callback(enforcer.close)
         store = Store(config.paths.database, config.clocks.notice_wait)
         stack.callback(store.close)
         control = ControlServer(config.paths.socket)
         stack.callback(control.close)
+        listener = _listener(config, stack)
         taps = Taps(config.capture.exclude + config.capture.mirror, config.uplinks)
         stack.callback(taps.close)
         taps.require_uplinks()
         counting = _counting(config)
         outbox = Outbox(store.box(), config.mail)
+        hooks = courier(config, store)
+        stack.callback(hooks.stop)
         headers, writer = Headers(ROWS), _writer(config, store)
         evidence = Recorder(headers, writer, config.evidence.during)
         stack.callback(evidence.close)
@@ -84,26 +109,32 @@ def run(config: Config) -> None:
             store,
             enforcer,
             outbox,
-            background(config, _host(config)),
+            hooks,
+            background(config, host(config)),
             functools.partial(_required, taps, config),
             _mirrored(config, counting, inventory, taps, evidence),
             evidence,
             beside,
         )
+        _hold_back(config, live, stack)
         capture = _capture(config, live, taps)
         stack.callback(capture.close)
         capture.keep(headers)
-        live.resume()
-        native.rights_keep()
-        writer.start()
-        outbox.start()
+        resume(live)
+        reload = Reload(live, functools.partial(load, path), _followers(live, writer, hooks, lines))
+        gauges = Gauges(live, capture, reload, lines, listener)
+        stack.callback(gauges.close)
+        _give_up_rights()
+        for thread in (writer, outbox, hooks, listener):
+            if thread is not None:
+                thread.start()  # only now: a thread keeps the rights that were there when it began
         stack.callback(outbox.stop)
-        for finding in lint.at_start():
-            log.warning("notice texts: %s", finding)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: live.stop())
+        _look_at_texts()
+        _listen_to_signals(live, reload)
         log.info("ready: taps: %d, VMs in the inventory: %d", len(taps.current()), len(inventory.vms()))
-        answer = Answers(live, capture).answer
+        _supervise(stack, readiness, live, reload)
+        gc.freeze()  # what is there now stays: no collection has to look at it while packets wait
+        answer = Answers(live, capture, Overview(live, gauges, host(config))).answer
         if isinstance(capture, FanoutCapture) and isinstance(counting, Shards):
             live.run_threads(capture, Readers(counting, capture.channels), control, answer)
         else:
@@ -111,9 +142,77 @@ def run(config: Config) -> None:
     log.info("stopped; null routes that stand stay in place, and the next start takes them up")
 
 
+def _give_up_rights() -> None:
+    native.rights_keep()
+    confinement.calls_deny()
+
+
+def _look_at_texts() -> None:
+    for finding in lint.at_start():
+        log.warning("notice texts: %s", finding)
+
+
+def _supervise(stack: ExitStack, readiness: Readiness, live: Live, reload: Reload) -> None:
+    """From now on systemd knows how the daemon is."""
+    stack.callback(readiness.stopping)
+    live.chores.append(lambda _: readiness.turned(_status(live)))
+    reload.began, reload.ended = readiness.reloading, lambda: readiness.ready(_status(live))
+    readiness.ready(_status(live))
+
+
+def _status(live: Live) -> str:
+    """A line for `systemctl status`."""
+    taps, routes = len(live.attachments.taps()), len(live.engine.ledger)
+    return f"taps: {taps}, VMs in the inventory: {len(live.inventory.vms())}, null routes: {routes}"
+
+
+def _listen_to_signals(live: Live, reload: Reload) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: live.stop())
+    signal.signal(signal.SIGHUP, reload.ask)
+
+
+def _listener(config: Config, stack: ExitStack) -> Listener | None:
+    """Where Prometheus reads, if anywhere."""
+    if not config.metrics.listen:
+        return None
+    from edgeguard.metrics.listener import Listener  # noqa: PLC0415 - only who wants it pays for it
+
+    listener = Listener(config.metrics.listen)
+    stack.callback(listener.close)
+    return listener
+
+
+def _followers(live: Live, writer: Writer, hooks: Courier, lines: Lines) -> tuple[Callable[[Config], None], ...]:
+    """Who is told of a configuration that holds from now on: each of `config.changes.FOLLOWED` has somebody here."""
+    return (
+        live.configure,
+        lambda config: live.outbox.configure(config.mail),
+        lambda config: writer.report_as(_reporter(config)),
+        lambda config: hooks.mail_by(mailing(config)),
+        lambda config: lines.shape(config.log.format),
+    )
+
+
 def _beside(config: Config, counting: Counted, taps: Taps) -> Beside:
     usual = Usual(baseline_file.beside(config.paths.database), clock.now())
     return Beside(counting, Host(counting, taps.carriers, config.uplink_bits), usual)
+
+
+def _hold_back(config: Config, live: Live, stack: ExitStack) -> None:
+    """What holds automation back from outside: a kill file, and the fleet, who is asked by a process of its own."""
+    asker = Asker.start(config.fleet, host(config)) if config.fleet.is_asked else None
+    if asker is not None:
+        stack.callback(asker.close)
+        asker.about = functools.partial(_facts, live)
+    live.precautions = Precautions(config.paths.kill, live.attachments, asker, lambda: bool(live.counting.hot()))
+    live.chores.append(lambda now: live.engine.allowances.forget(now - live.config.clocks.probation))
+    live.chores += [live.outward.unread.look, live.precautions.look, panicked.follow(live, enforcing.place(config))]
+
+
+def _facts(live: Live) -> Facts:
+    lately = live.engine.recent.customers(clock.now(), live.config.breaker.within)
+    return Facts(len(lately), len(live.engine.ledger))
 
 
 def _required(taps: Taps, config: Config) -> None:
@@ -136,13 +235,17 @@ def _counting(config: Config) -> Counting | Shards:
 
 def _writer(config: Config, store: Store) -> Writer:
     """Of evidence; a line of the case's story says what became of it."""
-    contact = parseaddr(config.mail.sender or config.mail.desk)[1] or f"abuse@{_host(config)}"
-    reporter = Reporter(_host(config), contact, contact.rpartition("@")[2])
 
     def note(case: str, text: str) -> None:
         store.note(case, clock.now(), AUTOMATION, text)
 
-    return Writer(Place(config.paths.bundles), config.evidence, reporter, codec.dumps, note)
+    return Writer(Place(config.paths.bundles), config.evidence, _reporter(config), codec.dumps, note)
+
+
+def _reporter(config: Config) -> Reporter:
+    """Who reports a flood to others."""
+    contact = parseaddr(config.mail.sender or config.mail.desk)[1] or f"abuse@{host(config)}"
+    return Reporter(host(config), contact, contact.rpartition("@")[2])
 
 
 def _mirrored(
@@ -164,7 +267,3 @@ def _capture(config: Config, live: Live, taps: Taps) -> RingCapture:
 def _key() -> tuple[int, int]:
     """A key for hashes that nobody who sends packets can know."""
     return secrets.randbits(64), secrets.randbits(64)
-
-
-def _host(config: Config) -> str:
-    return config.host.name or socket.gethostname()

@@ -13,7 +13,7 @@ from edgeguard.engine import Engine
 from edgeguard.host import Host
 from edgeguard.mirrored import Mirrored
 from edgeguard.model import Verdict
-from edgeguard.reading import Circumstances
+from edgeguard.reading import INTO, Circumstances
 from edgeguard.usual import Usual, seconds
 
 AGAIN = 10 * MINUTE
@@ -48,8 +48,11 @@ class Beside:
         return self.host.circumstances(point)
 
     def compared(self, verdict: Verdict | None) -> Verdict | None:
-        """The verdict, saying how it compares with what its VM is used to: packets of the class, answered or not."""
-        if verdict is None or verdict.subject.vm is None:
+        """The verdict, saying how it compares with what its VM is used to: packets of the class, answered or not.
+
+        What reaches a VM is not its own doing: nothing is learned of it.
+        """
+        if verdict is None or verdict.subject.vm is None or verdict.rule in INTO:
             return verdict
         packets = self._counting.within(verdict.point, verdict.rule, 1)
         words = self.usual.compared(verdict.subject.vm, verdict.rule, packets)

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import logging
 import os
 import pwd
 import select
@@ -26,10 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeguard.errors import DaemonError, EdgeGuardError
-from edgeguard.request import Ask, Request, read_request, written
+from edgeguard.glance.client import MAX_REPLY, exchange
+from edgeguard.request import LOOKS, TEXTS, Ask, Request, read_request, written
 
 MAX_REQUEST = 65_536  # bytes of one line
-MAX_REPLY = 4 * 1024 * 1024
 MAX_CLIENTS = 16  # more wait in the listen queue
 PATIENCE_S = 5.0  # a client that takes longer to ask or to read is dropped
 
@@ -37,6 +38,8 @@ _READ = 16_384
 _UCRED = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
 _NO_LOGIN = 2**32 - 1  # /proc/PID/loginuid of a process nobody logged in for
 
+
+log = logging.getLogger("edgeguard")
 
 Answer = Callable[[Request], Mapping[str, Any]]
 
@@ -49,6 +52,12 @@ def principal(connection: socket.socket, proc: Path = Path("/proc")) -> str:
     """
     pid, uid, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     return _user_name(_login(proc / str(pid)) or uid if uid == 0 else uid)
+
+
+def own_name(proc: Path = Path("/proc")) -> str:
+    """The name of the person who runs this very process."""
+    uid = os.getuid()
+    return _user_name(_login(proc / "self") or uid if uid == 0 else uid)
 
 
 def _login(process: Path) -> int:
@@ -175,9 +184,15 @@ class ControlServer:
 
 def _reply(line: bytes, by: str, answer: Answer) -> bytes:
     try:
-        told = answer(read_request(line, by))
+        request = read_request(line, by)
+        told = answer(request)
     except EdgeGuardError as error:
         return _refusal(str(error))
+    except Exception as error:
+        if not isinstance(request.ask, (*LOOKS, *TEXTS)):
+            raise
+        log.exception("%s could not be answered", request.verb)  # who only looks or writes must not end the daemon
+        return _refusal(f"the daemon met an error of its own ({type(error).__name__}); its log has all of it")
     text = _encoded({"ok": True, **told})
     return text if len(text) <= MAX_REPLY else _refusal("the answer is too long for the socket")
 
@@ -205,6 +220,17 @@ def _lock(path: Path) -> int:
     return lock
 
 
+def is_held(path: str | Path) -> bool:
+    """Whether a daemon lives whose socket this is, answering or not; where nobody may look it is taken to live."""
+    if not Path(f"{path}.lock").exists():
+        return False
+    try:
+        os.close(_lock(Path(path)))
+    except DaemonError:
+        return True
+    return False
+
+
 def _listener(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
@@ -227,42 +253,4 @@ def _no_socket(path: Path, error: OSError) -> DaemonError:
 
 def ask(path: str | Path, what: Ask, timeout_s: float = 10.0) -> dict[str, Any]:
     """The daemon's answer. DaemonError says that none runs, or why it refused."""
-    line = _exchange(Path(path), written(what), timeout_s)
-    try:
-        told: dict[str, Any] = json.loads(line)
-    except ValueError:
-        raise DaemonError(f"{path}: the daemon went away in the middle of its answer; look at its log") from None
-    if not told.pop("ok", False):
-        raise DaemonError(str(told.get("error", "the daemon refused without a reason")))
-    return told
-
-
-def _exchange(path: Path, request: bytes, timeout_s: float) -> bytes:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
-        try:
-            connection.connect(str(path))
-            connection.sendall(request)
-            return _line(connection)
-        except TimeoutError:
-            raise DaemonError(f"{path}: the daemon did not answer within {timeout_s:g} s; look at its log") from None
-        except OSError as error:
-            raise DaemonError(_unreachable(path, error)) from None
-
-
-def _unreachable(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOENT, errno.ECONNREFUSED):
-        return f"{path}: no daemon answers here; start it with 'edgeguard run', or name its configuration with -c"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{path}: you may not talk to the daemon: {error.strerror}; run this as root"
-    return f"{path}: the daemon cannot be reached: {error.strerror or error}"
-
-
-def _line(connection: socket.socket) -> bytes:
-    answer = bytearray()
-    while not answer.endswith(b"\n") and len(answer) <= MAX_REPLY:
-        part = connection.recv(_READ)
-        if not part:
-            break
-        answer += part
-    return bytes(answer)
+    return exchange(str(path), written(what), timeout_s)

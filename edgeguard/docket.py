@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from edgeguard.cases.case import Case
-from edgeguard.clock import SECOND
+from edgeguard.cases.case import Case, case_id
+from edgeguard.decision.answer import is_allowed, is_in_doubt
 from edgeguard.detection.episode import Episode
-from edgeguard.model import Act, Decision, Scope, Subject, Tap, Verdict, Vm, identity
+from edgeguard.model import Act, Decision, Subject, Tap, Verdict, Vm
 from edgeguard.reading import INTO
-
-STATES = {
-    Scope.OBSERVE: "observed",
-    Scope.WARN: "warned",
-    Scope.NARROW: "narrow",
-    Scope.OWN_ONLY: "own-only",
-    Scope.FULL: "full",
-}
-_HEIGHT = tuple(STATES.values())
-_NULL_ROUTED = _HEIGHT[_HEIGHT.index("narrow") :]
-VICTIM = "victim"  # a case of its own for what reaches a VM: no decision ever changes its state
+from edgeguard.states import AUTOMATION, OBSERVED, PROBATION, TABLE, VICTIM, event_of
 
 
 def _key(subject: Subject, victim: bool = False) -> str:
@@ -52,6 +41,7 @@ class Docket:
         self._episodes: dict[tuple[int, str], Episode] = {}
         self._cases: dict[str, Case] = {}
         self._of_point: dict[tuple[int, bool], str] = {}  # out of a point and into it are two cases
+        self._without_tap: set[str] = set()  # ids of cases whose tap went, and their null routes with it
 
     # ---- episodes ----------------------------------------------------------------------------
 
@@ -109,9 +99,8 @@ class Docket:
         return self._cases.setdefault(_key(subject), self.new(subject, at, vm, tap))
 
     def new(self, subject: Subject, at: int, vm: Vm | None, tap: Tap | None, victim: bool = False) -> Case:
-        day = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y%m%d")
         return Case(
-            id=identity(f"EG-{day}", self._host, _key(subject, victim), at),
+            id=case_id(at, self._host, _key(subject, victim), at),
             vm=subject.vm,
             vm_name=vm.name if vm else None,
             tap=subject.tap,
@@ -119,23 +108,24 @@ class Docket:
             mac=tap.mac if tap else None,
             customer=vm.customer if vm else subject.customer,
             opened=at,
-            state=VICTIM if victim else "observed",
+            state=VICTIM if victim else OBSERVED,
             source=subject.source,
             addresses=vm.addresses if vm else (),
         )
 
     def decided(self, case: Case, decision: Decision) -> Case:
-        """The case with the state that a decision gives it: never lower than it stands. See `put`."""
-        if case.state == VICTIM or decision.act is Act.RELEASE:
+        """The case with the state that a decision leads to by the table, which leads nowhere lower. See `put`."""
+        if decision.act is Act.RELEASE:
             return case
-        state = STATES[decision.scope]
-        lower = _HEIGHT.index(state) <= _HEIGHT.index(_known(case.state))
-        return case if lower else replace(case, state=state)
+        doubted = is_in_doubt(decision) and not is_allowed(decision)
+        event = "doubt" if doubted else event_of(decision.scope)
+        return replace(case, state=TABLE.after(case.state, event) or case.state)
 
     def released(self, decision: Decision, still: bool) -> Case:
         """The case after a release; `still`: others of its null routes stand. See `put`."""
         case = next(case for case in self._cases.values() if case.id == decision.case)
-        return case if still else replace(case, state="released")
+        event = "end" if decision.by == AUTOMATION else "release"
+        return case if still else replace(case, state=TABLE.after(case.state, event) or case.state)
 
     def settled(self, null_routed: set[str]) -> Iterator[Case]:
         """Cases that nothing holds open any more; each is given once."""
@@ -149,13 +139,30 @@ class Docket:
         """The attachment point of a case is gone, and with it what was null-routed there."""
         self._of_point.pop((point, True), None)
         case = self._cases.get(self._of_point.pop((point, False), ""))
-        if case and case.state in _NULL_ROUTED:
-            self.put(replace(case, state="tap gone"))
+        if case and TABLE.is_null_routed(case.state):
+            self._without_tap.add(case.id)
+            self._follow(case, "tap gone")
+
+    def never_stood(self, id: str) -> None:
+        """The kernel refused the one null route of a case: its owner was told, and nothing more was done."""
+        for case in list(self._cases.values()):
+            if case.id == id:
+                self._follow(case, "refused")
+
+    def drop(self, id: str) -> None:
+        """A person has closed a case: what goes on has a case of its own."""
+        self._cases = {key: case for key, case in self._cases.items() if case.id != id}
+
+    def outcome(self, case: Case) -> str:
+        """How a case ended that the clock settles; asked once."""
+        if case.id in self._without_tap:
+            self._without_tap.discard(case.id)
+            return "tap gone"
+        return "released" if case.state == PROBATION else "quiet"
+
+    def _follow(self, case: Case, event: str) -> None:
+        self.put(replace(case, state=TABLE.after(case.state, event) or case.state))
 
     def put(self, case: Case) -> None:
         """A case stands like this now: its decision is recorded."""
         self._cases[_key_of(case)] = case
-
-
-def _known(state: str) -> str:
-    return state if state in _HEIGHT else "observed"

@@ -10,62 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Protocol
 
+from edgeguard.allowances import Allowances
 from edgeguard.cases.case import Case
-from edgeguard.clock import HOUR, MINUTE, SLOT
+from edgeguard.clock import SLOT
 from edgeguard.config import Config
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.readings import JUDGED
 from edgeguard.crossings import rearm
-from edgeguard.decision.decide import AUTOMATION, decide, is_in_doubt, release
+from edgeguard.decision.answer import is_in_doubt
+from edgeguard.decision.decide import AUTOMATION, at_other_tap, decide, release
+from edgeguard.decision.ending import by_quiet
 from edgeguard.decision.ledger import Entry, Ledger
-from edgeguard.decision.question import KernelCount, Question, Window
+from edgeguard.decision.question import Question
+from edgeguard.decision.recent import NOTHING
 from edgeguard.detection.rules import JUDGES
-from edgeguard.docket import STATES, Docket
-from edgeguard.model import Act, Band, Decision, Happened, Order, Outcome, Scope, Tap, TapKind, Verdict, Vm
+from edgeguard.docket import Docket
+from edgeguard.grace import Grace
+from edgeguard.model import Act, Decision, Happened, Order, Outcome, Scope, Tap, TapKind, Verdict, Vm
 from edgeguard.policies import Policies, loudness
-from edgeguard.reading import Circumstances
+from edgeguard.questions import Questions
 from edgeguard.record import Records
+from edgeguard.retries import Retries
 from edgeguard.sums import Sums
-
-RETRY = MINUTE  # after a null route that the kernel refused; doubles
-LONGEST_RETRY = HOUR
-NEVER = 2**62
-
-
-class Surroundings(Protocol):
-    """What the engine asks of, and tells to, the world around packet time."""
-
-    replayed: bool
-
-    def vm(self, point: int) -> Vm | None:
-        """Who is behind an attachment point, by the inventory."""
-
-    def tap(self, point: int) -> Tap | None:
-        """The attachment point itself, where there is one."""
-
-    def window(self) -> Window | None:
-        """How far the last second can be trusted."""
-
-    def kernel_count(self, point: int) -> KernelCount | None:
-        """Frames out of the tap, ours and the kernel's, over the same span."""
-
-    def circumstances(self, point: int) -> Circumstances:
-        """How others on the host fare, and whether what comes back can be believed."""
-
-    def verdict(self, verdict: Verdict) -> None:
-        """A rule found something."""
-
-    def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
-        """Record a decision and its notices on the disk; only then give its orders. False: neither."""
-
-    def closed(self, case: Case, at: int) -> None:
-        """An episode is over and nothing of its case is null-routed."""
+from edgeguard.surroundings import Surroundings
 
 
 class Engine:
-    """One per process. `ledger` and `docket` are what it knows between two looks."""
+    """One per process. `ledger`, `docket` and `recent` are what it knows between two looks."""
 
     def __init__(self, config: Config, counting: Counted, around: Surroundings) -> None:
         self.config = config
@@ -73,7 +45,10 @@ class Engine:
         self.around = around
         self.ledger = Ledger()
         self.docket = Docket(config.host.name)
-        self._failed: dict[tuple[int, str], tuple[int, int]] = {}  # when to try again, and the pause before that
+        self.retries = Retries()
+        self.recent = NOTHING
+        self.allowances = Allowances()
+        self._questions = Questions(around, self.ledger, self.docket, self.allowances)
         self.policies = Policies(config, counting)
         self._sums = Sums(config, counting, self.docket, JUDGES, around.circumstances)
 
@@ -151,7 +126,17 @@ class Engine:
         case = self.docket.case(verdict, vm, tap)
         decision = decide(self._question(verdict, case, vm, tap))
         self.docket.doubt(verdict.point, verdict.rule, is_in_doubt(decision))
-        self.bind(case, verdict, decision, self._order(decision, vm, tap), verdict.point)
+        if self.bind(case, verdict, decision, self._order(decision, vm, tap), verdict.point):
+            self._complete(case, decision, vm, tap)
+
+    def _complete(self, case: Case, decision: Decision, vm: Vm | None, tap: Tap | None) -> None:
+        """A VM that is null-routed as a whole is that at each of its taps, until the first of them ends."""
+        if decision.act is not Act.NULL_ROUTE or decision.scope is not Scope.FULL or vm is None or tap is None:
+            return
+        for point, other in self.around.taps_of(vm):
+            if other.ifindex != tap.ifindex and other.kind is not TapKind.NONE and not self.ledger.is_full(point):
+                beside = at_other_tap(decision, other)
+                self.bind(case, None, beside, self._order(beside, vm, other), point)
 
     def _where(self, verdict: Verdict) -> tuple[Vm | None, Tap | None]:
         """Whose verdict it is, and where; a sum is no single VM's and at no single tap."""
@@ -160,12 +145,15 @@ class Engine:
         return self.around.vm(verdict.point), self.around.tap(verdict.point)
 
     def _decide_again(self, verdict: Verdict | None) -> None:
-        """A flood that was only observed because a measurement was in doubt goes on: told if it is certain now."""
+        """A flood that was only observed because of what may change goes on: told if it may be null-routed now, or
+        has to wake a person."""
         if verdict is None:
             return
         vm, tap = self._where(verdict)
         case = self.docket.case(verdict, vm, tap)
-        if decide(self._question(verdict, case, vm, tap)).act is Act.NULL_ROUTE:
+        decision = decide(self._question(verdict, case, vm, tap))
+        self.recent = self.recent.heard(decision, case.customer, verdict.band)
+        if decision.act is Act.NULL_ROUTE or decision.page:
             self.around.verdict(verdict)
             self._decide(verdict)
 
@@ -179,36 +167,14 @@ class Engine:
                 self.docket.forget(point, rule)
             return False
         self.docket.put(case)
+        self.recent = self.recent.after(decision, case.customer, verdict.band if verdict else None)
+        self.allowances.after(decision)
         if decision.act is Act.NULL_ROUTE:
             self.ledger.add(Entry(decision, order or _paper_order(decision), rule, point))
         return True
 
     def _question(self, verdict: Verdict, case: Case, vm: Vm | None, tap: Tap | None) -> Question:
-        since = verdict.at - self.config.clocks.moves
-        return Question(
-            verdict=verdict,
-            case=case.id,
-            config=self.config,
-            vm=vm,
-            tap=tap,
-            window=self.around.window(),
-            kernel=self.around.kernel_count(verdict.point) if tap and verdict.band is not Band.WARN else None,
-            replayed=self.around.replayed,
-            null_routed=self.ledger.targets(case.id, since),
-            standing=tuple(t for entry in self.ledger.of_point(verdict.point) for t in entry.decision.targets),
-            freed=self.ledger.freed(case.id),
-            full=self.ledger.is_full(verdict.point),
-            own_only=self.ledger.is_own_only(verdict.point),
-            freed_scopes=self.ledger.freed_scopes(case.id),
-            warned=self._warned(verdict, case),
-            around=self.around.circumstances(verdict.point) if verdict.subject.customer is None else Circumstances(),
-        )
-
-    def _warned(self, verdict: Verdict, case: Case) -> bool:
-        """Whether a warning went out before, about the same in a lower band of this episode."""
-        episode = self.docket.episode(verdict.point, verdict.rule)
-        told = episode is not None and episode.told_lower(verdict.band, verdict.kind)
-        return told and case.state != STATES[Scope.OBSERVE]
+        return self._questions.about(verdict, case, vm, tap, self.config, self.recent)
 
     def _order(self, decision: Decision, vm: Vm | None, tap: Tap | None) -> Order | None:
         if not decision.enforced or vm is None or tap is None or decision.until is None:
@@ -226,46 +192,51 @@ class Engine:
                 ending.setdefault((entry.decision.case, reason), []).append(entry)
         for (_, reason), entries in ending.items():
             self.release(tuple(entries), at, reason)
-        for (point, rule), (due, _) in self._failed.items():
-            if due <= at:
-                self._failed[point, rule] = (NEVER, self._failed[point, rule][1])
-                self.docket.forget(point, rule)
-        for point, rule in self.docket.quiet(at, self.config.clocks.quiet):
+        for point, rule in self.retries.due(at):
+            self.docket.forget(point, rule)
+        standing = {(entry.point, entry.rule) for entry in self.ledger}  # their quiet may have to last longer
+        for point, rule in set(self.docket.quiet(at, self.config.clocks.quiet)) - standing:
             self.docket.keep(point, rule, None)
-            self._failed.pop((point, rule), None)
+            self.retries.drop((point, rule))
         for case in self.docket.settled({entry.decision.case for entry in self.ledger}):
-            self.ledger.forget(case.id)
             self.around.closed(case, at)
 
     def _end(self, entry: Entry, at: int) -> str | None:
         """Why a null route ends now, or None."""
-        if entry.order.until <= at:
+        if entry.over <= at:
             return "its lifetime is over"
+        if entry.decision.beside and self.ledger.get(entry.decision.beside) is None:
+            return "that of its VM's other tap has ended"
         if entry.rule is None or entry.point is None:
             return None
-        episode = self.docket.episode(entry.point, entry.rule)
-        loud = max(entry.decision.at, entry.resumed, episode.last_loud if episode else 0)
-        if at - loud >= self.config.clocks.quiet:
-            return "quiet: no second reached half of the warn limit since the attempts ended"
-        return None
+        points = [entry.point, *(other.point for other in self.ledger.beside((entry,)))]
+        episodes = [self.docket.episode(point, entry.rule) for point in points if point is not None]
+        loud = max(entry.resumed or entry.decision.at, *(episode.last_loud if episode else 0 for episode in episodes))
+        return by_quiet(entry.decision.repeat, at - loud, at - entry.decision.at, self.config.clocks)
 
-    def release(self, entries: tuple[Entry, ...], at: int, reason: str, by: str = AUTOMATION) -> Decision | None:
+    def release(
+        self, entries: tuple[Entry, ...], at: int, reason: str, by: str = AUTOMATION, grace: Grace | None = None
+    ) -> Decision | None:
         """End null routes of one case: a decision with its record and its orders, as any other. None: not recorded."""
-        decision = release(tuple(entry.decision for entry in entries), at, reason, by)
+        entries = self._with_beside(entries)
+        decision = release(tuple(entry.decision for entry in entries), at, reason, by, grace)
         orders = tuple(replace(entry.order, act=Act.RELEASE) for entry in entries if entry.decision.enforced)
         others = {entry.decision.id for entry in self.ledger.of_case(decision.case)} - set(decision.releases)
         case = self.docket.released(decision, still=bool(others))
         if not self.around.decided(case, None, decision, orders):
             return None
         self.docket.put(case)
-        if by != AUTOMATION:
-            self.ledger.free(decision.case, decision.targets, {entry.decision.scope for entry in entries})
+        self.allowances.after(decision)
         for entry in entries:
             self.ledger.end(entry.decision.id)
             if by == AUTOMATION and entry.point is not None:
                 for rule in (entry.rule,) if entry.rule else JUDGED:
                     self.docket.forget(entry.point, rule)
         return decision
+
+    def _with_beside(self, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """With those at other taps that end with them."""
+        return (*entries, *(other for other in self.ledger.beside(entries) if other not in entries))
 
     def end_all(self, point: int, at: int, reason: str) -> None:
         """Release everything of an attachment point, case by case."""
@@ -282,21 +253,53 @@ class Engine:
         if entry is None:
             return
         if outcome.happened is Happened.RELEASED:  # the child was first: its end is decided all the same
-            self.release((entry,), outcome.at, "its lifetime is over")
+            over = outcome.detail in ("", "lifetime over")
+            self.release((entry,), outcome.at, "its lifetime is over" if over else outcome.detail)
         elif outcome.happened is Happened.LINK_GONE:
             self.ledger.end(outcome.decision)
         elif outcome.happened is Happened.FAILED and entry.acknowledged is None:
             self.ledger.end(outcome.decision)
-            self._try_again(entry, outcome.at)
+            if not self.ledger.of_case(entry.decision.case):
+                self.docket.never_stood(entry.decision.case)
+            if entry.point is not None and entry.rule is not None:
+                self.retries.later((entry.point, entry.rule), outcome.at)
+        elif outcome.happened is Happened.FAILED:
+            self.around.page("disagreement", entry.decision.case, f"{outcome.decision}: {outcome.detail}")
+        elif outcome.happened is Happened.NOT_STOPPED and entry.unstopped > 1:
+            self._widen(entry, outcome)
 
-    def _try_again(self, entry: Entry, at: int) -> None:
-        """A null route that the kernel refused is decided anew while the flood goes on, less and less often."""
-        if entry.point is None or entry.rule is None:
-            return
-        key = entry.point, entry.rule
-        _, pause = self._failed.get(key, (0, RETRY // 2))
-        pause = min(2 * pause, LONGEST_RETRY)
-        self._failed[key] = (at + pause, pause)
+    def _widen(self, entry: Entry, outcome: Outcome) -> None:
+        """It was put again, and the flood goes on: decided anew, wider. What cannot be wider is for people."""
+        if entry.rule is None or entry.point is None or entry.decision.scope is Scope.FULL:
+            self.around.page("not stopped", entry.decision.case, f"{outcome.decision}: {outcome.detail}")
+        else:
+            self.docket.forget(entry.point, entry.rule)
+
+    def stepped(self, by: int, at: int) -> None:
+        """The wall clock was set, packet time is `at` now: what has an end keeps its length, quiet begins anew."""
+        self.ledger.stepped(by, at)
+        self.retries.stepped(by)
+        self.recent = self.recent.stepped(by)
+        self.allowances.stepped(by)
+        for (point, rule), _ in self.docket.episodes():
+            self.docket.keep(point, rule, None)
+        if by > 0:
+            self.counting.tick(at)  # an hour that never was is not judged slot by slot
+        elif self.counting.slot_end:
+            self.counting.turn_back(at)
+
+    def readdressed(self, point: int, vm: Vm, at: int) -> None:
+        """A VM has other addresses now: what is null-routed by them follows, and never meets their next owner."""
+        for entry in self.ledger.of_point(point):
+            by_address = entry.decision.scope in (Scope.OWN_ONLY, Scope.FULL)
+            if not by_address or not entry.decision.enforced or entry.order.prefixes == vm.addresses:
+                continue
+            if entry.decision.scope is Scope.OWN_ONLY and not vm.addresses:
+                self.release((entry,), at, "the addresses of its VM are not known any more: judged anew")
+                continue
+            order = replace(entry.order, prefixes=vm.addresses)
+            self.ledger.amend(entry, order)
+            self.around.amended(entry.decision, order)
 
     def resume(self, entries: Iterable[Entry]) -> None:
         """Null routes that stood before a restart."""

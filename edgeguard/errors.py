@@ -9,6 +9,7 @@ EdgeGuardError                exit 1
   EnforcementError            the kernel or the enforcing child refused an order
   StoreError                  the database cannot be read or written
   DaemonError                 no daemon answers, or it refused
+  DeliveryError               a hook, webhook or page that cannot be handed over
   EvidenceError               evidence that is not there, not whole, or cannot be written
 """
 
@@ -59,6 +60,10 @@ class StoreError(EdgeGuardError):
 
 class DaemonError(EdgeGuardError):
     """No daemon answers at the socket, or it refused the request."""
+
+
+class DeliveryError(EdgeGuardError):
+    """A hook, a webhook or a page cannot be handed over, or what hands it over cannot be started."""
 
 
 class EvidenceError(EdgeGuardError):

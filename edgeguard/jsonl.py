@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeguard.model import CameBack, Decision, Facts, Notice, Spread, Target, Verdict
+from edgeguard.letters import Facts, Notice
+from edgeguard.model import CameBack, Decision, Spread, Target, Verdict
 from edgeguard.notice.render import render
 from edgeguard.replay import Found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from edgeguard import clock
@@ -14,26 +13,37 @@ from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.taps import Change
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases.case import Case
-from edgeguard.cases.sentence import sentence
+from edgeguard.cases.sentence import sentences
 from edgeguard.cases.store import Store
 from edgeguard.config import Config
+from edgeguard.config.changes import followed
 from edgeguard.config.rules_file import RulesFile
 from edgeguard.control import Answer, ControlServer
 from edgeguard.counting.counted import Counted
-from edgeguard.decision.ledger import Entry
+from edgeguard.counting.readings import ratios
+from edgeguard.decision.decide import AUTOMATION
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.enforcement.boottime import stamped
 from edgeguard.enforcement.client import Enforcer
 from edgeguard.engine import Engine
-from edgeguard.errors import CaptureError, EdgeGuardError, EnforcementError, StoreError
+from edgeguard.errors import CaptureError, StoreError
 from edgeguard.evidence.contents import Facts
 from edgeguard.evidence.recorder import Frozen, Recorder, rests_on_frames
+from edgeguard.following import Following
+from edgeguard.hooks.courier import Courier
 from edgeguard.inventory import Inventory
+from edgeguard.letters import Notice
+from edgeguard.logs import about
 from edgeguard.mirrored import Mirrored
-from edgeguard.model import Decision, Happened, Notice, Order, Outcome, Tap, Verdict, Vm
+from edgeguard.model import Act, Band, Decision, Order, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import Background, background, compose
+from edgeguard.outcomes import Outcomes
+from edgeguard.outward import Outward
+from edgeguard.precautions import Precautions
 from edgeguard.readers import SETTLED, Readers, readable
 from edgeguard.reading import Circumstances
+from edgeguard.steps import Steps
 from edgeguard.vitals import Vitals
 
 WAIT_S = 0.02  # for the next block; also the longest that an outcome or a command waits
@@ -54,6 +64,7 @@ class Live:
         store: Store,
         enforcer: Enforcer,
         outbox: Outbox,
+        hooks: Courier,
         background: Background,
         require_uplinks: Callable[[], None],
         mirrored: Mirrored | None = None,
@@ -63,11 +74,13 @@ class Live:
         self.config = config
         self.rules = RulesFile(config)
         self.inventory = inventory
+        self.following = Following(inventory, self.look_up_again)
         self.counting = counting
         self.store = store
         self.enforcer = enforcer
         self.outbox = outbox
-        self.attachments: Attachments | Mirrored = mirrored or _attachments(counting, inventory, evidence)
+        began = (lambda point: None) if evidence is None else evidence.forget  # evidence of a row is of its subject
+        self.attachments: Attachments | Mirrored = mirrored or Attachments(counting, inventory, began=began)
         self.vitals = Vitals(counting, mirrored=mirrored is not None, sampling=config.capture.sampling)
         self.engine = Engine(config, counting, self)
         self.attachments.fit = self.engine.policies.fit
@@ -76,15 +89,19 @@ class Live:
         self._evidence = evidence
         self.beside = beside
         self._background = background
-        self._decisions: dict[str, Decision] = {}  # standing ones, for the text of their release
+        self._decisions: dict[str, Decision] = {}
         self._next_second = 0.0
         self._capture: RingCapture | None = None
         self._stopping = False
-        self._last_trouble = ""
         self._unreported: set[str] = set()
         self._require_uplinks = require_uplinks
-        self._uplink_trouble = ""
-        self._unrecorded: deque[Outcome] = deque()
+        self.uplink_trouble = ""
+        self.steps = Steps()
+        self.outward = Outward(store, config.hooks, background.host, hooks, self._vm_of)
+        self.pages = self.outward.pages
+        self.outcomes = Outcomes(store, self._recorded, self.outward.of_outcome)
+        self.precautions = Precautions(config.paths.kill, self.attachments)
+        self.chores: list[Callable[[int], None]] = []  # called about once a second with the time
 
     # ---- the loop ----------------------------------------------------------------------------
 
@@ -95,6 +112,7 @@ class Live:
         self.vitals.take(clock.now(), self.attachments.taps())
         while not self._stopping:
             records = capture.read(WAIT_S)
+            self._mind_steps()
             self._follow(capture.changes())
             if len(records):
                 self.engine.feed(records)
@@ -111,15 +129,23 @@ class Live:
             while not self._stopping:
                 with readers.gathered(WAIT_S):
                     capture.follow()
+                    self._mind_steps()
                     self._follow(capture.changes())
                     self.engine.look(readers.until())
                     self._beside(control, answer)
 
     def _beside(self, control: ControlServer, answer: Answer) -> None:
         for outcome in self.enforcer.poll():
-            self._happened(outcome)
+            if self.outcomes.take(outcome):
+                self.engine.outcome(outcome)
         control.poll(answer)
         self._every_second()
+
+    def _mind_steps(self) -> None:
+        """The wall clock was set: nothing ends, and nothing lasts, by that."""
+        if step := self.steps.taken():
+            log.warning("the clock was set by %s s; nothing is done by automation for a minute", f"{step / 1e9:+.1f}")
+            self.engine.stepped(step, clock.now())
 
     def stop(self) -> None:
         self._stopping = True
@@ -158,26 +184,38 @@ class Live:
             self._evidence.look(clock.now())
         if self.beside is not None:
             self.beside.take(clock.now(), self.attachments, self.engine)
-        self._record_outcomes()
-        said = self.inventory.reload_if_changed()
-        if said:
-            log.warning("%s", said)
-            for point in self.attachments.look_up_again():
-                self.engine.handed_over(point, clock.now())
+        self.outcomes.record()
+        self.pages.record()
+        for chore in self.chores:
+            chore(clock.now())
+        self.following.look()
         self._follow_rules()
         self._report_unknown()
         self._report_uplinks()
 
+    def look_up_again(self) -> None:
+        """The inventory is another one: null routes of VMs and addresses that are not there any more end."""
+        for point in self.attachments.look_up_again():
+            self.engine.handed_over(point, clock.now())
+        for point, vm in self.attachments.rows():
+            if vm is not None:
+                self.engine.readdressed(point, vm, clock.now())
+
     def _follow_rules(self) -> None:
         """A rules file that changed is in force from now on, or is refused whole."""
         said = self.rules.changed()
-        if said is None:
+        if said is not None:
+            log.warning("%s", said)
+            self.configure(followed(self.config, self.rules.config))
+
+    def configure(self, config: Config) -> None:
+        """From now on this holds: of the running configuration nothing differs that only a restart changes."""
+        if config == self.config:
             return
-        log.warning("%s", said)
-        if self.rules.config is not self.config:
-            self.config = self.rules.config
-            self._background = background(self.config, self._background.host)
-            self.engine.configure(self.config, self.attachments.rows())
+        self.config = config
+        self._background = background(config, self._background.host)
+        self.counting.ratios = ratios(config.judging)
+        self.engine.configure(config, self.attachments.rows())
 
     def _report_uplinks(self) -> None:
         """Without its uplinks nothing can be verified: said when it changes."""
@@ -186,9 +224,9 @@ class Live:
             trouble = ""
         except CaptureError as error:
             trouble = str(error)
-        if trouble and trouble != self._uplink_trouble:
+        if trouble and trouble != self.uplink_trouble:
             log.warning("%s", trouble)
-        self._uplink_trouble = trouble
+        self.uplink_trouble = trouble
 
     def _report_unknown(self) -> None:
         unknown = {tap.name for tap in self.attachments.unknown()}
@@ -203,6 +241,9 @@ class Live:
 
     def tap(self, point: int) -> Tap | None:
         return self.attachments.tap(point)
+
+    def taps_of(self, vm: Vm) -> list[tuple[int, Tap]]:
+        return self.attachments.of_vm(vm.id)
 
     def window(self) -> Window | None:
         self._note_health()
@@ -219,6 +260,15 @@ class Live:
     def circumstances(self, point: int) -> Circumstances:
         return self.beside.circumstances(point) if self.beside is not None else Circumstances()
 
+    def killed(self) -> str | None:
+        return self.precautions.killed()
+
+    def customers(self) -> int:
+        return self.precautions.customers()
+
+    def permit(self) -> bool | None:
+        return self.precautions.permit()
+
     # ---- what the engine tells -----------------------------------------------------------------
 
     def verdict(self, verdict: Verdict) -> None:
@@ -228,23 +278,31 @@ class Live:
         verdict = self.beside.compared(verdict) if self.beside is not None else verdict
         frozen = self._freeze(verdict, decision)
         notices = self._notices(case, verdict, decision)
+        orders = tuple(stamped(order) for order in orders)
         try:
-            self.store.record(case, verdict, decision, notices, orders[0] if orders else None)
+            told = self.outward.of_decision(case, verdict, decision)
+            self.store.record(case, verdict, decision, notices, orders[0] if orders else None, told)
         except StoreError as error:
-            subject = decision.subject
-            self._trouble(f"nothing was done about {subject.vm or subject.tap or subject.customer}: {error}")
+            self._not_done(case, verdict, decision, str(error))
             return False
         for order in orders:
             self.enforcer.order(order)
         if self._evidence is not None and frozen is not None:
             vm, tap = self.attachments.vm(frozen.point), self.attachments.tap(frozen.point)
             self._evidence.keep(frozen, Facts(case.id, decision, verdict, vm, tap))
-        self._remember(decision)
-        self.outbox.wake()
-        if verdict is not None:
-            log.warning("%s: %s", case.id, sentence(verdict))
-        log.warning("%s: %s (%s): %s", case.id, decision.scope, decision.act, decision.reason)
+        self.remember(decision)
+        self._recorded()
+        for line in sentences(verdict, decision):
+            log.warning("%s: %s", case.id, line, extra=about(case.id, decision.id))
         return True
+
+    def _not_done(self, case: Case, verdict: Verdict | None, decision: Decision, why: str) -> None:
+        """What cannot be recorded is not done; a hard flood that goes on for that is no matter for the morning."""
+        subject = decision.subject
+        line = f"nothing was done about {subject.vm or subject.tap or subject.customer}: {why}"
+        self.outcomes.trouble(line)
+        if decision.act is Act.NULL_ROUTE and verdict is not None and verdict.band is Band.HARD:
+            self.page("not stopped", case.id, line)
 
     def _freeze(self, verdict: Verdict | None, decision: Decision) -> Frozen | None:
         """The frames that led to a null route, or to one that is only observed, before it changes what comes."""
@@ -255,81 +313,37 @@ class Live:
         return self._evidence.freeze(point, clock.now()) if point is not None else None
 
     def _notices(self, case: Case, verdict: Verdict | None, decision: Decision) -> tuple[Notice, ...]:
-        vm = next((vm for vm in self.inventory.vms() if vm.id == case.vm), None) if case.vm else None
+        vm = self._vm_of(case.vm) if case.vm else None
         ended = [self._decisions[id] for id in decision.releases if id in self._decisions]
         return compose(decision, verdict, vm, self._background, ended)
 
-    def _remember(self, decision: Decision) -> None:
+    def _vm_of(self, id: str) -> Vm | None:
+        return next((vm for vm in self.inventory.vms() if vm.id == id), None)
+
+    def _recorded(self) -> None:
+        """Mails, hooks and pages may be due."""
+        self.outbox.wake()
+        self.outward.recorded()
+
+    def remember(self, decision: Decision) -> None:
+        """Standing ones are kept, for the text of their release."""
         for id in decision.releases:
             self._decisions.pop(id, None)
         if decision.enforced and not decision.releases:
             self._decisions[decision.id] = decision
 
+    def amended(self, decision: Decision, order: Order) -> None:
+        """Nothing waits for the disk here: after a restart the inventory is asked again anyway."""
+        self.enforcer.order(stamped(order))
+        told = ", ".join(map(str, order.prefixes)) or "none"
+        with self.outcomes.suppressing():
+            self.store.note(decision.case, clock.now(), AUTOMATION, f"its VM has other addresses now: {told}")
+
+    def page(self, cause: str, case: str, line: str) -> None:
+        self.pages.say(cause, case, [line], [f"edgeguard explain {case}", "edgeguard nullroute list"])
+
     def closed(self, case: Case, at: int) -> None:
         try:
-            self.store.close_case(case.id, at, case.state if case.state in ("released", "tap gone") else "quiet")
+            self.store.close_case(case.id, at, self.engine.docket.outcome(case))
         except StoreError as error:
-            self._trouble(str(error))
-
-    def _happened(self, outcome: Outcome) -> None:
-        if not outcome.decision and outcome.happened is Happened.FAILED:  # without the child nothing can be freed
-            raise EnforcementError(outcome.detail)
-        if not outcome.decision:  # what it found at start
-            log.info("%s: %s", outcome.happened, outcome.detail)
-            return
-        level = logging.ERROR if outcome.happened in (Happened.FAILED, Happened.NOT_STOPPED) else logging.INFO
-        log.log(level, "%s: %s: %s", outcome.decision, outcome.happened, outcome.detail)
-        self.engine.outcome(outcome)
-        self._unrecorded.append(outcome)
-        self._record_outcomes()
-
-    def _record_outcomes(self) -> None:
-        """Oldest first; what the database cannot take now is kept and tried again every second."""
-        while self._unrecorded:
-            try:
-                self.store.outcome(self._unrecorded[0])
-            except StoreError as error:
-                self._trouble(str(error))
-                return
-            self._unrecorded.popleft()
-            self.outbox.wake()
-
-    def _trouble(self, sentence: str) -> None:
-        """The same trouble ten times a second is one line."""
-        if sentence != self._last_trouble:
-            log.error("%s", sentence)
-        self._last_trouble = sentence
-
-    # ---- after a restart -----------------------------------------------------------------------
-
-    def resume(self) -> None:
-        """Take up what the database says is null-routed; the kernel is made to agree."""
-        for case in self.store.open_cases():
-            self.engine.docket.resume(case)
-        entries = []
-        for standing in self.store.standing():
-            point = self.attachments.point_of(standing.order.tap)
-            vm = self.attachments.vm(point) if point is not None else None
-            if standing.releasing or point is None or vm is None or vm.id != standing.order.vm:
-                whose = "its tap is gone" if point is None else "its tap is not this VM's any more"
-                why = "its release was decided" if standing.releasing else whose
-                self._ended(standing.decision, f"ended at start: {why}")
-                continue
-            rule = standing.verdict.rule if standing.verdict else None
-            entries.append(Entry(standing.decision, standing.order, rule, point, resumed=clock.now()))
-            self._decisions[standing.decision.id] = standing.decision
-        self.engine.resume(entries)
-        self.enforcer.reconcile([entry.order for entry in entries])
-
-    def _ended(self, decision: Decision, detail: str) -> None:
-        try:
-            self.store.outcome(Outcome(decision.id, clock.now(), Happened.RELEASED, detail))
-        except StoreError as error:
-            raise EdgeGuardError(f"{error}; what is null-routed cannot be taken up") from None
-
-
-def _attachments(counting: Counted, inventory: Inventory, evidence: Recorder | None) -> Attachments:
-    """Rows by tap. Evidence of a row is of the subject that it has."""
-    if evidence is None:
-        return Attachments(counting, inventory)
-    return Attachments(counting, inventory, began=evidence.forget)
+            self.outcomes.trouble(str(error))

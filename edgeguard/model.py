@@ -1,6 +1,6 @@
 """The frozen values that stages hand to each other. Imports nothing of ours but words.
 
-records (numpy) -> Window -> Verdict -> Decision -> Order -> Outcome -> Case, Notice
+records (numpy) -> Window -> Verdict -> Decision -> Order -> Outcome -> Case, Notice (letters.py)
 
 Times are integers of nanoseconds since 1970 (clock.py); addresses are ipaddress objects.
 """
@@ -8,11 +8,11 @@ Times are integers of nanoseconds since 1970 (clock.py); addresses are ipaddress
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any
 
+from edgeguard.grace import Grace
 from edgeguard.record import Address
 
 Network = IPv4Network | IPv6Network
@@ -212,6 +212,16 @@ class SafetyAnswer:
     reason: str
 
 
+# Why a person is woken (a cause pages at most once an hour and host); everything else is the desk's.
+PAGES = (
+    "not stopped",  # a hard flood goes on: its null route does not hold, or a safety keeps one from it
+    "breaker",  # too many customers at once
+    "disagreement",  # ledger and kernel do not agree, and could not be made to
+    "unreachable",  # a full null route whose customer has no contact
+    "against a release",  # automation null-routed what a person released within 72 hours
+)
+
+
 class Act(StrEnum):
     """What a decision does to the routes. A release is a decision too."""
 
@@ -240,6 +250,11 @@ class Decision:
     by: str = "automation"
     releases: tuple[str, ...] = ()  # ids of the decisions this one ends
     silent: bool = False  # recorded, but nobody is written to: what it would do stands already
+    page: str | None = None  # the cause for which a person is woken, one of PAGES; None: nobody is
+    grace: Grace | None = None  # of a person's release: what they found. None is refused by the database
+    against: tuple[str, ...] = ()  # ids of the people's releases that this null route goes against
+    repeat: int = 1  # the how-manieth null-routed case of its VM within clocks.repeat: how long quiet has to last
+    beside: str | None = None  # at another tap of its VM: the full null route that this one belongs to, and ends with
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +269,8 @@ class Order:
     prefixes: tuple[Network, ...]  # of the VM; full drops the way in by them
     targets: tuple[Target, ...]
     until: int
+    ends: int = 0  # the same end on CLOCK_BOOTTIME, ns, which no step of the wall clock moves; 0: not stamped
+    boot: str = ""  # the boot that `ends` counts in (boot_id of /proc/sys/kernel/random)
 
 
 class Happened(StrEnum):
@@ -281,64 +298,7 @@ class Outcome:
     dropped: int | None = None  # frames the null route has counted, where it counts
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A mail: the values it is rendered from, bound to one decision."""
-
-    id: str
-    case: str
-    decision: str
-    kind: str
-    to: str | None  # None: the desk
-    values: dict[str, Any] = field(default_factory=dict)
-
-
-class Proof(StrEnum):
-    """How far a null route, or its end, is proved at the moment its notice is written."""
-
-    NOTHING = "nothing to prove"  # nothing was ordered: a warning, an observation, a replay
-    NOT_YET = "not yet"
-    VERIFIED = "verified"
-    NO_ATTEMPTS = "no attempts"
-    NOT_STOPPED = "not stopped"
-    FAILED = "failed"  # never put in place, or the kernel refused the release
-    RELEASED = "released"
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of a decision's outcome when its notice is written."""
-
-    proof: Proof = Proof.NOTHING
-    acted: int | None = None  # first acknowledgement by the kernel
-    proved: int | None = None  # time of the outcome behind `proof`
-    detail: str = ""
-    dropped: int | None = None  # frames the null route has counted, where it counts
-    ended: int | None = None  # when the null route ended, if it has
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A notice whose time to be sent has come."""
-
-    notice: Notice
-    facts: Facts
-    attempts: int  # made so far
-    earlier: tuple[str, ...] = ()  # notices already sent to this recipient about this case, oldest first
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """A notice as it was rendered and handed to the mail server."""
-
-    subject: str
-    text: str
-    headers: tuple[tuple[str, str], ...] = ()
-    message_id: str = ""
-    fallback: str | None = None  # why the built-in text was used instead of the template
-
-
 def identity(prefix: str, *parts: object) -> str:
     """An id derived from content: the same content has the same id in every run."""
-    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=6).hexdigest()
-    return f"{prefix}-{digest}"
+    text = "\x1f".join(map(str, parts)).encode("utf-8", "backslashreplace")  # names come from files and kernels
+    return f"{prefix}-{hashlib.blake2b(text, digest_size=6).hexdigest()}"

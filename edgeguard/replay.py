@@ -24,7 +24,8 @@ from edgeguard.decision.question import KernelCount, Window
 from edgeguard.engine import Engine
 from edgeguard.errors import ConfigError
 from edgeguard.inventory import Inventory
-from edgeguard.model import Decision, Notice, Order, Subject, Tap, Verdict, Vm
+from edgeguard.letters import Notice
+from edgeguard.model import Decision, Order, Subject, Tap, Verdict, Vm
 from edgeguard.notice.values import background, compose
 from edgeguard.reading import Circumstances
 from edgeguard.record import Records, point_key
@@ -119,6 +120,9 @@ class Replay:
     def tap(self, point: int) -> Tap | None:
         return None
 
+    def taps_of(self, vm: Vm) -> list[tuple[int, Tap]]:
+        return []
+
     def window(self) -> Window | None:
         """None: nothing is in doubt. Frames that came twice are, and time that ran backwards."""
         share, stepped = self.capture.duplicates(), self._time.stepped(self.counting.slot_end)
@@ -132,6 +136,17 @@ class Replay:
     def circumstances(self, point: int) -> Circumstances:
         return self._way_back.circumstances(point)
 
+    def killed(self) -> str | None:
+        """A file in the host's own tree forbids nothing to a savefile."""
+        return None
+
+    def customers(self) -> int:
+        return len(self.counting.customers.names())
+
+    def permit(self) -> bool | None:
+        """Nobody is asked: what is replayed is not to happen."""
+        return None
+
     def verdict(self, verdict: Verdict) -> None:
         self._tell(verdict)
 
@@ -143,6 +158,12 @@ class Replay:
         for notice in compose(decision, verdict, vm, self._background, ended):
             self._tell(notice)
         return True
+
+    def amended(self, decision: Decision, order: Order) -> None:
+        """Nothing is ordered here."""
+
+    def page(self, cause: str, case: str, line: str) -> None:
+        """Nobody is woken here."""
 
     def closed(self, case: Case, at: int) -> None:
         """Nothing is recorded in a replay."""

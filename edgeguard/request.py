@@ -6,22 +6,19 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass, fields
-from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
 
-from edgeguard.decision.reach import WIDEST
 from edgeguard.errors import DaemonError
-from edgeguard.model import PROTOCOL_NAMES, Scope, Target
+
+if TYPE_CHECKING:  # a command that only asks how the daemon is loads no numpy for it
+    from edgeguard.model import Scope
 
 MAX_TARGETS = 64  # of one request
 MAX_TEXT = 1_000  # characters of a reason or a term
 MAX_NS = 365 * 24 * 3_600_000_000_000
-ANY_PROTOCOL = 0  # of a target: whatever goes to its address
-
-_WITH_PORT = re.compile(r"^(?:\[(.*)\]|([^:]*)):(\d{1,5})$")
-_PROTOCOLS = {name: number for number, name in PROTOCOL_NAMES.items()}
-_HAVE_PORTS = (_PROTOCOLS["tcp"], _PROTOCOLS["udp"])
+OUTCOMES = ("confirmed", "undetermined", "overturned")  # that a person gives a case
+MAX_RATE = 10**12  # packets a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +34,88 @@ class AddNullRoute:
 
     @property
     def scope(self) -> Scope:
+        from edgeguard.model import Scope  # noqa: PLC0415
+
         return Scope.FULL if self.full else Scope.OWN_ONLY if self.own_only else Scope.NARROW
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseNullRoute:
-    """End a VM's null routes, or the one of a decision."""
+    """End a VM's null routes, or the one of a decision, and say what was found (grace.Disposition)."""
 
     term: str
     why: str
+    disposition: str
+    consent: str = ""  # of the target's owner, for an exemption
+    ceiling: int = 0  # of an exemption, packets a second; 0: 1.5 times what was released
+    for_ns: int = 0  # of an exemption; 0: 30 days
+
+
+@dataclass(frozen=True, slots=True)
+class AddExemption:
+    """Leave alone what a case measured, up to a ceiling and until an end."""
+
+    term: str
+    why: str
+    for_ns: int
+    consent: str = ""
+    ceiling: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendExemption:
+    """Agree to a later end of an exemption (`term`): `for_ns` from its beginning."""
+
+    term: str
+    why: str
+    for_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndExemption:
+    """End an exemption (`term`) before its time."""
+
+    term: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCase:
+    """Take a case."""
+
+    term: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteCase:
+    """Write a line (`why`) into a case's story."""
+
+    term: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCase:
+    """Say how a case ended, one of OUTCOMES, and its cause (`why`)."""
+
+    term: str
+    why: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeReply:
+    """A customer's reply, read already: a value of incoming.Reply as codec.py writes it."""
+
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSignal:
+    """What somebody outside reports: a document in XARF 4, its evidence by hash."""
+
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +123,28 @@ class Status:
     """How the daemon is."""
 
 
-Ask = AddNullRoute | ReleaseNullRoute | Status
+@dataclass(frozen=True, slots=True)
+class Top:
+    """Who is loud now, and what is done about it: one frame of `edgeguard top`."""
+
+
+People = AddExemption | ExtendExemption | EndExemption | ClaimCase | NoteCase | CloseCase
+Ask = AddNullRoute | ReleaseNullRoute | People | TakeReply | TakeSignal | Status | Top
+LOOKS = (Status, Top)  # change nothing
+TEXTS = (TakeReply, TakeSignal)  # bring what others wrote; nothing is null-routed or released by them
 VERBS: dict[str, type[Ask]] = {
     "nullroute.add": AddNullRoute,
     "nullroute.release": ReleaseNullRoute,
+    "reply.take": TakeReply,
+    "signal.take": TakeSignal,
+    "exempt.add": AddExemption,
+    "exempt.extend": ExtendExemption,
+    "exempt.end": EndExemption,
+    "case.claim": ClaimCase,
+    "case.note": NoteCase,
+    "case.close": CloseCase,
     "status": Status,
+    "top": Top,
 }
 
 
@@ -74,6 +161,8 @@ class Request:
 
 
 def _checked_target(text: object) -> None:
+    from edgeguard.target import target  # noqa: PLC0415
+
     if not isinstance(text, str) or len(text) > MAX_TEXT:
         raise DaemonError("a target must be text like '198.51.100.7:80/tcp'")
     try:
@@ -109,13 +198,47 @@ def read_request(line: bytes, by: str) -> Request:
 
 def _checked(ask: Ask) -> Ask:
     """The same request, once its types and sizes are what they say."""
-    if isinstance(ask, Status):
+    if isinstance(ask, LOOKS):
         return ask
+    if isinstance(ask, TEXTS):
+        return _checked_text(ask)
     for name in ("term", "why"):
         text = getattr(ask, name)
         if not isinstance(text, str) or not text.strip() or len(text) > MAX_TEXT or not text.isprintable():
             raise DaemonError(f"{name} must be a line of 1 to {MAX_TEXT} characters")
-    return _checked_add(ask) if isinstance(ask, AddNullRoute) else ask
+    if isinstance(ask, AddNullRoute):
+        return _checked_add(ask)
+    if isinstance(ask, ReleaseNullRoute):
+        _check_disposition(ask.disposition)
+    if isinstance(ask, CloseCase) and ask.outcome not in OUTCOMES:
+        raise DaemonError(f"a case closes with an outcome: {', '.join(OUTCOMES)}")
+    _check_terms(ask)
+    return ask
+
+
+def _check_disposition(disposition: object) -> None:
+    from edgeguard.grace import Disposition  # noqa: PLC0415
+
+    if disposition not in list(Disposition):
+        raise DaemonError(f"a release needs a disposition: {', '.join(Disposition)}")
+
+
+def _check_terms(ask: Ask) -> None:
+    """What an exemption may say: an end, a ceiling, a consent. 0 and empty, where there is a default: as measured."""
+    for_ns, ceiling, consent = (getattr(ask, name, None) for name in ("for_ns", "ceiling", "consent"))
+    least = 0 if isinstance(ask, ReleaseNullRoute) else 1
+    if for_ns is not None and (type(for_ns) is not int or not least <= for_ns <= MAX_NS):
+        raise DaemonError("an exemption needs an end: above zero and at most 365d")
+    if ceiling is not None and (type(ceiling) is not int or not 0 <= ceiling <= MAX_RATE):
+        raise DaemonError(f"the ceiling must be packets a second, at most {MAX_RATE}")
+    if consent is not None and (not isinstance(consent, str) or len(consent) > MAX_TEXT or not consent.isprintable()):
+        raise DaemonError(f"consent must be a line of at most {MAX_TEXT} characters")
+
+
+def _checked_text(ask: TakeReply | TakeSignal) -> Ask:
+    if not isinstance(ask.body, str):
+        raise DaemonError("body must be text")
+    return ask
 
 
 def _checked_add(ask: AddNullRoute) -> AddNullRoute:
@@ -137,46 +260,3 @@ def _one_width(ask: AddNullRoute) -> bool:
 def written(ask: Ask) -> bytes:
     """The line that `read_request` reads."""
     return json.dumps({"verb": verb_of(ask), **asdict(ask)}).encode() + b"\n"
-
-
-def target(text: str) -> Target:
-    """The target in 'ADDRESS', 'ADDRESS/PROTOCOL' or 'ADDRESS:PORT/PROTOCOL' ('[IPv6]:PORT/PROTOCOL'), or a prefix.
-
-    ValueError says what is accepted.
-    """
-    where, slash, name = text.partition("/")
-    if name.isdecimal() and name.isascii():
-        return _prefix(text)
-    with_port = _WITH_PORT.match(where)
-    host = (with_port[1] or with_port[2]) if with_port else re.sub(r"^\[(.*)\]$", r"\1", where)
-    if not _is_address(host) or (slash and name not in _PROTOCOLS):
-        raise ValueError(
-            f"{text!r} is no target: write '198.51.100.7', '198.51.100.7:80/tcp', '[2001:db8::7]:53/udp' or "
-            "'203.0.113.0/24'"
-        )
-    protocol = _PROTOCOLS.get(name, ANY_PROTOCOL)
-    port = int(with_port[3]) if with_port else None
-    if port is not None and (protocol not in _HAVE_PORTS or not 0 < port < 65_536):
-        raise ValueError(f"{text!r} is no target: a port is 1 to 65535 and followed by /tcp or /udp")
-    return Target(ip_address(host), protocol, port)
-
-
-def _prefix(text: str) -> Target:
-    """Everything to a prefix, no wider than any null route may be; one of a single address is that address."""
-    try:
-        network = ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no target: {error}") from None
-    if network.num_addresses == 1:
-        return Target(network.network_address, ANY_PROTOCOL, None)
-    if network.prefixlen < WIDEST[network.version]:
-        raise ValueError(f"{text!r} is too wide: a null route names at most a /{WIDEST[network.version]}")
-    return Target(network.network_address, ANY_PROTOCOL, None, length=network.prefixlen)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text  # a zone is this host's word, not the wire's

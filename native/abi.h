@@ -372,6 +372,11 @@ int64_t eg_link_counters(struct eg_link_counter *out, uint32_t room);
 /* Keep only the capabilities in `keep` (bit = number in linux/capability.h) in the permitted and
  * effective sets, none in the others, and set no_new_privs. Cannot be undone. */
 int eg_rights_keep(uint64_t keep);
+/* Let no memory of this process become executable that was not, nor be both written and executed
+ * (PR_SET_MDWE, Linux 6.3; 0 where the kernel knows no such thing). Cannot be undone. */
+int eg_code_freeze(void);
+/* Deny what is listed in seccomp.c, in every thread: EPERM. Sets no_new_privs. Cannot be undone. */
+int eg_calls_deny(void);
 
 /* ---- sender: the lab's traffic ------------------------------------------------------------ */
 

@@ -22,6 +22,11 @@
 #define ROUNDS 16               /* thread lists to go through until one shows nobody new */
 #define THREADS 1024
 
+#ifndef PR_SET_MDWE             /* linux/prctl.h of Linux 6.3 */
+#define PR_SET_MDWE 65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
 /* What the signal handler works on: the one file-level state, for a handler gets no argument. */
 static uint64_t kept;
 static int failed;
@@ -157,4 +162,11 @@ int eg_rights_keep(uint64_t keep)
     error = tell_others(&t);
     sigaction(SIGNAL, &before, NULL);
     return error < 0 ? error : give_up(keep);
+}
+
+int eg_code_freeze(void)
+{
+    if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) < 0 && errno != EINVAL)
+        return -errno;
+    return 0;
 }

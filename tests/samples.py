@@ -7,17 +7,16 @@ from ipaddress import ip_address, ip_network
 
 from edgeguard.cases.case import Case
 from edgeguard.clock import HOUR, MILLISECOND, MINUTE, SECOND
+from edgeguard.grace import Disposition, Grace, Rate
+from edgeguard.letters import Facts, Notice, Proof
 from edgeguard.model import (
     Act,
     Band,
     CameBack,
     Decision,
-    Facts,
     Happened,
-    Notice,
     Order,
     Outcome,
-    Proof,
     SafetyAnswer,
     Scope,
     Share,
@@ -90,6 +89,7 @@ RELEASE = replace(
     DECISION, id="decision-2", at=T + MINUTE, act=Act.RELEASE, until=None, reason="quiet", releases=("decision-1",)
 )
 RELEASE_ORDER = replace(ORDER, act=Act.RELEASE)
+BY_PERSON = replace(RELEASE, by="alex", grace=Grace(Disposition.FIXED, Rate(50_012, 16_003_840), ("syn",)))
 BACKGROUND = Background("hv1.example.net", "Falkenstein", 15 * MINUTE, {"syn": 2_000, "udp": 20_000}, reply=True)
 SUM = Subject(None, None, None, "Example Ltd")  # all VMs of one customer, and none of them
 SUM_VERDICT = replace(

@@ -20,6 +20,7 @@ from edgeguard.engine import Engine
 from edgeguard.host import Host
 from edgeguard.inventory import Index
 from edgeguard.model import Subject, Verdict
+from edgeguard.reading import INTO
 from edgeguard.usual import Usual
 
 SECOND = 1_000_000_000
@@ -65,6 +66,13 @@ def test_what_is_not_known_is_not_compared(beside: Beside) -> None:
     ):
         assert beside.compared(one) is one
     assert beside.compared(None) is None
+
+
+@pytest.mark.parametrize("rule", INTO)
+def test_what_reaches_a_vm_is_not_compared(beside: Beside, rule: str) -> None:
+    """A verdict about what reaches a VM stays as it is, and is no error that ends the daemon."""
+    given = verdict(rule=rule)
+    assert beside.compared(given) is given
 
 
 def test_what_is_wrong_is_said_once(beside: Beside, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -121,6 +121,16 @@ def test_a_mail_server_that_answers_is_right(tmp_path: Path, server: str) -> Non
     assert [(finding.what, finding.grade) for finding in told] == [("server", "ok"), ("from", "wrong")]
 
 
+def test_a_reply_address_without_a_place_for_the_case_is_a_warning(tmp_path: Path, server: str) -> None:
+    """Where every case's answers go to one address, `check` says what that costs; with {case} it says nothing."""
+    grades = []
+    for address in ("abuse@example.net", "abuse+{case}@example.net"):
+        told = {"server": server, "tls": "none", "desk": "noc@example.net", "reply_to": address}
+        found = {one.what: one.grade for one in mail(settings(tmp_path, mail=told).mail)}
+        grades.append(found.get("reply_to"))
+    assert grades == [Grade.WARNING, None]
+
+
 def test_a_mail_server_that_cannot_be_used_is_wrong(tmp_path: Path, server: str) -> None:
     """No listener, no STARTTLS where it is demanded, silence, and no SMTP at all must each be told."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

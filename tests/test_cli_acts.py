@@ -89,19 +89,21 @@ def test_adding_asks_the_daemon_for_just_that(run: Run, asked: list[Ask]) -> Non
 
 def test_releasing_asks_the_daemon(run: Run, asked: list[Ask]) -> None:
     """A release must carry its reason; --json must print the whole answer."""
-    told = run("nullroute", "release", "dec-1", "--why", "cleaned", "--json")
+    told = run("nullroute", "release", "dec-1", "--as", "fixed", "--why", "cleaned", "--json")
     assert json.loads(told.stdout)["case"] == "case-1"
-    assert asked == [ReleaseNullRoute("dec-1", "cleaned")]
+    assert asked == [ReleaseNullRoute("dec-1", "cleaned", "fixed")]
 
 
 def test_a_refusal_is_the_daemons_own_sentence(run: Run, asked: list[Ask]) -> None:
     """What the daemon refuses must be told as it said it, with exit code 1."""
-    told = run("nullroute", "release", "nobody", "--why", "cleaned")
+    told = run("nullroute", "release", "nobody", "--as", "fixed", "--why", "cleaned")
     assert told.exit_code == 1
     assert told.stderr == "edgeguard: no VM, address or tap is called 'nobody'\n"
 
 
-@pytest.mark.parametrize("words", [(*ADD, "--full"), ("nullroute", "release", "web1", "--why", "cleaned")])
+@pytest.mark.parametrize(
+    "words", [(*ADD, "--full"), ("nullroute", "release", "web1", "--as", "fixed", "--why", "cleaned")]
+)
 def test_without_a_daemon_an_act_says_so(run: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
     """Nothing is acted on behind a daemon's back: one line, exit 1."""
     told = run(*words)
@@ -123,8 +125,9 @@ def test_without_a_daemon_an_act_says_so(run: Run, tmp_path: Path, words: tuple[
         ("nullroute", "add", "web1", "--full", "--for", "30m"),
         ("nullroute", "add", "web1", "--full", "--for", "half an hour", "--why", "x"),
         ("nullroute", "add", "web1", "--full", "--for", "0s", "--why", "x"),
-        ("nullroute", "release", "web1"),
-        ("nullroute", "release", "--why", "x"),
+        ("nullroute", "release", "web1", "--as", "fixed"),
+        ("nullroute", "release", "web1", "--why", "x"),
+        ("nullroute", "release", "--as", "fixed", "--why", "x"),
     ],
 )
 def test_what_lacks_an_end_a_reason_or_a_width_is_wrong_use(run: Run, asked: list[Ask], words: tuple[str, ...]) -> None:

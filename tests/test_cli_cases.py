@@ -15,6 +15,7 @@ from edgeguard.cases.case import Case
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
 from edgeguard.clock import SECOND
+from edgeguard.letters import Notice
 from edgeguard.model import (
     Act,
     Alternative,
@@ -23,7 +24,6 @@ from edgeguard.model import (
     Decision,
     Happened,
     Kind,
-    Notice,
     Order,
     Outcome,
     SafetyAnswer,

@@ -15,6 +15,8 @@ from click.testing import CliRunner
 
 from edgeguard.cases.store import Store
 from edgeguard.cli import PLACES, main
+from edgeguard.cli.options import socket_of
+from edgeguard.errors import ConfigError
 
 MANUAL = Path(__file__).parents[1] / "docs" / "commands.md"
 Place = tuple[tuple[str, ...], click.Command]
@@ -77,7 +79,7 @@ def test_every_command_says_what_it_does(path: tuple[str, ...], command: click.C
 def test_every_help_ends_with_examples_that_work(path: tuple[str, ...], command: click.Command) -> None:
     """Each line of the example must be a command line that click accepts, of this command or one below it."""
     for line in examples(path):
-        words = shlex.split(line)
+        words = shlex.split(line.partition(" < ")[0])  # what a shell does with the rest is not ours
         assert tuple(words[: len(path)]) == path
         parsed(words[1:])
 
@@ -125,3 +127,44 @@ def test_looking_needs_no_compiler(tmp_path: Path) -> None:
     )
     told = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True)
     assert told.stdout == "no cases\n[]\n"
+
+
+@pytest.mark.parametrize("words", [["status"], ["top", "--once"], ["top", "--json"]])
+def test_a_glance_loads_nothing_heavy(tmp_path: Path, words: list[str]) -> None:
+    """`status` and `top` must start without what takes long: they answer within 0.3 s while the host is flooded."""
+    file = tmp_path / "edgeguard.toml"
+    file.write_text(f'[paths]\nsocket = "{tmp_path}/sock"\n')
+    script = (
+        "import sys\n"
+        "before = set(sys.modules)  # an editable install's finder has loaded some of them already\n"
+        "from edgeguard.__main__ import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'click', 'numpy', 'pydantic', 'sqlite3', 'rich', 'numba', 'pyroute2', 'dataclasses', 'inspect'}\n"
+        "print(sorted((heavy | {'logging', 'pathlib', 'shutil', 'subprocess'}) & (set(sys.modules) - before)))\n"
+    )
+    command = [sys.executable, "-c", script, *words, "-c", str(file)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
+    assert f"{tmp_path}/sock: no daemon answers here" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "/run/edgeguard/edgeguard.sock"),
+        ("[mail]\nserver = ''", "/run/edgeguard/edgeguard.sock"),
+        ("[paths]\nsocket = '/x/sock'\n[clocks]\nquiet = 15", "/x/sock"),
+        ("[paths]\nsocket = 7", None),
+        ("paths = 7", None),
+        ("[[[", None),
+    ],
+)
+def test_the_socket_is_found_without_the_rest(tmp_path: Path, text: str, told: str | None) -> None:
+    """What the file or the defaults say of it; a file in which it cannot be read is refused as everywhere."""
+    file = tmp_path / "edgeguard.toml"
+    file.write_text(text)
+    if told is None:
+        with pytest.raises(ConfigError, match=re.escape(str(file))):
+            socket_of(file)
+    else:
+        assert socket_of(file) == told

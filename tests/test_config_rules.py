@@ -127,8 +127,11 @@ def test_the_daemon_takes_up_a_good_one_and_keeps_what_runs(
         rules=RulesFile(loaded),
         engine=SimpleNamespace(configure=lambda settings, rows: given.append((settings, rows))),
         attachments=SimpleNamespace(rows=lambda: [(0, None)]),
+        counting=SimpleNamespace(),
         _background=Background("host"),
     )
+
+    live.configure = lambda settings: Live.configure(live, settings)  # type: ignore[arg-type]
 
     def second() -> None:
         Live._follow_rules(live)  # type: ignore[arg-type]

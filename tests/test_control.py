@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from edgeguard import control
 from edgeguard.control import ControlServer, ask
 from edgeguard.errors import DaemonError, UsageError
-from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, Status, read_request, target, written
+from edgeguard.request import AddNullRoute, ReleaseNullRoute, Request, Status, read_request, written
+from edgeguard.target import target
 
 LONG_S = 120  # a bound for machines that are slow
 
-RELEASE = ReleaseNullRoute("vm-101", "cleaned")
+RELEASE = ReleaseNullRoute("vm-101", "cleaned", "fixed")
 ADD = AddNullRoute("vm-101", "flood", 900 * 10**9, ("198.51.100.7:80/tcp",))
 
 
@@ -207,8 +208,8 @@ def test_an_answer_beyond_the_bound_is_refused(path: Path) -> None:
         (b'{"verb": ["status"]}\n', "no such verb"),
         (b'{"verb": "status", "more": 1}\n', "wrong or missing fields"),
         (b'{"verb": "nullroute.release", "term": "vm-101"}\n', "wrong or missing fields"),
-        (b'{"verb": "nullroute.release", "term": "vm-101", "why": " "}\n', "why must be a line"),
-        (b'{"verb": "nullroute.release", "term": 7, "why": "x"}\n', "term must be a line"),
+        (b'{"verb": "exempt.end", "term": "vm-101", "why": " "}\n', "why must be a line"),
+        (b'{"verb": "nullroute.release", "term": 7, "why": "x", "disposition": "fixed"}\n', "term must be a line"),
         (b"x" * 70_000, "longer than 65536 bytes"),
     ],
 )  # fmt: skip
@@ -314,7 +315,7 @@ def test_clients_in_parallel_each_get_their_own_answer(path: Path) -> None:
     told: dict[str, str] = {}
 
     def one(term: str) -> None:
-        told[term] = ask(path, ReleaseNullRoute(term, "test"))["term"]
+        told[term] = ask(path, ReleaseNullRoute(term, "test", "fixed"))["term"]
 
     with serving(path, lambda request: {"term": getattr(request.ask, "term", "")}):
         threads = [threading.Thread(target=one, args=(f"vm-{n}",)) for n in range(12)]
@@ -385,3 +386,28 @@ def test_a_prefix_wider_than_any_null_route_is_refused(text: str) -> None:
     """No person can name more than a /24 or a /48 by mistake: one line says what is too wide, and what is not."""
     with pytest.raises(ValueError, match=r"is too wide: a null route names at most a /(24|48)$"):
         target(text)
+
+
+def test_who_only_looks_cannot_end_the_daemon(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An error of the daemon's own is the answer to a look, with its whole story in the log; the next one is served."""
+
+    def broken(request: Request) -> Mapping[str, Any]:
+        if request.verb == "status":
+            raise ZeroDivisionError("nobody foresaw this")
+        return echo(request)
+
+    with serving(path, broken):
+        with pytest.raises(DaemonError, match=r"an error of its own \(ZeroDivisionError\); its log has all of it"):
+            ask(path, Status(), LONG_S)
+        assert ask(path, RELEASE, LONG_S)["verb"] == "nullroute.release"
+    assert "status could not be answered" in caplog.text and "nobody foresaw this" in caplog.text
+
+
+def test_an_error_in_an_act_is_not_hidden() -> None:
+    """Whoever binds or frees must not be told a refusal while half of it may be done: that error ends the daemon."""
+
+    def broken(request: Request) -> Mapping[str, Any]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        control._reply(written(RELEASE), "root", broken)

@@ -7,12 +7,13 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from samples import SUBJECT, TAP, VERDICT, VM, T
+from samples import BY_PERSON, SUBJECT, TAP, VERDICT, VM, T
 
 from edgeguard import config
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.decision import safeties
-from edgeguard.decision.decide import by_person, decide, is_in_doubt, release
+from edgeguard.decision.answer import is_in_doubt, refusals
+from edgeguard.decision.decide import by_person, decide, release
 from edgeguard.decision.question import KernelCount, Question, Window
 from edgeguard.model import Act, Band, Decision, Scope, Subject, TapKind, Target
 
@@ -36,10 +37,14 @@ def question(over: dict[str, Any] | None = None, **changes: Any) -> Question:
         replayed=False,
         null_routed=(),
         standing=(),
-        freed=(),
         full=False,
     )
     return replace(well, **changes)
+
+
+def persons(targets: tuple[Target, ...], scope: Scope = Scope.NARROW) -> tuple[Decision, ...]:
+    """A person's release of these, the second before."""
+    return (replace(BY_PERSON, at=T - SECOND, targets=targets, scope=scope),) if targets else ()
 
 
 def target(address: str, port: int | None = 80, protocol: int = 6) -> Target:
@@ -113,16 +118,23 @@ def test_every_safety_is_asked_in_order() -> None:
     """All answers stand in the decision, in the order of the list, whatever the first one said."""
     names = [
         "enforce",
+        "kill file",
         "protected subject",
         "protected target",
         "capture health",
         "independent count",
+        "attribution",
+        "exemption",
+        "probation",
         "return path",
         "completed",
         "harm",
-        "attribution",
         "enforceable",
         "target share",
+        "breaker",
+        "pace",
+        "fleet permit",
+        "reachable",
     ]
     for asked in (question(), question({"enforce": []}, vm=None, tap=None, kernel=None)):
         assert [answer.name for answer in decide(asked).safeties] == names
@@ -134,7 +146,7 @@ def test_any_refusal_stops(name: str, changes: dict[str, Any]) -> None:
     decision = decide(question(**changes))
     assert (decision.scope, decision.act) == (Scope.OBSERVE, Act.NONE)
     assert (decision.until, decision.enforced) == (None, False)
-    refused = safeties.refusals(decision.safeties)
+    refused = refusals(decision.safeties)
     assert name in [answer.name for answer in refused]
     assert refused[0].name in decision.reason
 
@@ -210,17 +222,13 @@ def test_a_protected_target_is_left_out() -> None:
     ],
 )
 def test_what_is_null_routed_is_not_null_routed_again(standing: tuple[Target, ...], new: list[str]) -> None:
-    """Only targets that no standing null route covers, and no person has released, are named; none left: observed."""
-    flood = replace(HARD, targets=TWO)
-    for decision in (
-        decide(question(verdict=flood, standing=standing)),
-        decide(question(verdict=flood, freed=standing)),
-    ):
-        if new:
-            assert [str(t.address) for t in decision.targets] == new
-            assert decision.act is Act.NULL_ROUTE
-        else:
-            assert (decision.scope, decision.act) == (Scope.OBSERVE, Act.NONE)
+    """Only targets that no standing null route covers are named; none left: observed."""
+    decision = decide(question(verdict=replace(HARD, targets=TWO), standing=standing))
+    if new:
+        assert [str(t.address) for t in decision.targets] == new
+        assert decision.act is Act.NULL_ROUTE
+    else:
+        assert (decision.scope, decision.act) == (Scope.OBSERVE, Act.NONE)
 
 
 MOVING = tuple(target(f"203.0.113.{n}") for n in range(1, 5))

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import TAP, VERDICT, VM
-from test_decision import ACT, GOOD, HARD, WARN, question, target
+from samples import BY_PERSON, TAP, VERDICT, VM, T
+from test_decision import ACT, GOOD, HARD, WARN, persons, question, target
 
 from edgeguard import config
 from edgeguard.clock import SECOND
 from edgeguard.decision import forged, reach, safeties
-from edgeguard.decision.decide import decide, is_in_doubt, release
+from edgeguard.decision.answer import is_in_doubt, refusals
+from edgeguard.decision.decide import decide, release
 from edgeguard.decision.question import KernelCount, Question, Window
 from edgeguard.model import Act, Band, CameBack, Decision, Kind, Network, SafetyAnswer, Scope, Target, Verdict, identity
 from edgeguard.reading import INTO, OUT, Circumstances
@@ -85,8 +86,10 @@ def test_a_prefix_covers_what_lies_in_it(standing: str, now: Target, left: bool)
 def test_what_a_person_released_is_in_no_prefix() -> None:
     """A carpet that holds a released target is left alone; a released carpet frees its hosts."""
     host = target("203.0.113.9", protocol=17, port=None)
-    assert decide(question(verdict=CARPET, freed=(host,))).act is Act.NONE
-    assert decide(question(verdict=replace(HARD, targets=(host,)), freed=CARPET.targets)).act is Act.NONE
+    used = frozenset({BY_PERSON.id})
+    assert decide(question(verdict=CARPET, released=persons((host,)), against=used)).act is Act.NONE
+    one = replace(HARD, targets=(host,))
+    assert decide(question(verdict=one, released=persons(CARPET.targets), against=used)).act is Act.NONE
 
 
 def test_hosts_of_a_null_routed_prefix_do_not_make_a_flood_move() -> None:
@@ -154,13 +157,15 @@ def test_full_covers_own_only() -> None:
 
 
 def test_what_a_person_released_stays_released_as_wide_as_it_was() -> None:
-    """After a person's release nothing is own-only or full again in this case; other targets are narrow."""
-    for freed in (Scope.OWN_ONLY, Scope.FULL):
-        assert decide(question(verdict=FORGED, freed_scopes=frozenset({freed}))).act is Act.NONE
+    """After a person's release, gone against once, nothing is own-only or full again; other targets are narrow."""
+    used = frozenset({BY_PERSON.id})
+    for scope in (Scope.OWN_ONLY, Scope.FULL):
+        release = (replace(BY_PERSON, at=T - SECOND, targets=(), scope=scope),)
+        assert decide(question(verdict=FORGED, released=release, against=used)).act is Act.NONE
     moving = tuple(target(f"203.0.113.{n}") for n in (1, 2, 3))
     asked = question(verdict=replace(HARD, targets=moving[2:]), null_routed=moving[:2])
     assert decide(asked).scope is Scope.FULL
-    assert decide(replace(asked, freed_scopes=frozenset({Scope.FULL}))).scope is Scope.NARROW
+    assert decide(replace(asked, released=persons(moving[:1], Scope.FULL))).scope is Scope.NARROW
 
 
 def test_a_release_is_as_wide_as_the_widest() -> None:
@@ -352,10 +357,10 @@ ANYTHING: dict[str, st.SearchStrategy[Any]] = {
     "replayed": st.booleans(),
     "null_routed": TARGETS,
     "standing": TARGETS,
-    "freed": TARGETS,
+    "released": TARGETS.map(persons),
+    "against": st.sampled_from([frozenset(), frozenset({BY_PERSON.id})]),
     "full": st.booleans(),
     "own_only": st.booleans(),
-    "freed_scopes": st.sampled_from([frozenset(), frozenset({Scope.OWN_ONLY}), frozenset({Scope.FULL})]),
     "around": st.sampled_from([Circumstances(), DOUBT]),
 }
 # Nothing speaks against acting but the verdict's own kind, targets and what stands: most of these act.
@@ -368,7 +373,6 @@ WELL = ANYTHING | {
     "kernel": st.just(KernelCount(1000, 1000)),
     "full": st.just(False),
     "own_only": st.sampled_from([False, False, True]),
-    "freed_scopes": st.just(frozenset()),
     "around": st.just(Circumstances()),
 }
 QUESTIONS = st.builds(Question, **WELL) | st.builds(Question, **ANYTHING)
@@ -392,7 +396,7 @@ def test_any_decision_keeps_the_invariants(asked: Question) -> None:
         return
     assert decision.until is not None and decision.until > decision.at
     assert verdict.band is not Band.WARN and verdict.rule in OUT
-    assert safeties.refusals(decision.safeties) == ()
+    assert refusals(decision.safeties) == ()
     held = asked.config.protected.targets
     for net in _targets_of(decision):
         assert not any(net.version == other.version and net.overlaps(other) for other in held)
@@ -437,8 +441,7 @@ def test_adding_a_shield_never_widens(asked: Question, data: st.DataObject) -> N
         "subject": replace(
             asked, config=config.build({**over, "protected": {"subjects": ["vm-100"], "targets": held}})
         ),
-        "freed": replace(asked, freed=(*asked.freed, *extra)),
-        "freed scope": replace(asked, freed_scopes=asked.freed_scopes | {Scope.FULL}),
+        "released": replace(asked, released=(*asked.released, *persons(extra))),
         "enforce": replace(
             asked, config=config.build({"enforce": over["enforce"][1:], "protected": {"targets": held}})
         ),

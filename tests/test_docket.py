@@ -116,7 +116,7 @@ def test_a_state_only_rises_until_the_release() -> None:
     release = replace(RELEASE, case=case.id)
     assert docket.released(release, still=True).state == "full"
     freed = docket.released(release, still=False)
-    assert freed.state == "released"
+    assert freed.state == "probation"
     assert docket.case(verdict(), VM, TAP).state == "full"
     docket.put(freed)
     assert docket.decided(docket.case(verdict(), VM, TAP), decision(Scope.NARROW)).state == "narrow"
@@ -194,7 +194,7 @@ def test_what_reaches_a_vm_has_a_case_of_its_own() -> None:
     assert docket.by_person(SUBJECT, T, VM, TAP).id == sent.id
     docket.lost(1)
     assert (docket.case(verdict(), VM, TAP).state, docket.case(verdict(rule="syn-in"), VM, TAP).state) == (
-        "tap gone",
+        "probation",
         "victim",
     )
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.counting import Packet, first_crossing, rows
+from samples import BY_PERSON
 
 from edgeguard import config
 from edgeguard.cases.case import Case
@@ -62,6 +63,8 @@ class World:
         self.disk_full = False
         self.kernel: KernelCount | None = KernelCount(100, 100)
         self.health: Window | None = Window(0, 1000, 0, False)
+        self.kill: str | None = None
+        self.allowed: bool | None = None
 
     def vm(self, point: int) -> Vm | None:
         return self.vms[point] if point < len(self.vms) else None
@@ -78,6 +81,19 @@ class World:
     def circumstances(self, point: int) -> Circumstances:
         return Circumstances()
 
+    def killed(self) -> str | None:
+        return self.kill
+
+    def customers(self) -> int:
+        return len({vm.customer for vm in self.vms if vm})
+
+    def taps_of(self, vm: Vm) -> list[tuple[int, Tap]]:
+        found = [(point, self.tap(point)) for point, known in enumerate(self.vms) if known == vm]
+        return [(point, tap) for point, tap in found if tap]
+
+    def permit(self) -> bool | None:
+        return self.allowed
+
     def verdict(self, verdict: Verdict) -> None:
         self.told.append(verdict)
 
@@ -88,6 +104,12 @@ class World:
         self.cases.append(case)
         self.orders += orders
         return True
+
+    def amended(self, decision: Decision, order: Order) -> None:
+        """Nothing is ordered here."""
+
+    def page(self, cause: str, case: str, line: str) -> None:
+        """Nobody is woken here."""
 
     def closed(self, case: Case, at: int) -> None:
         self.told.append((case.id, at))
@@ -417,7 +439,7 @@ def test_quiet_releases_all_of_a_case_in_one_decision() -> None:
         (Act.RELEASE, first.id),
         (Act.RELEASE, second.id),
     ]
-    assert world.cases[-1].state == "released"
+    assert world.cases[-1].state == "probation"
     assert len(made.ledger) == 0
     assert world.told[-1] == (first.case, ended.at)
     assert not made.docket.busy
@@ -470,13 +492,13 @@ def test_a_persons_release_is_not_followed_by_the_same_cut() -> None:
     world = World()
     made = engine(world)
     feed(made, flood(T, SECOND))
-    ended = made.release(tuple(made.ledger), T + SECOND, "customer called", by="alex")
+    ended = made.release(tuple(made.ledger), T + SECOND, "customer called", "alex", BY_PERSON.grace)
     assert ended is not None
     assert (ended.by, world.orders[-1].act) == ("alex", Act.RELEASE)
     feed(made, flood(T + SECOND, 3 * SECOND))
     assert len(world.decisions) == 2
-    feed(made, flood(T + 4 * SECOND, 2 * SECOND, dst=TARGETS[1]))
-    assert world.acts[2:] == [(Act.NULL_ROUTE, Scope.NARROW, TARGETS[1:2])]
+    feed(made, flood(T + 6 * SECOND, 2 * SECOND, dst="203.0.113.9"))
+    assert world.acts[2:] == [(Act.NULL_ROUTE, Scope.NARROW, ["203.0.113.9"])]
 
 
 def person(made: Engine, world: World, targets: tuple[Target, ...] = ()) -> Decision:

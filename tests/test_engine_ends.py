@@ -95,6 +95,7 @@ def test_a_case_whose_tap_is_gone_says_so_at_its_end() -> None:
     made = engine(world, LASTING)
     feed(made, flood(T, SECOND))
     made.gone(0)
-    assert [case.state for case in made.docket.settled(set())] == ["tap gone"]
+    (case,) = made.docket.settled(set())
+    assert (case.state, made.docket.outcome(case)) == ("probation", "tap gone")
     feed(made, calm(T + SECOND + MS, SECOND))
     assert len(made.ledger) == 0

@@ -201,7 +201,7 @@ def test_a_changed_file_is_read_again_once(file: Path) -> None:
     inventory = FileInventory(file)
     assert inventory.reload_if_changed() is None
     rewrite(file, TOML.replace("tap101", "tap999"))
-    assert inventory.reload_if_changed() == f"inventory {file}: read again, 2 VMs"
+    assert inventory.reload_if_changed() == f"inventory {file}: read again, 2 VMs: other: vm-101 (taps)"
     assert inventory.reload_if_changed() is None
     assert inventory.by_tap("tap101") is None
     assert inventory.by_tap("tap999") == inventory.by_term("vm-101")

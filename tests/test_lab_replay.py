@@ -10,7 +10,8 @@ from edgeguard import config, inventory, replay
 from edgeguard.lab.addresses import VM
 from edgeguard.lab.scenario import SCENARIOS
 from edgeguard.lab.write import write
-from edgeguard.model import Act, Band, Decision, Notice, Verdict
+from edgeguard.letters import Notice
+from edgeguard.model import Act, Band, Decision, Verdict
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -27,7 +27,7 @@ def _is_syn(frame: bytes) -> bool:
     return isinstance(segment, dpkt.tcp.TCP) and segment.flags & 0x12 == dpkt.tcp.TH_SYN
 
 
-def _everything() -> dict[str, traffic.Frames]:
+def build() -> dict[str, traffic.Frames]:
     out, into = traffic.benign(rounds=2)
     ask, answer = traffic.echoes(VM.address, VM.mac)
     return {
@@ -43,61 +43,68 @@ def _everything() -> dict[str, traffic.Frames]:
     }
 
 
-EVERYTHING = _everything()
+@pytest.fixture(scope="module")
+def everything() -> dict[str, traffic.Frames]:
+    """Not at import: every process of the test run imports this file, one builds it."""
+    return build()
+
+
 FLOODS = ("syn", "syn6", "udp", "carpet", "forged random")
+NAMES = (*FLOODS, "benign out", "benign into", "echoes", "upload")
 
 
-def test_two_builds_give_the_same_bytes() -> None:
-    """Frames depend on their seed alone."""
-    assert _everything() == EVERYTHING
+def test_two_builds_give_the_same_bytes(everything: dict[str, traffic.Frames]) -> None:
+    """Frames depend on their seed alone, and each kind of them is looked at below."""
+    assert build() == everything
+    assert tuple(everything) == NAMES
 
 
-@pytest.mark.parametrize("name", EVERYTHING)
-def test_only_nobodys_addresses(name: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_only_nobodys_addresses(name: str, everything: dict[str, traffic.Frames]) -> None:
     """No frame names an address that somebody could own."""
-    for frame in EVERYTHING[name]:
+    for frame in everything[name]:
         packet = _ip(frame)
         for raw in (packet.src, packet.dst):
             assert any(ipaddress.ip_address(raw) in network for network in NOBODYS)
 
 
-@pytest.mark.parametrize("name", EVERYTHING)
-def test_ipv4_header_checksums_are_right(name: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_ipv4_header_checksums_are_right(name: str, everything: dict[str, traffic.Frames]) -> None:
     """dpkt computes the same header checksum as the frame carries."""
-    for frame in EVERYTHING[name]:
+    for frame in everything[name]:
         packet = _ip(frame)
         if isinstance(packet, dpkt.ip.IP):
             assert dpkt.dpkt.in_cksum(frame[14:34]) == 0
 
 
-def test_flood_frames_alone_carry_the_mark() -> None:
+def test_flood_frames_alone_carry_the_mark(everything: dict[str, traffic.Frames]) -> None:
     """The observer's mark is on every flood frame and on no other."""
-    for name, frames in EVERYTHING.items():
+    for name, frames in everything.items():
         for frame in frames:
             packet = _ip(frame)
             mark = packet.fc if isinstance(packet, dpkt.ip6.IP6) else packet.tos
             assert (mark == plan.MARK) == (name in FLOODS)
 
 
-def test_syn_floods_are_syns_and_differ() -> None:
+def test_syn_floods_are_syns_and_differ(everything: dict[str, traffic.Frames]) -> None:
     """Each frame is a SYN without ACK, with ports and numbers of its own."""
     for name in ("syn", "syn6"):
-        assert all(_is_syn(frame) for frame in EVERYTHING[name])
-        assert len(set(EVERYTHING[name])) == traffic.DIFFERENT
+        assert all(_is_syn(frame) for frame in everything[name])
+        assert len(set(everything[name])) == traffic.DIFFERENT
 
 
-def test_a_carpet_covers_its_prefix_evenly() -> None:
+def test_a_carpet_covers_its_prefix_evenly(everything: dict[str, traffic.Frames]) -> None:
     """Every address of the prefix gets as many SYNs as every other, and more than a scan would send."""
-    aims = Counter(ipaddress.ip_address(_ip(frame).dst) for frame in EVERYTHING["carpet"])
+    aims = Counter(ipaddress.ip_address(_ip(frame).dst) for frame in everything["carpet"])
     assert set(aims) == set(ipaddress.ip_network(plan.CARPET)) and len(set(aims.values())) == 1
-    assert len(set(EVERYTHING["carpet"])) == len(EVERYTHING["carpet"])
+    assert len(set(everything["carpet"])) == len(everything["carpet"])
 
 
-def test_random_senders_and_targets_are_nobodys_and_all_different() -> None:
+def test_random_senders_and_targets_are_nobodys_and_all_different(everything: dict[str, traffic.Frames]) -> None:
     """Both families by turns; no address of the lab is among them, and no prefix stands out."""
-    pairs = [(ipaddress.ip_address(_ip(f).src), ipaddress.ip_address(_ip(f).dst)) for f in EVERYTHING["forged random"]]
+    pairs = [(ipaddress.ip_address(_ip(f).src), ipaddress.ip_address(_ip(f).dst)) for f in everything["forged random"]]
     assert [source.version for source, _ in pairs] == [4, 6] * (traffic.SENDERS // 2)
-    assert all(_is_syn(frame) for frame in EVERYTHING["forged random"])
+    assert all(_is_syn(frame) for frame in everything["forged random"])
     for side in (0, 1):
         addresses = [pair[side] for pair in pairs]
         assert len(set(addresses)) > 0.99 * len(addresses)
@@ -133,9 +140,9 @@ def test_the_busy_vms_mix() -> None:
     assert (len(out.frames) / out.rate, len(into.frames) / into.rate) == pytest.approx((seconds, seconds))
 
 
-def test_frames_from_the_wan_change_their_link_addresses_only() -> None:
+def test_frames_from_the_wan_change_their_link_addresses_only(everything: dict[str, traffic.Frames]) -> None:
     """On the uplink other MACs are in use; the packet stays what it is."""
-    frame = EVERYTHING["benign into"][0]
+    frame = everything["benign into"][0]
     (moved,) = traffic.from_wan((frame,), plan.HOST_MAC)
     assert moved[:12].hex(":") == f"{plan.HOST_MAC}:{plan.WAN_MAC}"
     assert moved[12:] == frame[12:]

@@ -89,18 +89,6 @@ def test_targets_of_a_case_are_remembered_beyond_their_end() -> None:
     assert ledger.targets(DECISION.case, T + 1) == ()
 
 
-def test_what_a_person_released_is_remembered_while_the_case_lasts() -> None:
-    """Released targets add up by case, and are forgotten with it."""
-    ledger = Ledger()
-    for one in TARGETS:
-        ledger.free(DECISION.case, (one,))
-    assert ledger.freed(DECISION.case) == TARGETS
-    assert ledger.freed("EG-other") == ()
-    ledger.forget(DECISION.case)
-    ledger.forget(DECISION.case)
-    assert ledger.freed(DECISION.case) == ()
-
-
 def test_full_is_of_one_attachment_point() -> None:
     """Only the point whose VM is null-routed as a whole is full."""
     ledger = Ledger()
@@ -116,15 +104,3 @@ def test_own_only_is_of_a_point() -> None:
     assert (ledger.is_own_only(1), ledger.is_full(1), ledger.is_own_only(2)) == (True, False, False)
     ledger.end(DECISION.id)
     assert not ledger.is_own_only(1)
-
-
-def test_how_wide_a_person_released_is_kept_with_the_case() -> None:
-    """Scopes add up, are of one case, and are forgotten with it."""
-    ledger = Ledger()
-    assert ledger.freed_scopes("EG-1") == frozenset()
-    ledger.free("EG-1", (), [Scope.OWN_ONLY])
-    ledger.free("EG-1", DECISION.targets, [Scope.FULL])
-    assert ledger.freed_scopes("EG-1") == {Scope.OWN_ONLY, Scope.FULL}
-    assert (ledger.freed("EG-1"), ledger.freed_scopes("EG-2")) == (DECISION.targets, frozenset())
-    ledger.forget("EG-1")
-    assert (ledger.freed("EG-1"), ledger.freed_scopes("EG-1")) == ((), frozenset())

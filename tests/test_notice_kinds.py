@@ -20,15 +20,14 @@ from samples import BACKGROUND, DECISION, TAP, VERDICT, VERIFIED, VM, T
 
 from edgeguard import config
 from edgeguard.clock import SECOND
+from edgeguard.letters import Facts, Proof
 from edgeguard.model import (
     Act,
     Alternative,
     Band,
     CameBack,
     Decision,
-    Facts,
     Kind,
-    Proof,
     Scope,
     Spread,
     Subject,

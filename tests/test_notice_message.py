@@ -13,7 +13,7 @@ from samples import DECISION, RELEASE, VERIFIED, VM, T, notices
 
 from edgeguard.config import Mail as Settings
 from edgeguard.config import build
-from edgeguard.model import Notice, Queued
+from edgeguard.letters import Notice, Queued
 from edgeguard.notice.message import recipients, write
 from edgeguard.notice.refusal import Refusal
 

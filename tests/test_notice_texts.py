@@ -28,8 +28,10 @@ from samples import (
 )
 
 from edgeguard.clock import SECOND
-from edgeguard.model import Act, CameBack, Decision, Facts, Happened, Proof, Scope, Subject, TapKind, Target
+from edgeguard.letters import Facts, Proof
+from edgeguard.model import Act, CameBack, Decision, Happened, Scope, Subject, TapKind, Target
 from edgeguard.notice import lint
+from edgeguard.notice.acknowledged import acknowledgement
 from edgeguard.notice.kinds import Kind
 from edgeguard.notice.layout import fill
 from edgeguard.notice.render import TEXTS, render
@@ -61,6 +63,7 @@ DECISIONS: dict[str, tuple[Decision, ...]] = {
     "failed": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.OWN_ONLY, targets=())),
     "released": (RELEASE,),
     "released-by-person": (replace(RELEASE, by="on-call", reason="traffic was a load test"),),
+    "acknowledged": (DECISION,),
     "desk-observe": (OBSERVED,),
     "desk-inbound": (OBSERVED,),
     "desk-customer": (SUM_DECISION,),
@@ -77,6 +80,8 @@ DECISIONS: dict[str, tuple[Decision, ...]] = {
 
 def slots(kind: str, decision: Decision, **changes: Any) -> dict[str, Any]:
     """The values of a notice of that kind; a person's decision has no verdict."""
+    if kind == Kind.ACKNOWLEDGED:
+        return acknowledgement("reply-1", decision.case, decision.id, "ops@example.net", received=T, name="web1").values
     if kind == Kind.DESK_CUSTOMER:
         return values(decision, changes.get("verdict", SUM_VERDICT), None, BACKGROUND)
     measured = INBOUND if kind == Kind.DESK_INBOUND else VERDICT

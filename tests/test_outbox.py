@@ -24,7 +24,8 @@ from edgeguard.cases.store import Store
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.config import Mail as Settings
 from edgeguard.config import build
-from edgeguard.model import Act, Happened, Queued, Scope
+from edgeguard.letters import Queued
+from edgeguard.model import Act, Happened, Scope
 from edgeguard.notice.message import write
 from edgeguard.notice.outbox import LONGEST_PAUSE, Outbox
 
@@ -572,3 +573,17 @@ def test_a_wrong_or_missing_password(
         running(store, settings(port, **mail))
         until(lambda: letter(store).attempts == 1, "an attempt")
     assert not sink.mails and said in str(letter(store).last_error)
+
+
+def test_other_settings_hold_at_once(store: Store, running: Any) -> None:
+    """A mail that the former server kept waiting for an hour leaves as soon as a reload names another one."""
+    narrowed(store)
+    sink = Sink()
+    with closed_port() as nobody, serving(sink) as port:
+        outbox = running(store, settings(nobody, retry="1h"))
+        until(lambda: letter(store).attempts == 1 and bool(outbox.last_error), "the first server is tried")
+        outbox.configure(settings(nobody, retry="1h"))
+        assert outbox.last_error  # the same settings change nothing
+        outbox.configure(settings(port))
+        until(lambda: letter(store).state == "sent", "the notice leaves by the other server")
+    assert len(sink.mails) == 1 and outbox.last_error is None

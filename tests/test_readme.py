@@ -17,9 +17,9 @@ from edgeguard.cli import main
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.config import Config, build
 from edgeguard.counting import state
-from edgeguard.decision import safeties
+from edgeguard.decision import independent, safeties
 from edgeguard.detection import aim, forging, inbound, rule, udp
-from edgeguard.enforcement import routes
+from edgeguard.enforcement import items
 from edgeguard.lab.scenario import SCENARIOS
 from edgeguard.lab.topology import KINDS
 from edgeguard.model import Band, Kind
@@ -100,14 +100,14 @@ def test_command_lines_are_found() -> None:
     """The reader must see blocks and prose, or the test below proves nothing."""
     found = {line for _, line in command_lines()}
     assert "edgeguard replay flood.pcap -c flood.toml" in found
-    assert "edgeguard nullroute release web1 --why 'owner cleaned it, by phone'" in found
+    assert "edgeguard nullroute release web1 --as fixed --why 'owner cleaned it, by phone'" in found
     assert len(found) > 20
 
 
 @pytest.mark.parametrize(("name", "line"), sorted(set(command_lines())))
 def test_every_command_line_parses(name: str, line: str) -> None:
     """Whatever the manual says to type must be a command line that the program accepts."""
-    words = shlex.split(line, comments=True)[1:]
+    words = shlex.split(line.partition(" < ")[0], comments=True)[1:]  # a shell's part of the line is not ours
     try:
         parsed(words)
     except click.exceptions.Exit as done:  # --version and --help are the end of a line
@@ -167,7 +167,7 @@ def test_detection_names_the_shipped_numbers(defaults: Config) -> None:
         f"lifetime: {clocks.lifetime // HOUR} hours after",
         f"third target of the case within {clocks.moves // MINUTE} minutes",
         f"at most {defaults.capture.lag // SECOND} s old, and at most {defaults.capture.loss} of the frames",
-        f"at least {safeties.CONFIRMED} of the frames",
+        f"at least {independent.CONFIRMED} of the frames",
         f"there are {state.PLACES} places",
         f"more than {state.PREFIXES} prefixes",
         f"up to {SOURCES:,} of them",
@@ -204,8 +204,9 @@ def test_the_runbook_names_where_null_routes_live(defaults: Config) -> None:
     for line in ("ip -4 route flush table all proto", "ip -6 route flush table all proto"):
         assert f"{line} {place.protocol} " in text
     assert f"nft delete table netdev {place.nft_table} " in text
-    assert f"rules of priority {place.priority + routes._IN} " in text
-    assert f"and {place.priority + routes._OUT} (way out of a tap)" in text
+    assert f"rules of priority {place.priority + items._KEPT} (what is kept" in text
+    assert f"{place.priority + items._IN} (way in of that VM)" in text
+    assert f"and {place.priority + items._OUT} (way out of a tap)" in text
     assert f"numbered {place.table} plus the tap's interface index" in text
 
 

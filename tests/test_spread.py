@@ -11,13 +11,15 @@ from samples import BACKGROUND, DECISION, VERDICT, VM, T
 
 from edgeguard import config, jsonl
 from edgeguard.cases import codec
-from edgeguard.cli import arithmetic, status
+from edgeguard.cli import arithmetic
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.shards import Shards
 from edgeguard.counting.window import Counting
 from edgeguard.detection import syn
+from edgeguard.glance import lines
 from edgeguard.inventory import configured
-from edgeguard.model import Act, Decision, Facts, Notice, Scope, Spread, Subject, Verdict
+from edgeguard.letters import Facts, Notice
+from edgeguard.model import Act, Decision, Scope, Spread, Subject, Verdict
 from edgeguard.notice.render import render
 from edgeguard.notice.values import compose
 from edgeguard.replay import Found, Replay
@@ -133,8 +135,8 @@ def test_status_shows_who_is_loud() -> None:
     """A line for each rule of a loud VM: packets of 1, 5 and 60 s, and about how many targets."""
     spans = {"syn": {"1": 50_012, "5": 210_000, "60": 1_000_000}, "udp": {"1": 0, "5": 0, "60": 0}}
     one = {"tap": "tap100", "vm": "vm-100", "packets": spans, "about_targets": {"syn": 1_203, "udp": 0}}
-    assert status._loud([one]) == [
+    assert lines.loud([one]) == [
         "loud: vm-100 at tap100: syn packets 50,012 in 1 s, 210,000 in 5 s, 1,000,000 in 60 s, to about 1,203 targets"
     ]
-    assert status._loud([{**one, "vm": None, "about_targets": {}}])[0].startswith("loud: unknown VM at tap100")
-    assert status._loud([]) == []
+    assert lines.loud([{**one, "vm": None, "about_targets": {}}])[0].startswith("loud: unknown VM at tap100")
+    assert lines.loud([]) == []

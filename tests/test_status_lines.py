@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from edgeguard.cli.around import care_lines, host_lines
+from typing import Any
+
+from edgeguard.glance.around import care_lines, host_lines
+from edgeguard.glance.lines import status
 from edgeguard.harm.conntrack import Filling, Table
 from edgeguard.harm.return_path import ReturnPath
 from edgeguard.harm.uplink import Uplink, Uplinks
@@ -53,3 +56,45 @@ def test_who_deserves_care_is_named() -> None:
     assert care_lines([one]) == [
         "deserves care: VM vm-1: syn: 800 packets a second, 40 times its P95 of 20 a second over 6 hours"
     ]
+
+
+ANSWER: dict[str, Any] = {
+    "version": "1.2.3",
+    "host_name": "hv7",
+    "uptime_s": 1_051_200.5,
+    "enforce": ["syn.hard"],
+    "text": "10 frames, 0 lost; 1 taps, 0 without an inventory entry; 1 null routes",
+    "trouble": {"mail": "refused", "rules": "rules /x: wrong", "host": "said below"},
+    "unsent": {"mail": {"number": 2, "oldest": 0}, "page": {"number": 1, "oldest": 0}},
+    "ledger": [
+        {
+            "vm": "vm-101\x1b[2J",
+            "tap": "tap101",
+            "targets": ["198.51.100.7:80/tcp"],
+            "scope": "narrow",
+            "until": 1_767_225_845 * SECOND,
+            "proof": "verified",
+            "case": "EG-1",
+        }
+    ],
+    "loud": [],
+    "customers": {"top": []},
+    "remote": {"effective": {"syn": 1_000}, "entries": 1, "capacity": 2, "refused": 0, "top": []},
+}
+
+
+def test_status_begins_with_the_daemon_and_what_is_wrong() -> None:
+    """Version and uptime, what it enforces, each trouble once, what is unsent, each null route with its proof."""
+    lines = status(ANSWER).split("\n")
+    assert lines[:4] == [
+        "edgeguard 1.2.3 on hv7, up 12 d 4 h; enforces syn.hard",
+        "10 frames, 0 lost; 1 taps, 0 without an inventory entry; 1 null routes",
+        "trouble: mail: refused",
+        "trouble: rules /x: wrong",
+    ]
+    assert lines[4].startswith("unsent: 2 by mail, the oldest for ")
+    assert lines[5] == (
+        "null-routed: vm-101?[2J at tap101: 198.51.100.7:80/tcp, until 2026-01-01 00:04:05 UTC; verified (EG-1)"
+    )
+    assert not [line for line in lines if "said below" in line or "by page" in line]
+    assert "observes only, enforces nothing" in status({**ANSWER, "enforce": []})

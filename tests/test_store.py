@@ -39,17 +39,13 @@ from edgeguard.cases.reader import Reader
 from edgeguard.cases.store import Store
 from edgeguard.clock import SECOND
 from edgeguard.errors import StoreError
+from edgeguard.letters import Facts, Mail, Notice, Proof, Queued
 from edgeguard.model import (
     CameBack,
     Decision,
-    Facts,
     Happened,
-    Mail,
-    Notice,
     Order,
     Outcome,
-    Proof,
-    Queued,
     SafetyAnswer,
     Subject,
     Tap,
@@ -477,6 +473,17 @@ def test_no_database_to_read(tmp_path: Path) -> None:
         Reader(tmp_path / "none.sqlite")
     one_line(error, "none.sqlite", "no case database", "daemon")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_decided_lately_is_read_for_a_restart(store: Store) -> None:
+    """The decisions near a time, oldest first, with the customer of its case; none of years to come."""
+    for number, at in ((1, T), (2, T + 60 * SECOND), (3, T - 60 * SECOND), (4, T - 61 * SECOND), (5, T + 10**17)):
+        case, verdict, decision, order = another(number)
+        case = replace(case, customer=None if number == 3 else f"customer {number}")
+        decision = replace(decision, at=at)
+        store.record(case, verdict, decision, notices(decision), order)
+    found = [(decision.id, customer) for decision, customer in store.lately(T, 60 * SECOND)]
+    assert found == [("decision-n3", None), ("decision-n1", "customer 1"), ("decision-n2", "customer 2")]
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:

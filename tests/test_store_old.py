@@ -1,4 +1,4 @@
-"""A database of version 1, with rows as that version wrote them, is read by today's program."""
+"""A database of an earlier version, with rows as that version wrote them, is read by today's program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from edgeguard.cases.reader import Reader
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
 from edgeguard.errors import StoreError
-from edgeguard.model import Kind, Proof, Scope, Verdict
+from edgeguard.letters import Proof
+from edgeguard.model import Kind, Scope, Verdict
+from edgeguard.states import TABLE
 
 AT = 1_767_225_845_123_000_000
 SUBJECT = {"vm": "vm-100", "tap": "tap100", "source": None, "customer": None}
@@ -90,3 +92,29 @@ def test_it_is_explained_and_shown(path: Path, tmp_path: Path) -> None:
         told = CliRunner().invoke(main, [*words, "-c", str(file)])
         assert told.exit_code == 0, told.output
         assert "203.0.113.5" in told.stdout
+
+
+@pytest.mark.parametrize("version", range(1, database.VERSION))
+def test_cases_that_were_released_are_on_probation(version: int, tmp_path: Path) -> None:
+    """From every earlier version on, an open case's state is one of the table; how a closed one ended stays."""
+    file = tmp_path / "cases.sqlite"
+    db = sqlite3.connect(file)
+    for script in database.MIGRATIONS[:version]:
+        for statement in statements(script.read_text(encoding="utf-8")):
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {version}")
+    db.execute(f"PRAGMA application_id = {database.APPLICATION}")
+    for state in ("observed", "narrow", "released", "tap gone", "victim"):
+        db.execute("INSERT INTO cases (id, opened, state) VALUES (?, ?, ?)", (state, AT, state))
+    db.execute("INSERT INTO cases (id, opened, closed, state, outcome) VALUES ('past', 1, 2, 'closed', 'tap gone')")
+    db.commit()
+    db.close()
+    with Store(file) as store:
+        found = {case.id: case.state for case in store.open_cases()}
+        past = store.case("past")
+    assert found == {
+        "observed": "observed", "narrow": "narrow", "released": "probation", "tap gone": "probation",
+        "victim": "victim",
+    }  # fmt: skip
+    assert past is not None and (past.state, past.outcome) == ("closed", "tap gone")
+    assert set(found.values()) <= TABLE.states.keys()

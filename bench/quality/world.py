@@ -62,6 +62,18 @@ class World:
         vm = self.vm(point)
         return Circumstances(in_doubt=self._return_path.doubt(vm.customer if vm else None))
 
+    def killed(self) -> str | None:
+        return None
+
+    def customers(self) -> int:
+        return len({vm.customer for vm in self.machines if vm.customer is not None})
+
+    def taps_of(self, vm: Vm) -> list[tuple[int, Tap]]:
+        return []
+
+    def permit(self) -> bool | None:
+        return None
+
     def _last_second(self, point: int | None) -> tuple[int, int]:
         """Frames lost and frames counted in the second until now: of a point, or of the whole host."""
         lost = kept = 0
@@ -83,6 +95,12 @@ class World:
         self.told.append(decision)
         self.orders += orders
         return True
+
+    def amended(self, decision: Decision, order: Order) -> None:
+        """Nothing is ordered here."""
+
+    def page(self, cause: str, case: str, line: str) -> None:
+        """Nobody is woken here."""
 
     def closed(self, case: Case, at: int) -> None:
         self.closed_at.append(at)

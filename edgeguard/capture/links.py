@@ -111,9 +111,13 @@ class Links:
             self._addresses.add(held)
 
     def _list(self) -> None:
+        """All links there are. A list that was made while links came and went may miss some that were there all
+        the time (NLM_F_DUMP_INTR): one that the kernel still has a name for is kept as it was known."""
         try:
             with IPRoute() as ip:
-                self.by_index = {link.index: link for link in map(Link.of, ip.get_links())}
+                listed = {link.index: link for link in map(Link.of, ip.get_links())}
+                missed = (link for index, link in self.by_index.items() if index not in listed)
+                self.by_index = listed | {link.index: link for link in missed if _is_there(link)}
                 self._addresses.clear()
                 for message in ip.get_addr():
                     self._take_address(message, True)
@@ -121,6 +125,14 @@ class Links:
             raise CaptureError(
                 f"links: cannot be listed through netlink: {error}; is this a full Linux host?"
             ) from None
+
+
+def _is_there(link: Link) -> bool:
+    """Whether a link of this index and name still is."""
+    try:
+        return socket.if_indextoname(link.index) == link.name
+    except OSError:
+        return False
 
 
 def _event_socket() -> socket.socket:

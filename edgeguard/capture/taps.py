@@ -141,12 +141,15 @@ def _pair_inside(link: Link, links: dict[int, Link]) -> bool:
     """Whether both ends of a veth pair are here.
 
     The kernel tells no news of an end when the *other* one moves, so either end may be out of
-    date; the one that moved last is right.
+    date; the one that moved last is right. The number of a peer that is elsewhere may be any link's
+    here: only one that names this end says otherwise. One that is being made names nobody yet.
     """
     peer = links.get(link.peer) if link.peer is not None else None
-    if peer is None or peer.kind != "veth" or peer.peer not in (None, link.index):
+    if peer is None or peer.kind != "veth":
         return False
-    return not (link.elsewhere and peer.elsewhere)
+    if peer.peer is None:
+        return not link.elsewhere
+    return peer.peer == link.index and not (link.elsewhere and peer.elsewhere)
 
 
 def _tap(link: Link, links: dict[int, Link], addressed: set[int]) -> Tap:

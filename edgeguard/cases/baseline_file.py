@@ -6,14 +6,13 @@ crash loses nothing. Hence synchronous=NORMAL; what was committed before the las
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from edgeguard.cases.database import BUSY_SECONDS, telling, transaction
+from edgeguard.cases.database import BUSY_SECONDS, create, telling, transaction
 from edgeguard.errors import StoreError
 
 APPLICATION = 0x45644762  # 'EdGb'
@@ -50,8 +49,7 @@ class BaselineFile:
 
     def _open(self) -> sqlite3.Connection:
         with telling(self.path, "open it for the baselines"):
-            self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            create(self.path)
             db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
                 if self._version(db) == 0:

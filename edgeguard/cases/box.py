@@ -15,7 +15,8 @@ from typing import Any
 from edgeguard.cases import codec
 from edgeguard.cases.database import connect, telling, transaction
 from edgeguard.cases.facts import facts
-from edgeguard.model import Decision, Mail, Notice, Queued
+from edgeguard.letters import Mail, Notice, Queued
+from edgeguard.model import Decision
 
 # The oldest unsent notice of each thread (case and recipient): a release never overtakes the mail
 # about the null route it ends.
@@ -88,11 +89,7 @@ class Box:
             )
             if told is None:
                 return
-            self._db.execute(
-                "INSERT OR IGNORE INTO outbox (id, case_id, decision, kind, recipient, body, created, state, due)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 'ready', ?)",
-                (told.id, told.case, told.decision, told.kind, told.to, codec.dumps(told.values), at, at),
-            )
+            put_notice(self._db, told, at, again="IGNORE")
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -118,3 +115,24 @@ class Box:
             "SELECT id FROM outbox WHERE case_id = ? AND recipient IS ? AND state = 'sent' ORDER BY seq", (case, to)
         )
         return Queued(notice, known, attempts, tuple(id for (id,) in earlier))
+
+
+def put_notice(
+    db: sqlite3.Connection, notice: Notice, at: int, state: str = "ready", wait: int = 0, again: str = "ABORT"
+) -> None:
+    """Writes a notice that is due after `wait` ns. again: what happens to one that is there, in SQL's words."""
+    db.execute(
+        f"INSERT OR {again} INTO outbox (id, case_id, decision, kind, recipient, body, created, state, due)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            notice.id,
+            notice.case,
+            notice.decision,
+            notice.kind,
+            codec.text(notice.to),
+            codec.dumps(notice.values),
+            at,
+            state,
+            at + wait,
+        ),
+    )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from edgeguard.model import Decision, Facts, Network, Order, Verdict
+from edgeguard.clock import SECOND
+from edgeguard.letters import Facts
+from edgeguard.model import Decision, Network, Order, Verdict, identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,21 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """A decision as it stands in the database, for who hears what became of it."""
+
+    case: Case
+    decision: Decision
+    verdict: Verdict | None
+    stood: bool  # the kernel once held it
+    ended: bool
+    releasing: bool  # its release has been decided
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a case's story. `what` is opened, verdict, decision, outcome, notice, note or closed."""
+    """One line of a case's story. `what` is opened, verdict, decision, outcome, notice, hook, note, reply, signal or
+    closed."""
 
     at: int
     what: str
@@ -66,3 +82,9 @@ class Letter:
     subject: str | None
     text: str | None
     headers: tuple[tuple[str, str], ...] = ()
+    undelivered: str | None = None  # it came back, with this status of RFC 3463
+
+
+def case_id(at: int, *parts: object) -> str:
+    """'EG-20260131-1f0c2ab9d44e': the day it was opened, and what it is about."""
+    return identity(f"EG-{datetime.fromtimestamp(at // SECOND, UTC):%Y%m%d}", *parts)

@@ -119,3 +119,8 @@ def _scalar(kind: Any, plain: Any) -> Any:
     if type(plain) is not kind:
         raise TypeError(f"{plain!r} is not {kind.__name__}")
     return plain
+
+
+def text(text: str | None) -> str | None:
+    """Names come from files and kernels; what is no valid text is written with its escapes."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgeguard.errors import StoreError
@@ -22,8 +22,10 @@ from edgeguard.errors import StoreError
 APPLICATION = 0x45644764  # 'EdGd' in the file header: this is our database and no other's
 BUSY_SECONDS = 2.0  # how long another writer is waited for; ours hold the lock for one fsync
 
+_SCRIPTS = ("schema.sql", "schema2.sql", "schema3.sql", "schema4.sql", "schema5.sql")
+
 # Version n is reached from n - 1 by the n-th script. Scripts are never changed once released.
-MIGRATIONS = tuple(Path(__file__).with_name(name) for name in ("schema.sql", "schema2.sql"))
+MIGRATIONS = tuple(Path(__file__).with_name(name) for name in _SCRIPTS)
 VERSION = len(MIGRATIONS)
 
 _ADVICE = {
@@ -72,15 +74,24 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def create(path: Path) -> None:
+    """The file, empty, where there is none. Customers' names will be inside: its mode is set before the first byte.
+
+    One that is there is not opened: with the descriptor this process would give up all its locks on the file
+    (fcntl(2)), and another process that closes it would take the log away from under an open connection.
+    """
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A writing connection; the file is created and brought to VERSION. StoreError otherwise.
 
     May be handed from thread to thread, but used by one at a time.
     """
     with telling(path, "open it as the case database"):
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        # Customers' names and addresses are inside: the mode is set before the first byte.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        create(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)

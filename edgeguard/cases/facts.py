@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from edgeguard.cases import codec
-from edgeguard.model import Act, Decision, Facts, Happened, Outcome, Proof
+from edgeguard.letters import Facts, Proof
+from edgeguard.model import Act, Decision, Happened, Outcome
 
 # What the youngest of these outcomes proves. A later one outweighs an earlier one: attempts can
 # come back after "no attempts", and a retry can stop what was not stopped.
@@ -14,6 +15,8 @@ PROVES = {
     Happened.NO_ATTEMPTS: Proof.NO_ATTEMPTS,
     Happened.NOT_STOPPED: Proof.NOT_STOPPED,
 }
+# A null route with one of these outcomes once stood; written for SQL.
+STOOD = ", ".join(f"'{one}'" for one in (Happened.ACKNOWLEDGED, *PROVES, Happened.RECONCILED))
 ENDS = (Happened.RELEASED, Happened.LINK_GONE)
 
 

@@ -16,12 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from edgeguard.cases import codec, facts, story
-from edgeguard.cases.case import Case, Entry, Letter, Standing
+from edgeguard.cases import allowed, codec, facts, story
+from edgeguard.cases.allowed import Granted
+from edgeguard.cases.case import Case, Entry, Letter, Recorded, Standing
 from edgeguard.cases.database import connect_reading, telling
-from edgeguard.model import Decision, Mail, Network, Order, Outcome, Verdict
+from edgeguard.cases.facts import STOOD
+from edgeguard.letters import Mail
+from edgeguard.model import Decision, Network, Order, Outcome, Verdict
 
 _CASE = "id, vm, vm_name, tap, ifindex, mac, customer, opened, state, source, closed, outcome"
+YOUNGEST = 2_000  # decisions: more than a host has customers
 _LETTER = (
     "id",
     "case_id AS 'case'",
@@ -34,6 +38,7 @@ _LETTER = (
     "next_try",
     "last_error",
     "sent_at",
+    "(SELECT json_extract(r.body, '$.status') FROM replies r WHERE r.notice = outbox.id LIMIT 1) AS undelivered",
     "mail",
 )
 
@@ -125,6 +130,52 @@ class Reader:
         )
         return [self._standing(*row) for row in rows]
 
+    def recorded(self, decision: str) -> Recorded | None:
+        """The decision of that id with what it rests on; None: it is from a lost database."""
+        rows = self._rows(
+            "SELECT d.case_id, d.body, v.body, d.ended IS NOT NULL,"
+            " EXISTS (SELECT 1 FROM outcomes o WHERE o.decision = d.id"
+            f" AND o.happened IN ({STOOD})),"
+            " EXISTS (SELECT 1 FROM releases r WHERE r.ends = d.id)"
+            " FROM decisions d LEFT JOIN verdicts v ON v.id = d.verdict WHERE d.id = ?",
+            decision,
+        )
+        return self._recorded(*rows[0]) if rows else None
+
+    def standing_beside(self, case: Case, but: Sequence[str] = ()) -> int:
+        """Null routes of the case's VM that stand and that nobody has decided to end, without those of `but`."""
+        whose, value = ("d.case_id", case.id) if case.vm is None else ("c.vm", case.vm)
+        marks = ", ".join("?" * len(but))
+        rows = self._rows(
+            "SELECT count(*) FROM decisions d JOIN cases c ON c.id = d.case_id"
+            f" WHERE d.enforced = 1 AND d.act = 'null-route' AND d.ended IS NULL AND {whose} = ?"
+            f" AND d.id NOT IN ({marks}) AND NOT EXISTS (SELECT 1 FROM releases r WHERE r.ends = d.id)",
+            value,
+            *but,
+        )
+        return int(rows[0][0])
+
+    def lately(self, at: int, within: int) -> list[tuple[Decision, str | None]]:
+        """What was decided near a time, the oldest first, with the customer of its case: the youngest of it."""
+        rows = self._rows(
+            "SELECT d.body, c.customer FROM decisions d JOIN cases c ON c.id = d.case_id"
+            " WHERE d.at BETWEEN ? AND ? ORDER BY d.at DESC, d.rowid DESC LIMIT ?",
+            at - within,
+            at + within,
+            YOUNGEST,
+        )
+        return [(codec.loads(Decision, body), customer) for body, customer in reversed(rows)]
+
+    def exemptions(self, vm: str | None = None) -> list[Granted]:
+        """All exemptions of a VM, or of everybody, the youngest first; those that are over, too."""
+        with self._reading("read the exemptions"):
+            return allowed.exemptions(self._db, vm)
+
+    def releases(self, since: int) -> list[Decision]:
+        """People's releases since a time, and what is reckoned with them of automation; the oldest first."""
+        with self._reading("read the releases"):
+            return allowed.releases(self._db, since)
+
     def timeline(self, case: str) -> list[Entry]:
         """The case's story from its opening to its end, in the order of time."""
         with self._reading(f"read the story of {case}"):
@@ -138,6 +189,14 @@ class Reader:
             known = facts.facts(self._db, decided, ordered=True)
         judged = codec.loads(Verdict, verdict) if verdict else None
         return Standing(found, decided, judged, codec.loads(Order, order), known, releasing)
+
+    def _recorded(
+        self, case: str, decision: str, verdict: str | None, ended: int, stood: int, releasing: int
+    ) -> Recorded:
+        found = self.case(case)
+        assert found is not None, "a foreign key holds it"
+        judged = codec.loads(Verdict, verdict) if verdict else None
+        return Recorded(found, codec.loads(Decision, decision), judged, bool(stood), bool(ended), bool(releasing))
 
     def _cases(self, clause: str, *parameters: Any) -> list[Case]:
         rows = self._rows(f"SELECT {_CASE} FROM cases {clause}", *parameters)

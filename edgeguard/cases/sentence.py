@@ -1,10 +1,16 @@
-"""A verdict in one line, as the log has it."""
+"""Verdicts and decisions, a line each, as the log has them."""
 
 from __future__ import annotations
 
 from edgeguard import units
-from edgeguard.model import Kind, Verdict
+from edgeguard.model import Decision, Kind, Verdict
 from edgeguard.reading import INTO
+
+
+def sentences(verdict: Verdict | None, decision: Decision) -> list[str]:
+    """What was found, where anything was, and what was decided."""
+    decided = f"{decision.scope} ({decision.act}): {decision.reason}"
+    return [sentence(verdict), decided] if verdict is not None else [decided]
 
 
 def sentence(verdict: Verdict) -> str:

@@ -5,8 +5,8 @@
     enforcer.order(order)
     store.outcome(outcome)                                  # the notice goes out after the proof
 
-A decision, its verdict and its notices are one transaction. The methods may be called from several
-threads; the outbox thread has a connection of its own (box.py).
+A decision, its verdict, its notices and its deliveries are one transaction. The methods may be called from several
+threads; those that send have connections of their own (box.py, tray.py).
 """
 
 from __future__ import annotations
@@ -17,15 +17,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeguard.cases import codec
-from edgeguard.cases.box import Box
+from edgeguard.cases import allowed, codec
+from edgeguard.cases.box import Box, put_notice
 from edgeguard.cases.case import Case
 from edgeguard.cases.database import connect, telling, transaction
-from edgeguard.cases.facts import ENDS, PROVES
+from edgeguard.cases.facts import ENDS, PROVES, STOOD
 from edgeguard.cases.reader import Reader, key
+from edgeguard.cases.tray import Tray, put
 from edgeguard.clock import SECOND
 from edgeguard.errors import StoreError
-from edgeguard.model import Act, Decision, Happened, Notice, Order, Outcome, Verdict
+from edgeguard.grace import Exemption
+from edgeguard.letters import Delivery, Notice
+from edgeguard.model import Act, Decision, Happened, Order, Outcome, Verdict
+from edgeguard.states import CLOSED, TABLE
+
+# What a case's state is once the kernel refused its only null route: as if its owner had only been told. For SQL.
+_REFUSED = " ".join(f"WHEN '{way.from_}' THEN '{way.to}'" for way in TABLE if way.event == "refused")
+_AS_TOLD = f"CASE state {_REFUSED} ELSE state END"
 
 # Outcomes after which a notice has nothing left to wait for.
 _TELLING = (*PROVES, *ENDS, Happened.FAILED)
@@ -47,6 +55,10 @@ class Store(Reader):
         """The outbox, for one other thread: it connects when it is first asked."""
         return Box(self.path)
 
+    def tray(self) -> Tray:
+        """The deliveries, for one other thread: it connects when it is first asked."""
+        return Tray(self.path)
+
     def record(
         self,
         case: Case,
@@ -54,6 +66,7 @@ class Store(Reader):
         decision: Decision,
         notices: Sequence[Notice],
         order: Order | None,
+        deliveries: Sequence[Delivery] = (),
     ) -> None:
         """Writes a decision with all that belongs to it, in one transaction that is on the disk at return."""
         with self._writing(f"record decision {decision.id}"):
@@ -64,9 +77,15 @@ class Store(Reader):
             for notice in notices:
                 self._put_notice(notice, decision, order)
             self._refuse_silence(case.id, decision)
+            self._put_deliveries(deliveries)
 
-    def outcome(self, outcome: Outcome) -> None:
-        """Writes what happened to an order; notices that waited for it become ready."""
+    def deliver(self, deliveries: Sequence[Delivery]) -> None:
+        """Writes what is to be told to programs and people where there is no decision."""
+        with self._writing("record a delivery"):
+            self._put_deliveries(deliveries)
+
+    def outcome(self, outcome: Outcome, deliveries: Sequence[Delivery] = ()) -> None:
+        """Writes what happened to an order, and whom to tell; notices that waited for it become ready."""
         with self._writing(f"record the outcome of {outcome.decision}"):
             self._db.execute(
                 "INSERT INTO outcomes (decision, at, happened, body) VALUES (?, ?, ?, ?)",
@@ -75,6 +94,7 @@ class Store(Reader):
             self._end(outcome)
             if outcome.happened in _TELLING:
                 self._make_ready(outcome)
+            self._put_deliveries(deliveries)
 
     def put_case(self, case: Case) -> None:
         """Writes a case, or its new state, without a decision."""
@@ -92,16 +112,36 @@ class Store(Reader):
         with self._writing(f"write a note to {case}"):
             self._db.execute(
                 "INSERT INTO notes (case_id, at, author, text) VALUES (?, ?, ?, ?)",
-                (case, int(at), _text(author), _text(text)),
+                (case, int(at), codec.text(author), codec.text(text)),
             )
+
+    def exempt(self, exemption: Exemption) -> None:
+        """Writes an exemption that comes with no release."""
+        with self._writing(f"record exemption {exemption.id}"):
+            allowed.put_exemption(self._db, exemption)
+
+    def end_exemption(self, id: str, at: int, by: str, why: str) -> bool:
+        """Ends one before its time; False: none of that id holds."""
+        with self._writing(f"end exemption {id}"):
+            return allowed.end_exemption(self._db, id, at, by, why)
+
+    def lengthen(self, exemption: Exemption, until: int, second: str) -> None:
+        """Writes that a second person agreed to a later end."""
+        with self._writing(f"lengthen exemption {exemption.id}"):
+            allowed.lengthen(self._db, exemption, until, second)
 
     def close_case(self, id: str, at: int, outcome: str) -> None:
         """Settles a case; it never opens again, the next flood has a case of its own."""
         with self._writing(f"close case {id}"):
             self._db.execute(
-                "UPDATE cases SET closed = ?, outcome = ?, state = 'closed' WHERE id = ? AND closed IS NULL",
-                (int(at), outcome, id),
+                "UPDATE cases SET closed = ?, outcome = ?, state = ? WHERE id = ? AND closed IS NULL",
+                (int(at), outcome, CLOSED, id),
             )
+
+    def judge_case(self, id: str, at: int, outcome: str, by: str, cause: str) -> bool:
+        """Closes a case by a person, or says how one ended that the clock has settled; False: a person has before."""
+        with self._writing(f"close case {id}"):
+            return allowed.judge(self._db, id, at, outcome, codec.text(by) or "", codec.text(cause) or "")
 
     def close(self) -> None:
         with self._lock:
@@ -120,7 +160,7 @@ class Store(Reader):
     def _put_case(self, case: Case) -> None:
         """A closed case keeps its end; everything else is as the youngest writer knows it."""
         names = (case.vm, case.vm_name, case.tap, case.mac, case.customer, case.source, case.state)
-        vm, vm_name, tap, mac, customer, source, state = (_text(name) for name in names)
+        vm, vm_name, tap, mac, customer, source, state = (codec.text(name) for name in names)
         self._db.execute(
             "INSERT INTO cases (id, vm, vm_name, tap, ifindex, mac, customer, source, opened, state)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -143,6 +183,7 @@ class Store(Reader):
 
     def _put_decision(self, case: str, verdict: Verdict | None, decision: Decision, order: Order | None) -> None:
         until = None if decision.until is None else int(decision.until)
+        allowed.put_grace(self._db, decision)
         self._db.execute(
             "INSERT INTO decisions (id, case_id, verdict, at, act, enforced, until, body, orders)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -165,27 +206,19 @@ class Store(Reader):
     def _put_notice(self, notice: Notice, decision: Decision, order: Order | None) -> None:
         """Nothing ordered: there is nothing to wait for."""
         state, wait = ("waiting", self._notice_wait) if order is not None else ("ready", 0)
-        self._db.execute(
-            "INSERT INTO outbox (id, case_id, decision, kind, recipient, body, created, state, due)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                notice.id,
-                notice.case,
-                notice.decision,
-                notice.kind,
-                _text(notice.to),
-                codec.dumps(notice.values),
-                int(decision.at),
-                state,
-                int(decision.at) + wait,
-            ),
-        )
+        put_notice(self._db, notice, int(decision.at), state, wait)
+
+    def _put_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            put(self._db, delivery)
 
     def _refuse_silence(self, case: str, decision: Decision) -> None:
         """Nothing is null-routed without a notice: the transaction is refused, so nothing is ordered."""
         if decision.act is not Act.NULL_ROUTE or not decision.enforced:
             return
-        if not self._db.execute("SELECT 1 FROM outbox WHERE case_id = ? LIMIT 1", (case,)).fetchone():
+        if not self._db.execute(
+            "SELECT 1 FROM outbox WHERE case_id = ? AND kind != 'acknowledged' LIMIT 1", (case,)
+        ).fetchone():
             raise StoreError(f"{self.path}: decision {decision.id} is refused: a null route without any notice")
 
     def _end(self, outcome: Outcome) -> None:
@@ -194,7 +227,7 @@ class Store(Reader):
             return
         never_stood = (
             " AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.decision = decisions.id"
-            " AND o.happened IN ('acknowledged', 'verified', 'no attempts', 'not stopped', 'reconciled'))"
+            f" AND o.happened IN ({STOOD}))"
             " AND NOT EXISTS (SELECT 1 FROM releases r WHERE r.ends = decisions.id)"
         )
         self._db.execute(
@@ -202,6 +235,17 @@ class Store(Reader):
             " AND (id = ?3 OR id IN (SELECT ends FROM releases WHERE decision = ?3))"
             + (never_stood if outcome.happened is Happened.FAILED else ""),
             (int(outcome.at), outcome.happened, outcome.decision),
+        )
+        if outcome.happened is Happened.FAILED:
+            self._leave_null_routed(outcome.decision)
+
+    def _leave_null_routed(self, decision: str) -> None:
+        """A case of which the kernel refused the only null route is as if its owner had only been told."""
+        self._db.execute(
+            f"UPDATE cases SET state = {_AS_TOLD} WHERE closed IS NULL"
+            " AND id = (SELECT case_id FROM decisions WHERE id = ? AND ended_how = 'failed') AND NOT EXISTS"
+            " (SELECT 1 FROM decisions d WHERE d.case_id = cases.id AND d.act = 'null-route' AND d.ended IS NULL)",
+            (decision,),
         )
 
     def _make_ready(self, outcome: Outcome) -> None:
@@ -213,8 +257,3 @@ class Store(Reader):
             "   WHERE r.decision = outbox.decision AND d.ended IS NULL))",
             (int(outcome.at), outcome.decision, outcome.happened is Happened.FAILED),
         )
-
-
-def _text(text: str | None) -> str | None:
-    """Names come from files and kernels; what is no valid text is written with its escapes."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()

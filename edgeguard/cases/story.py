@@ -7,14 +7,20 @@ from collections.abc import Iterator
 
 from edgeguard.cases import codec
 from edgeguard.cases.case import Entry
-from edgeguard.model import Decision, Mail, Outcome, Verdict
+from edgeguard.incoming import Reply, Sort
+from edgeguard.letters import Mail
+from edgeguard.model import Decision, Outcome, Verdict
 from edgeguard.units import bits_per_second, count
+
+FIRST_LINE = 200  # characters of a reply that stand in the story; `case show` has the rest
 
 
 def timeline(db: sqlite3.Connection, case: str) -> list[Entry]:
     """The story in the order of time; at one moment cause stands before effect."""
     entries = [*_case(db, case), *_verdicts(db, case), *_decisions(db, case)]
-    entries += [*_outcomes(db, case), *_letters(db, case), *_notes(db, case), *_closed(db, case)]
+    entries += [*_outcomes(db, case), *_letters(db, case), *_deliveries(db, case), *_notes(db, case)]
+    entries += [*_replies(db, case), *_signals(db, case)]
+    entries += _closed(db, case)
     return sorted(entries, key=lambda entry: entry.at)
 
 
@@ -49,7 +55,8 @@ def _decisions(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
         did = f"{d.act} {d.scope}" if d.act != "none" else str(d.scope)
         wide = f" to {targets}" if targets else ""
         dry = "" if d.enforced or d.act == "none" else ", not enforced"
-        yield Entry(d.at, "decision", d.id, f"{did}{wide} by {d.by}{dry}: {d.reason}")
+        found = f" as {d.grace.disposition}" if d.grace else ""
+        yield Entry(d.at, "decision", d.id, f"{did}{wide} by {d.by}{found}{dry}: {d.reason}")
 
 
 def _outcomes(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
@@ -81,9 +88,59 @@ def _letters(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
             yield Entry(created, "notice", id, f"notice '{kind}' not sent after {attempts} attempts: {error}")
 
 
+def _deliveries(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
+    rows = db.execute(
+        "SELECT id, channel, cause, state, created, attempts, last_error, sent_at FROM deliveries"
+        " WHERE case_id = ? ORDER BY seq",
+        (case,),
+    )
+    for id, channel, cause, state, created, attempts, error, sent_at in rows:
+        what = f"page '{cause}'" if channel == "page" else f"delivery to the {channel}"
+        if state == "sent":
+            yield Entry(sent_at, "hook", id, f"{what} handed over")
+        elif state == "grouped":
+            yield Entry(created, "hook", id, f"{what} kept back: one an hour and cause is handed over")
+        elif state == "failed":
+            yield Entry(created, "hook", id, f"{what} given up: {error}")
+        else:
+            yield Entry(created, "hook", id, f"{what} waits{f' after {attempts} attempts: {error}' if error else ''}")
+
+
 def _notes(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
     for at, author, text in db.execute("SELECT at, author, text FROM notes WHERE case_id = ? ORDER BY seq", (case,)):
         yield Entry(at, "note", None, f"{author}: {text}")
+
+
+def _replies(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
+    rows = db.execute(
+        "SELECT r.at, r.body, r.notice, r.acknowledged, f.by FROM replies r LEFT JOIN filings f ON f.reply = r.seq"
+        " WHERE r.case_id = ?1 OR f.case_id = ?1 ORDER BY r.seq",
+        (case,),
+    )
+    for at, body, notice, acknowledged, by in rows:
+        filed = f", put here by {by}" if by else ""
+        silent = "" if acknowledged else ", not acknowledged"
+        reply = codec.loads(Reply, body)
+        yield Entry(at, "reply", reply.id, f"{_came_in(reply, notice)}{silent if reply.answerable else ''}{filed}")
+
+
+def _came_in(reply: Reply, notice: str | None) -> str:
+    if reply.sort is Sort.BOUNCE:
+        return f"{notice or 'a mail of this case'} came back undelivered: {reply.status}"
+    who = reply.sender or "somebody without an address"
+    if reply.sort is Sort.AUTOMATIC:
+        return f"a program answered for {who}"
+    if reply.sort is Sort.UNREADABLE:
+        return f"a mail from {who} cannot be read: {reply.defect}"
+    first = reply.text.partition("\n")[0][:FIRST_LINE]
+    return f"{who} answered{f' {reply.keyword}' if reply.keyword else ''}: {first or 'nothing new'}"
+
+
+def _signals(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
+    """In our own words: what a reporter wrote is the desk's, and a story may be sent to a customer."""
+    rows = db.execute("SELECT at, id, source, sort, measured FROM signals WHERE case_id = ? ORDER BY seq", (case,))
+    for at, id, source, sort, measured in rows:
+        yield Entry(at, "signal", id, f"an outside report of {sort} from {source}: {measured}")
 
 
 def _closed(db: sqlite3.Connection, case: str) -> Iterator[Entry]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from edgeguard import config
 from edgeguard.check.attachment import attachment
 from edgeguard.check.finding import Finding, Grade, ok, warning, wrong
 from edgeguard.check.groups import enforcing, groups
+from edgeguard.check.hooks import fleet, hooks
 from edgeguard.check.mailserver import mail
 from edgeguard.check.places import places
 from edgeguard.check.rights import back_ends, rights
@@ -36,6 +35,8 @@ def findings(path: Path | None) -> list[Finding]:
         *back_ends(),
         *places(settings.paths),
         *mail(settings.mail),
+        *hooks(settings),
+        *fleet(settings),
         *table(),
         *attachment(settings.capture.exclude, settings.uplinks, inventory, enforcing(settings, inventory.vms())),
     ]
@@ -56,7 +57,7 @@ def _configuration(path: Path | None) -> tuple[Config, list[Finding]]:
         settings = config.load(path)
     except ConfigError as error:
         assert path is not None, "the shipped defaults are right: a test holds it"
-        return _what_is_right(path), [wrong("configuration", name, text) for text in error.findings]
+        return config.what_is_right(path), [wrong("configuration", name, text) for text in error.findings]
     return settings, [ok("configuration", name, "right"), _enforce(settings)]
 
 
@@ -66,19 +67,6 @@ def _enforce(settings: Config) -> Finding:
     if any("enforce" in one.enforce.values() for one in (*settings.group, *settings.vm.values())):
         return ok("configuration", "enforce", "empty at the top: only what groups and single VMs say is null-routed")
     return ok("configuration", "enforce", "empty: everything is judged and recorded, nothing is null-routed")
-
-
-def _what_is_right(path: Path) -> Config:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return config.build({})
-    right = {}
-    for key, value in values.items():
-        with contextlib.suppress(ConfigError):
-            config.build({key: value})
-            right[key] = value
-    return config.build(right)
 
 
 def _inventory(settings: Config) -> tuple[Inventory, list[Finding]]:

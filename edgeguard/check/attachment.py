@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from edgeguard.capture.taps import Taps
 from edgeguard.check.finding import Finding, ok, warning, wrong
+from edgeguard.check.unseen import PassedBy, unseen
 from edgeguard.errors import CaptureError
 from edgeguard.inventory import Inventory
 from edgeguard.model import Tap, TapKind
@@ -33,7 +34,9 @@ def attachment(
     yield from (_uplink(name) for name in taps.uplinks)
     if not found:
         yield warning("taps", "links", "no tap, macvtap or veth of a VM is here yet; they are found when they appear")
-    yield from (_tap(tap, inventory, enforcing) for tap in found)
+    passed_by = PassedBy()
+    yield from (_tap(tap, inventory, enforcing, passed_by) for tap in found)
+    yield from unseen()
 
 
 def _uplink(name: str) -> Finding:
@@ -45,13 +48,14 @@ def _uplink(name: str) -> Finding:
     return ok("uplinks", name, "up")
 
 
-def _tap(tap: Tap, inventory: Inventory, enforcing: bool) -> Finding:
+def _tap(tap: Tap, inventory: Inventory, enforcing: bool, passed_by: PassedBy) -> Finding:
     vm = inventory.by_tap(tap.name)
     if vm is None:
         text = f"{tap.kind_detail}; in no VM of the inventory: counted and reported, never acted upon"
         return warning("taps", tap.name, text)
     owner = vm.id if vm.name == vm.id else f"{vm.id} ({vm.name})"
-    if tap.kind is TapKind.NONE:
+    cannot = tap.kind_detail if tap.kind is TapKind.NONE else passed_by.stops(tap.name)
+    if cannot:
         grade = wrong if enforcing else warning
-        return grade("taps", tap.name, f"{owner}: cannot be null-routed: {tap.kind_detail}")
-    return ok("taps", tap.name, f"{owner}: {tap.kind_detail}, {HOW[tap.kind]}")
+        return grade("taps", tap.name, f"{owner}: cannot be null-routed: {cannot}")
+    return ok("taps", tap.name, f"{owner}: {tap.kind_detail}, {HOW[tap.kind]}{passed_by.notes(tap.name)}")

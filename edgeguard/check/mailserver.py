@@ -23,6 +23,10 @@ def mail(settings: Mail) -> Iterator[Finding]:
         yield wrong("mail", "from", "empty: a notice needs a sender; set [mail] from")
     if not settings.desk:
         yield warning("mail", "desk", "empty: what has no customer stays in the outbox; set [mail] desk")
+    if settings.reply_to and "{case}" not in settings.reply_to:
+        yield warning(
+            "mail", "reply_to", "holds no {case}: replies find their case by subject and thread alone; write one"
+        )
     if settings.password_file:
         yield _password(Path(settings.password_file))
 

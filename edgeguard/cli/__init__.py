@@ -14,12 +14,19 @@ PLACES = {
     "case": "edgeguard.cli.case:case",
     "check": "edgeguard.cli.check:check",
     "evidence": "edgeguard.cli.evidence:evidence",
+    "exempt": "edgeguard.cli.exempt:exempt",
     "explain": "edgeguard.cli.explain:explain",
+    "hooks": "edgeguard.cli.hooks:hooks",
     "lab": "edgeguard.cli.lab:lab",
     "nullroute": "edgeguard.cli.nullroute:nullroute",
+    "panic": "edgeguard.cli.reap:panic",
+    "reap": "edgeguard.cli.reap:reap",
     "replay": "edgeguard.cli.replay:replay",
+    "reply": "edgeguard.cli.reply:reply",
     "run": "edgeguard.cli.run:run",
+    "signal": "edgeguard.cli.signal:signal",
     "status": "edgeguard.cli.status:status",
+    "top": "edgeguard.cli.top:top",
 }
 
 

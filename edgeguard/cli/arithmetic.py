@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeguard import clock
-from edgeguard.cli.output import target_text
 from edgeguard.model import Act, CameBack, Decision, Outcome, Share, Spread, Target, Verdict
+from edgeguard.target import target_text
 from edgeguard.units import bits_per_second, count, percent
 
 SHOWN_SHARES = 20

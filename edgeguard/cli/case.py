@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from edgeguard.cli import release, work
 from edgeguard.cli.group import Commands
 from edgeguard.cli.options import config_option, example, json_option, term_argument
 
+if TYPE_CHECKING:
+    from edgeguard.cases.case import Letter
+
 COLUMNS = ("case", "opened", "state", "vm", "name", "tap", "customer", "outcome")
+PLACES = {"claim-check": "edgeguard.cli.claim:claim_check"}
 
 
-@click.group(cls=Commands, epilog=example("edgeguard case list --open"))
+@click.group(cls=Commands, places=PLACES, epilog=example("edgeguard case list --open"))
 def case() -> None:
-    """Look at cases. Reads the database; needs no daemon."""
+    """Look at cases, and work them. What only looks reads the database and needs no daemon."""
+
+
+for command in (release.of_case, work.claim, work.note, work.close):
+    case.add_command(command)
 
 
 @case.command("list", epilog=example("edgeguard case list --open", "edgeguard case list web1 --json"))
@@ -43,30 +53,43 @@ def list_cases(term: str | None, only_open: bool, limit: int, as_json: bool, con
 @json_option
 @config_option
 def show(term: str, as_json: bool, config_path: Path) -> None:
-    """Show one case with its story and its notices.
+    """Show one case with its story, its notices and what was answered.
 
     TERM is a case, VM, address or tap; where it has several cases, the open or youngest one is shown.
     """
-    from edgeguard.cli import output, reading  # noqa: PLC0415 - not for --help
+    from edgeguard.cases.intray import of_case  # noqa: PLC0415 - not for --help
+    from edgeguard.cli import output, reading  # noqa: PLC0415
 
     with reading.reader(config_path) as reader:
         found = reader.find(term)
         shown = reading.the_case(found, term)
         story, letters = reader.timeline(shown.id), reader.letters(shown.id)
+        answers = of_case(reader, shown.id)
     if as_json:
         parts = {"story": [output.plain(entry) for entry in story], "notices": [output.plain(x) for x in letters]}
-        output.print_json({**output.plain(shown), **parts})
+        output.print_json({**output.plain(shown), **parts, "replies": [output.plain(x.reply) for x in answers]})
         return
     click.echo(output.told(f"case {shown.id}: {reading.who(shown)}, {shown.state.lower()}"))
     click.echo(output.aligned([[output.when(e.at), e.what, output.told(e.text)] for e in story], "  "))
     for letter in (x for x in letters if x.text):
-        click.echo(f"\n{_mail(letter.to, letter.subject, letter.text)}")
+        click.echo(f"\n{_mail(letter)}")
+    for answer in (x.reply for x in answers if x.reply.text):
+        click.echo(f"\n{_answer(answer.sender, answer.subject, answer.text)}")
     if len(found) > 1:
         click.echo(f"\n{len(found) - 1} more for {term}: edgeguard case list {term}")
 
 
-def _mail(to: str | None, subject: str | None, text: str | None) -> str:
+def _mail(letter: Letter) -> str:
+    back = f", which came back undelivered ({letter.undelivered})" if letter.undelivered else ""
+    return _letter(f"mail to {letter.to or 'the desk'}{back}", letter.subject, letter.text)
+
+
+def _answer(sender: str | None, subject: str, text: str) -> str:
+    return _letter(f"answer from {sender or 'nobody known'}", subject, text)
+
+
+def _letter(head: str, subject: str | None, text: str | None) -> str:
     from edgeguard.cli import output  # noqa: PLC0415
 
     body = "\n".join(output.told(line) for line in (text or "").splitlines())
-    return f"mail to {output.told(to or 'the desk')}: {output.told(subject)}\n\n{body}"
+    return f"{output.told(head)}: {output.told(subject)}\n\n{body}"

@@ -19,8 +19,27 @@ if TYPE_CHECKING:
     from edgeguard.policy import Policy
 
 
+def _states(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Print the table of states and be done: it needs no case, no daemon and no configuration."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from edgeguard.cli import states  # noqa: PLC0415 - not for --help
+
+    for line in states.lines():
+        click.echo(line)
+    ctx.exit()
+
+
 @click.command(epilog=example("edgeguard explain web1", "edgeguard explain v-1f0c2ab9d44e --json"))
 @term_argument
+@click.option(
+    "--states",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_states,
+    help="Print the states of a case and the ways between them instead.",
+)
 @json_option
 @config_option
 def explain(term: str, as_json: bool, config_path: Path) -> None:

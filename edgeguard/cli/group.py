@@ -13,6 +13,7 @@ from typing import IO, Any
 import click
 
 from edgeguard.errors import EdgeGuardError
+from edgeguard.glance.words import told
 
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 
@@ -26,7 +27,7 @@ class Refusal(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         for line in self.message.splitlines():
-            click.echo(f"edgeguard: {line}", file=file, err=True)
+            click.echo(f"edgeguard: {told(line)}", file=file, err=True)
 
 
 class Commands(click.Group):

@@ -7,31 +7,20 @@ from typing import Any
 
 import click
 
+from edgeguard.cli import release
 from edgeguard.cli.group import Commands
-from edgeguard.cli.options import config_option, example, json_option, loaded, term_argument, why_option
+from edgeguard.cli.options import config_option, duration, example, json_option, term_argument, why_option
 
 SCOPES = ("narrow", "own-only", "full")
 COLUMNS = ("decision", "case", "vm", "tap", "scope", "targets", "since", "until", "proof", "by")
 
 
-def _duration(ctx: click.Context, parameter: click.Parameter, value: str) -> int:
-    from edgeguard import units  # noqa: PLC0415 - not for --help
-
-    try:
-        ns = units.duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-    if ns <= 0:
-        raise click.BadParameter(f"{value!r} is no time at all")
-    return ns
-
-
 def _targets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    from edgeguard import request  # noqa: PLC0415 - not for --help
+    from edgeguard.target import target  # noqa: PLC0415 - not for --help
 
     for value in values:
         try:
-            request.target(value)
+            target(value)
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
     return values
@@ -45,9 +34,6 @@ def _scope(scope: str | None, full: bool, targets: tuple[str, ...]) -> str:
     if (wide == "narrow") != bool(targets):
         raise click.UsageError("name --target (one or more), --scope own-only or --full, one of the three")
     return wide
-
-
-KERNEL_S = 2.0  # for the acknowledgement
 
 
 @click.group(cls=Commands, epilog=example("edgeguard nullroute list"))
@@ -93,7 +79,7 @@ def list_null_routes(as_json: bool, config_path: Path) -> None:
     help="How wide: narrow (the targets), own-only (what carries forged senders), full (everything).",
 )
 @click.option("--full", is_flag=True, help="Drop everything from and to the VM: short for --scope full.")
-@click.option("--for", "for_ns", required=True, metavar="DURATION", callback=_duration, help="Until when: 30m, 4h.")
+@click.option("--for", "for_ns", required=True, metavar="DURATION", callback=duration, help="Until when: 30m, 4h.")
 @why_option
 @json_option
 @config_option
@@ -110,59 +96,17 @@ def add(
 ) -> None:
     """Null-route a VM by hand, with an end and a reason; makes a case and goes through the daemon."""
     wide = _scope(scope, full, targets)
-    from edgeguard.request import AddNullRoute  # noqa: PLC0415 - not for --help
+    from edgeguard.cli import asking  # noqa: PLC0415 - not for --help
+    from edgeguard.request import AddNullRoute  # noqa: PLC0415
 
     ask = AddNullRoute(term, why, for_ns, targets, full=wide == "full", own_only=wide == "own-only")
-    answer = _act(config_path, ask, as_json)
+    answer = asking.ask(config_path, ask)
+    asking.tell(answer, as_json)
     for decision in answer.get("decisions", ()):
-        _await_kernel(config_path, decision)
+        asking.await_kernel(config_path, decision)
 
 
-@nullroute.command(epilog=example("edgeguard nullroute release web1 --why 'owner cleaned it'"))
-@term_argument
-@why_option
-@json_option
-@config_option
-def release(term: str, why: str, as_json: bool, config_path: Path) -> None:
-    """End null routes, with a reason, through the daemon.
-
-    TERM is a case, VM, address or tap (all of its null routes end) or one decision.
-    """
-    from edgeguard.request import ReleaseNullRoute  # noqa: PLC0415 - not for --help
-
-    _act(config_path, ReleaseNullRoute(term, why), as_json)
-
-
-def _await_kernel(config_path: Path, decision: str) -> None:
-    """Return when the kernel has taken a null route; an error when it refused, or says nothing in time."""
-    import time  # noqa: PLC0415
-
-    from edgeguard.cases.reader import Reader  # noqa: PLC0415
-    from edgeguard.errors import EnforcementError  # noqa: PLC0415
-    from edgeguard.model import Happened  # noqa: PLC0415
-
-    deadline = time.monotonic() + KERNEL_S
-    with Reader(loaded(config_path).paths.database) as reader:
-        while time.monotonic() < deadline:
-            for outcome in reader.outcomes(decision):
-                if outcome.happened is Happened.FAILED:
-                    raise EnforcementError(f"{decision}: not null-routed: {outcome.detail}")
-                return
-            time.sleep(0.05)
-    raise EnforcementError(f"{decision}: ordered, not acknowledged in {KERNEL_S} s; see 'edgeguard nullroute list'")
-
-
-def _act(config_path: Path, what: Any, as_json: bool) -> dict[str, Any]:
-    """Ask the daemon and print its answer: its sentence `text`, or all of it as JSON."""
-    from edgeguard import control  # noqa: PLC0415 - not for --help
-    from edgeguard.cli import output  # noqa: PLC0415
-
-    answer = control.ask(loaded(config_path).paths.socket, what)
-    if as_json:
-        output.print_json(answer)
-    else:
-        click.echo(output.told(answer.get("text", "done")))
-    return answer
+nullroute.add_command(release.of_nullroute)
 
 
 def _fields(one: Any) -> dict[str, Any]:
@@ -174,9 +118,10 @@ def _fields(one: Any) -> dict[str, Any]:
 
 def _row(one: Any) -> tuple[object, ...]:
     from edgeguard.cli import output  # noqa: PLC0415
+    from edgeguard.target import target_text  # noqa: PLC0415
 
     everything = "forged packets" if one.decision.scope == "own-only" else "everything"
-    targets = ", ".join(output.target_text(target) for target in one.decision.targets) or everything
+    targets = ", ".join(target_text(target) for target in one.decision.targets) or everything
     since, until = output.when(one.decision.at), output.when(one.decision.until)
     proof = "being released" if one.releasing else one.facts.proof
     case, decision = one.case, one.decision

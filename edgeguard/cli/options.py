@@ -28,8 +28,19 @@ def loaded(path: Path, rules: bool = False) -> Config:
     """
     from edgeguard import config  # noqa: PLC0415 - pydantic takes a while: not for --help
 
-    missing = path == DEFAULT_CONFIG and not path.exists()
-    return config.load(None if missing else path, rules)
+    return config.load(given(path), rules)
+
+
+def given(path: Path) -> Path | None:
+    """The file that was named; None where it is the default one, which nobody made."""
+    return None if path == DEFAULT_CONFIG and not path.exists() else path
+
+
+def socket_of(path: Path) -> str:
+    """Where the daemon listens; where that cannot be read by itself the whole configuration is, and says why."""
+    from edgeguard.glance import place  # noqa: PLC0415 - not for --help
+
+    return place.socket_of(str(path)) or loaded(path).paths.socket
 
 
 def with_rules(path: Path) -> Config:
@@ -67,6 +78,21 @@ def json_option(command: F) -> F:
 def why_option(command: F) -> F:
     """`--why TEXT`, required: nothing is bound or freed without a reason."""
     return click.option("--why", required=True, metavar="TEXT", help="The reason, kept in the case.")(command)
+
+
+def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """A callback: '30m' as nanoseconds; what is not given stays so."""
+    from edgeguard import units  # noqa: PLC0415 - not for --help
+
+    if value is None:
+        return None
+    try:
+        ns = units.duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if ns <= 0:
+        raise click.BadParameter(f"{value!r} is no time at all")
+    return ns
 
 
 def term_argument(command: F) -> F:

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from edgeguard import clock
-from edgeguard.cases import codec
-from edgeguard.model import Target
+from edgeguard.glance.words import told
+
+__all__ = ["STYLES", "aligned", "plain", "print_json", "print_table", "told", "when"]
 
 Row = Sequence[object]
 STYLES = {"wrong": "bold red", "warning": "yellow", "ok": "green"}
@@ -24,12 +25,9 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def plain(value: Any) -> Any:
     """A value of model.py as JSON sees it."""
+    from edgeguard.cases import codec  # noqa: PLC0415 - numpy behind it: not for who shows what a daemon answered
+
     return json.loads(codec.dumps(value))
-
-
-def told(text: object) -> str:
-    """Text from outside, made safe for a terminal: what does not print is shown as a question mark."""
-    return "".join(sign if sign.isprintable() else "?" for sign in str(text))
 
 
 def when(at: int | None) -> str:
@@ -65,15 +63,3 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))  # brackets in a name are no markup
     Console(soft_wrap=False).print(table)
-
-
-def target_text(target: Target) -> str:
-    """'198.51.100.7:80/tcp', as `nullroute add --target` reads it; a carpet's prefix '203.0.113.0/24 port 53/udp'."""
-    if not target.protocol:
-        return target.place
-    if target.length is not None:
-        return f"{target.place} {'any port' if target.port is None else f'port {target.port}'}/{target.protocol_name}"
-    if target.port is None:
-        return f"{target.address}/{target.protocol_name}"
-    host = f"[{target.address}]" if target.address.version == 6 else str(target.address)
-    return f"{host}:{target.port}/{target.protocol_name}"

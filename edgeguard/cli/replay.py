@@ -12,7 +12,8 @@ from edgeguard.cli.options import example, json_option
 from edgeguard.cli.output import print_json
 
 if TYPE_CHECKING:
-    from edgeguard.model import Decision, Notice, Verdict
+    from edgeguard.letters import Notice
+    from edgeguard.model import Decision, Verdict
     from edgeguard.replay import Found, Replay
 
 
@@ -88,18 +89,20 @@ class _Story:
     def _verdict(self, verdict: Verdict) -> None:
         from edgeguard import clock  # noqa: PLC0415
         from edgeguard.cli.arithmetic import of_readings, of_verdict  # noqa: PLC0415
-        from edgeguard.cli.output import aligned  # noqa: PLC0415
+        from edgeguard.cli.output import aligned, told  # noqa: PLC0415
 
         click.echo(f"{clock.utc_millis(verdict.at)}  verdict: {verdict.rule} {verdict.band}")
-        click.echo(aligned(of_verdict(verdict), "    "))
-        click.echo(aligned(of_readings(verdict), "    "))
+        for rows in (of_verdict(verdict), of_readings(verdict)):
+            click.echo(aligned([[told(cell) for cell in row] for row in rows], "    "))
 
     def _decision(self, decision: Decision) -> None:
         from edgeguard import clock  # noqa: PLC0415
+        from edgeguard.cli.output import told  # noqa: PLC0415
 
-        click.echo(f"{clock.utc_millis(decision.at)}  decision: {decision.act}, {decision.scope}: {decision.reason}")
+        said = f"decision: {decision.act}, {decision.scope}: {decision.reason}"
+        click.echo(told(f"{clock.utc_millis(decision.at)}  {said}"))
         for answer in decision.safeties:
-            click.echo(f"    {answer.answer:8}{answer.name}: {answer.reason}")
+            click.echo(told(f"    {answer.answer:8}{answer.name}: {answer.reason}"))
 
     def _notice(self, notice: Notice) -> None:
         from edgeguard import jsonl  # noqa: PLC0415

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeguard.cli.options import config_option, example, loaded
+from edgeguard.cli.options import config_option, example, given, loaded
 
 
 @click.command(epilog=example("edgeguard run -c /etc/edgeguard/edgeguard.toml"))
@@ -14,9 +14,10 @@ from edgeguard.cli.options import config_option, example, loaded
 def run(config_path: Path) -> None:
     """Capture, judge, and null-route what `enforce` names, until SIGTERM or Ctrl-C.
 
+    On SIGHUP configuration and inventory are read again; the log says what differs.
     Needs CAP_NET_RAW and CAP_NET_ADMIN (root); the part that parses packets gives up the second one.
     """
     config = loaded(config_path, rules=True)
     from edgeguard import assembly  # noqa: PLC0415 - numba and the C extension: not before the configuration is right
 
-    assembly.run(config)
+    assembly.run(config, given(config_path))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from edgeguard.config.bounds import Breaker, Fleet, Pace
 from edgeguard.config.groups import Group, Setting
 from edgeguard.config.limits import AllLimits, BitLimits, CustomerLimits, Limits, SumLimits
-from edgeguard.config.loading import DEFAULTS, build, load
+from edgeguard.config.loading import DEFAULTS, build, load, what_is_right
 from edgeguard.config.sections import (
     CaptureSettings,
     Clocks,
     CountingSettings,
     EnforcementSettings,
     EvidenceSettings,
+    HooksSettings,
     Host,
     InventorySettings,
     Judging,
+    LogSettings,
     Mail,
+    MetricsSettings,
+    PageSettings,
     Paths,
     Protected,
     RulesSettings,
@@ -25,6 +30,7 @@ __all__ = [
     "DEFAULTS",
     "AllLimits",
     "BitLimits",
+    "Breaker",
     "CaptureSettings",
     "Clocks",
     "Config",
@@ -32,12 +38,18 @@ __all__ = [
     "CustomerLimits",
     "EnforcementSettings",
     "EvidenceSettings",
+    "Fleet",
     "Group",
+    "HooksSettings",
     "Host",
     "InventorySettings",
     "Judging",
     "Limits",
+    "LogSettings",
     "Mail",
+    "MetricsSettings",
+    "Pace",
+    "PageSettings",
     "Paths",
     "Protected",
     "RulesSettings",
@@ -45,4 +57,5 @@ __all__ = [
     "SumLimits",
     "build",
     "load",
+    "what_is_right",
 ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from edgeguard import units
 from edgeguard.model import Network
 
 MOST_PACKETS = 2**31 - 1  # a second: three times what a link of 1 Tbit/s can carry of the smallest frames
+MOST_ARGUMENTS, LONGEST_ARGUMENT = 32, 4096
 MOST_BITS = 10**13  # 10 Tbit/s: no port of a host or of a switch has as much
 
 
@@ -23,6 +26,10 @@ def _duration(value: object) -> int:
     return ns
 
 
+def _promise(value: object) -> int:
+    return 0 if value == "" else _duration(value)
+
+
 def _network(value: object) -> Network:
     try:
         return ipaddress.ip_network(str(value))
@@ -30,10 +37,52 @@ def _network(value: object) -> Network:
         raise ValueError(f"{value!r} is not an address or prefix: {error}") from None
 
 
+def _kept(value: object) -> Network:
+    network = _network(value)
+    shortest = {4: 24, 6: 48}[network.version]
+    if network.prefixlen < shortest:
+        raise ValueError(f"{network} is too wide to be kept: a /{shortest} at most, better single addresses")
+    return network
+
+
+def _line(value: str) -> str:
+    """It goes into mails, logs and onto terminals."""
+    if not value.isprintable():
+        raise ValueError(f"{value!r} holds a line break or another sign that does not print")
+    return value
+
+
 def _server(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if value and (not colon or not host or not port.isdigit() or not 0 < int(port) < 65536):
         raise ValueError(f"{value!r} is not host:port, like 'mail.example.net:587'")
+    return value
+
+
+def _program(value: object) -> object:
+    """A program and its first arguments: started as they stand, by no shell."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(part, str) for part in value):
+        raise ValueError('write the program and its arguments as a list, like ["/usr/local/bin/notify", "--quietly"]')
+    if value and not value[0].startswith("/"):
+        raise ValueError(f"{value[0]!r}: name the program by its whole path, like '/usr/local/bin/notify'")
+    if len(value) > MOST_ARGUMENTS or any("\0" in part or len(part) > LONGEST_ARGUMENT for part in value):
+        raise ValueError(f"at most {MOST_ARGUMENTS} arguments of {LONGEST_ARGUMENT} characters, none with a zero byte")
+    return tuple(value)
+
+
+def _url(value: str) -> str:
+    """Where documents are posted. Not quoted in full anywhere: it may hold a token."""
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is no address like 'https://hooks.example.net/edgeguard'") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("is no address like 'https://hooks.example.net/edgeguard'")
+    if parts.username is not None or parts.fragment or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("may hold no user, no password, no '#' and nothing but printable ASCII")
     return value
 
 
@@ -66,12 +115,22 @@ def _bit_limit(value: object) -> int | None:
 
 
 Duration = Annotated[int, BeforeValidator(_duration)]
+Promise = Annotated[int, BeforeValidator(_promise)]  # a duration; "" in the file is 0 here: nothing is promised
 Prefix = Annotated[Any, BeforeValidator(_network)]
-Server = Annotated[str, AfterValidator(_server)]
+KeptPrefix = Annotated[Any, BeforeValidator(_kept)]
+Line = Annotated[str, AfterValidator(_line)]
+Server = Annotated[Line, AfterValidator(_server)]
+Program = Annotated[tuple[str, ...], BeforeValidator(_program)]
+Url = Annotated[str, AfterValidator(_url)]
 Packets = Annotated[int, BeforeValidator(_packets)]  # a second; a limit
 Bits = Annotated[int, BeforeValidator(_bits)]  # a second; 0: none
 BitLimit = Annotated[int | None, BeforeValidator(_bit_limit)]  # bits a second; 0 in the file is None here: not judged
 Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def is_duration(field: FieldInfo) -> bool:
+    """Whether the values of a field are lengths of time."""
+    return any(getattr(part, "func", None) in (_duration, _promise) for part in field.metadata)
 
 
 class Section(BaseModel):

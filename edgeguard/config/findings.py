@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+SECRET = re.compile(r"(secret|token|password|url)(?!_file)")  # keys whose values are shown to nobody
 WRONG_TYPES = {
     "tuple_type": 'must be a list, like ["one", "two"]',
     "model_type": "must be a table of keys",
@@ -33,7 +35,8 @@ def sentence(finding: Any, source: str, values: dict[str, Any]) -> str:
     if finding["type"] in WRONG_TYPES:
         message = SHAPES.get(finding["loc"], message)
     given = finding.get("input")
-    told = "" if isinstance(given, (dict, list, tuple)) or repr(given) in message else f" (given: {given!r})"
+    silent = isinstance(given, (dict, list, tuple)) or repr(given) in message or SECRET.search(key)
+    told = "" if silent else f" (given: {given!r})"
     return f"{source}: {where}: {message}{told}"
 
 

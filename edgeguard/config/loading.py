@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import tomllib
 from pathlib import Path
@@ -55,6 +56,20 @@ def load(path: Path | None, rules: bool = True) -> Config:
     if findings:
         raise ConfigError(findings)
     return settings
+
+
+def what_is_right(path: Path) -> Config:
+    """Of a wrong configuration the sections that are right, the defaults for the others."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return build({})
+    right = {}
+    for key, value in values.items():
+        with contextlib.suppress(ConfigError):
+            build({key: value})
+            right[key] = value
+    return build(right)
 
 
 def with_rules(written: Written, file: Path) -> Config:

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from edgeguard.config.fields import Duration, Prefix, Section, Server, Share
+from edgeguard.config.fields import Duration, KeptPrefix, Line, Prefix, Program, Promise, Section, Server, Share, Url
 
 
 class Host(Section):
-    name: str
-    place: str
+    name: Line
+    place: Line
 
 
 class RulesSettings(Section):
@@ -50,6 +50,10 @@ class Clocks(Section):
     moves: Duration
     verify: Duration
     notice_wait: Duration
+    probation: Duration
+    quiet_again: Duration
+    repeat: Duration
+    undecided: Duration
 
     @model_validator(mode="after")
     def _possible(self) -> Clocks:
@@ -113,20 +117,58 @@ class Mail(Section):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     server: Server
-    sender: str = Field(alias="from")
-    reply_to: str
-    desk: str
+    sender: Line = Field(alias="from")
+    reply_to: Line
+    desk: Line
     tls: Literal["starttls", "tls", "none"]
-    user: str
+    user: Line
     password_file: str
     timeout: Duration
     retry: Duration
+    read_within: Promise
+
+
+LONGEST_HOOK = 300_000_000_000
+
+
+class HooksSettings(Section):
+    """Programs and webhooks that are told of decisions."""
+
+    program: Program
+    url: Url
+    secret_file: str
+    all: Annotated[bool, Field(strict=True)]
+    timeout: Duration
+    retry: Duration
+    age: Duration
+
+    @model_validator(mode="after")
+    def _possible(self) -> HooksSettings:
+        if self.timeout > LONGEST_HOOK:
+            raise ValueError("timeout: 5m at most; what takes longer hands it over to a service of its own")
+        if self.secret_file and not self.url:
+            raise ValueError("secret_file signs what is posted to `url`, which is empty")
+        return self
+
+
+class PageSettings(Section):
+    """What wakes whoever is on duty."""
+
+    program: Program
+    timeout: Duration
+
+    @model_validator(mode="after")
+    def _possible(self) -> PageSettings:
+        if self.timeout > LONGEST_HOOK:
+            raise ValueError("timeout: 5m at most")
+        return self
 
 
 class Paths(Section):
     database: str
     socket: str
     evidence: str
+    kill: str
 
     @property
     def bundles(self) -> Path:
@@ -152,8 +194,21 @@ class EvidenceSettings(Section):
         return self
 
 
+class LogSettings(Section):
+    format: Literal["text", "json"]
+
+
+class MetricsSettings(Section):
+    """Where Prometheus reads, and how many VMs it is told of by name."""
+
+    listen: Server
+    top: Annotated[int, Field(ge=0, le=100, strict=True)]
+
+
 class EnforcementSettings(Section):
     protocol: Annotated[int, Field(ge=5, le=255)]
     priority: Annotated[int, Field(ge=1, le=900)]
     table: Annotated[int, Field(ge=1000, le=2**31)]
     nft_table: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+    keep: Annotated[tuple[KeptPrefix, ...], Field(max_length=16)]
+    keep_link: bool

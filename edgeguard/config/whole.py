@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator
 
+from edgeguard.config.bounds import Breaker, Fleet, Pace
 from edgeguard.config.fields import Bits, Section
 from edgeguard.config.groups import Group, Setting
 from edgeguard.config.limits import AllLimits
@@ -17,10 +18,14 @@ from edgeguard.config.sections import (
     CountingSettings,
     EnforcementSettings,
     EvidenceSettings,
+    HooksSettings,
     Host,
     InventorySettings,
     Judging,
+    LogSettings,
     Mail,
+    MetricsSettings,
+    PageSettings,
     Paths,
     Protected,
     RulesSettings,
@@ -51,10 +56,17 @@ class Config(Section):
     capture: CaptureSettings
     counting: CountingSettings
     protected: Protected
+    breaker: Breaker
+    pace: Pace
+    fleet: Fleet
     inventory: InventorySettings
     mail: Mail
+    hooks: HooksSettings
+    page: PageSettings
     paths: Paths
     evidence: EvidenceSettings
+    log: LogSettings
+    metrics: MetricsSettings
     enforcement: EnforcementSettings
     _written: Written | None = PrivateAttr(default=None)  # None: there is no rules file
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from edgeguard.counting.customers import Customers
+from edgeguard.counting.readings import Ratios
 from edgeguard.counting.state import Array
 from edgeguard.model import Network, Subject
 from edgeguard.reading import Reading
@@ -37,12 +38,15 @@ class Remote(Protocol):
     @property
     def memory(self) -> int: ...
 
-    def heavy(self, name: str, at_most: int) -> list[Heavy]:
-        """The keys whose upper bound in the last second reaches `at_most` packets of a class, largest first."""
+    def heavy(self, name: str, at_most: int, most: int | None = None) -> list[Heavy]:
+        """The keys whose upper bound in the last second reaches `at_most` packets of a class, largest first; the
+        `most` largest of them, of each memory where there are several."""
 
 
 class Counted(Protocol):
     """Rows of exact counters and sliding windows; `window.Counting` says what each method does."""
+
+    ratios: Ratios  # what counts as answered, from the next look on
 
     @property
     def remote(self) -> Remote | None: ...
@@ -65,6 +69,8 @@ class Counted(Protocol):
     def add(self, records: Records, start: int) -> int: ...
 
     def tick(self, at: int) -> None: ...
+
+    def turn_back(self, at: int) -> None: ...
 
     @property
     def slot_end(self) -> int: ...

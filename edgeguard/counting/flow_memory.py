@@ -132,12 +132,15 @@ class FlowMemory:
         """Whether the thresholds of a slot are those of now: else it tells nothing of them."""
         return self.flows.doubled(slot) in (None, self._doubled)
 
-    def heavy(self, name: str, at_most: int) -> list[Heavy]:
-        """The keys whose upper bound in the last second reaches `at_most` packets of a class, largest first.
+    def heavy(self, name: str, at_most: int, most: int | None = None) -> list[Heavy]:
+        """The keys whose upper bound in the last second reaches `at_most` packets of a class, largest first; the
+        `most` largest of them.
 
         Eleven slots are looked at: any second that ends now lies within them.
         """
         found = self.flows.survey(CLASSES.index(name), at_most)
+        if most is not None and len(found) > most:
+            found = found[np.argsort(-found["high"], kind="stable")[:most]]
         listed = [_heavy(*row) for row in found[["hi", "lo", "what", "point", "low", "high"]].tolist()]
         return sorted(listed, key=lambda heavy: (-heavy.at_most, str(heavy.network)))
 

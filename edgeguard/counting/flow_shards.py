@@ -77,16 +77,16 @@ class FlowShards:
         each = [memory.bounds(network, out, name) for memory in self.of]
         return sum(low for low, _ in each), sum(high for _, high in each)
 
-    def heavy(self, name: str, at_most: int) -> list[Heavy]:
+    def heavy(self, name: str, at_most: int, most: int | None = None) -> list[Heavy]:
         """The keys whose upper bound in the last second reaches `at_most` packets of a class, largest first;
-        all of them from the effective limit on.
+        all of them from the effective limit on, where no memory has more than `most` of them.
 
         A sum that reaches it has a memory that reaches its own share, which is in proportion to its
         limit in force: there the key has an entry. What the others have seen of it, they are asked.
         """
         leading: dict[tuple[Network, bool], Heavy] = {}
         for memory, share in zip(self.of, self._shares(name, at_most), strict=True):
-            for heavy in memory.heavy(name, share):
+            for heavy in memory.heavy(name, share, most):
                 key = heavy.network, heavy.out
                 if key not in leading or leading[key].at_least < heavy.at_least:
                     leading[key] = heavy

@@ -67,7 +67,7 @@ def classes(window: list[int], way: int) -> list[int]:
     return [syn, synacks, rsts, tcp - rsts, udp, icmp, fragments, total - syn - synacks - tcp - udp - icmp - fragments]
 
 
-def _octets(window: list[int], way: int) -> tuple[int, ...]:
+def octets(window: list[int], way: int) -> tuple[int, ...]:
     """By rule: the IP bytes of a window's packets."""
     octets = window[state.OCTETS + 8 * way : state.OCTETS + 8 * way + 8]
     return octets[SYN], octets[UDP], octets[ICMP], octets[FRAGMENT], octets[TCP] + octets[RST], sum(octets)
@@ -112,7 +112,7 @@ def reading(
         subject=subject,
         at=at,
         packets=dict(zip(JUDGED, window[: state.RULES], strict=True)),
-        bytes=dict(zip(JUDGED, (*_octets(window, 0), *_octets(window, 1)), strict=True)),
+        bytes=dict(zip(JUDGED, (*octets(window, 0), *octets(window, 1)), strict=True)),
         foreign=_foreign(window) if sums.known else None,
         crossed=dict(zip(JUDGED, sums.crossed, strict=True)),
         longer=dict(zip(OUT, sums.longer, strict=True)) | dict.fromkeys(INTO, ()),

@@ -50,7 +50,7 @@ class Shards:
         if not 1 <= n <= state.SHARDS:
             raise ValueError(f"{n} shards: 1 to {state.SHARDS} are possible")
         self.remote = remote
-        self._ratios = ratios
+        self.ratios = ratios
         memories = remote.of if remote else (None,) * n
         self.of = tuple(
             Counting(
@@ -146,6 +146,11 @@ class Shards:
         if self.remote is not None:
             self.remote.turn_back(at)
 
+    def turn_back(self, at: int) -> None:
+        """The clock was set back to `at`. The flow memories follow with their packets."""
+        for shard in self.of:
+            shard.turn_back(at)
+
     def tick(self, at: int) -> None:
         """What happened until `at` was looked at. Only the end of a slot takes all shards along."""
         ended = at >= self.slot_end
@@ -223,7 +228,7 @@ class Shards:
         """The sums over all shards; a target's count is the sum of those of the shards that keep it."""
         sums = self._merge(point, at)
         spread = self.of[0].spread(point, at)
-        return readings.reading(point, self.subject(point), at, sums, self._merged, 0, self._ratios, spread)
+        return readings.reading(point, self.subject(point), at, sums, self._merged, 0, self.ratios, spread)
 
     def _merge(self, point: int, at: int) -> readings.Sums:
         """A row's sums over all shards, and its places put together."""
@@ -238,13 +243,13 @@ class Shards:
 
     def one_way(self, point: int, at: int) -> tuple[int, int]:
         udp, back = self._merge(point, at).window[[state.UDP, state.UDP_BACK]].tolist()
-        ratio = float(self._ratios.udp)
+        ratio = float(self.ratios.udp)
         packets, _, back = place_sums.one_way(self._merged, 0, state.UDP, state.BACK, udp, back, ratio)
         return packets, back
 
     def half_open(self, point: int, at: int) -> tuple[int, int]:
         syns, third = self._merge(point, at).window[[state.SYN, state.THIRD_ACKS]].tolist()
-        ratio = 1 / self._ratios.completed
+        ratio = 1 / self.ratios.completed
         packets, _, acks = place_sums.one_way(self._merged, 0, state.SYN, state.THIRD, syns, third, ratio)
         return packets, acks
 

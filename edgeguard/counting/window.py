@@ -59,7 +59,7 @@ class Counting:
         self.by_source = by_source
         self.remote = remote
         self.distinct = distinct
-        self._ratios = ratios
+        self.ratios = ratios
         self.judge_sources = judge_sources
         self._rows = state.rows(state.POINTS + state.JUDGED_SOURCES if judge_sources else points)
         self._tables = state.tables(len(self._rows) if tables is None else tables)
@@ -162,7 +162,7 @@ class Counting:
         self._state["crossed"] = 0
 
     def turn_back(self, at: int) -> None:
-        """Packet time is `at` from now on, wherever it was: another shard knows that the clock was set back."""
+        """Packet time is `at` from now on, wherever it was: somebody knows that the clock was set back."""
         kernels.turn_back(self._state, at)
         if self.distinct is not None:
             self.distinct.turn_back(at)
@@ -262,7 +262,7 @@ class Counting:
         sums = self.sums(point, at)
         table = int(self._rows["table"][point])
         spread = self.spread(point, at)
-        return readings.reading(point, self.subject(point), at, sums, self._tables, table, self._ratios, spread)
+        return readings.reading(point, self.subject(point), at, sums, self._tables, table, self.ratios, spread)
 
     def spread(self, point: int, at: int) -> dict[str, Spread] | None:
         """By rule the distinct counts of the window that ends at `at`; None: not counted, as of a judged source."""
@@ -290,7 +290,7 @@ class Counting:
         sums, table = self.sums(point, at).window, int(self._rows["table"][point])
         udp, back = int(sums[state.UDP]), int(sums[state.UDP_BACK])
         packets, _, back = place_sums.one_way(
-            self._tables, table, state.UDP, state.BACK, udp, back, float(self._ratios.udp)
+            self._tables, table, state.UDP, state.BACK, udp, back, float(self.ratios.udp)
         )
         return packets, back
 
@@ -300,7 +300,7 @@ class Counting:
         sums, table = self.sums(point, at).window, int(self._rows["table"][point])
         syns, third = int(sums[state.SYN]), int(sums[state.THIRD_ACKS])
         packets, _, acks = place_sums.one_way(
-            self._tables, table, state.SYN, state.THIRD, syns, third, 1 / self._ratios.completed
+            self._tables, table, state.SYN, state.THIRD, syns, third, 1 / self.ratios.completed
         )
         return packets, acks
 

@@ -1,5 +1,32 @@
-"""The three answers of a safety."""
+"""The three answers of a safety, and what may be read from the answers of a decision."""
 
 from __future__ import annotations
 
+from edgeguard.model import Decision, SafetyAnswer, Scope
+
 PASS, REFUSE, UNKNOWN = "pass", "refuse", "unknown"
+
+MEASUREMENTS = ("capture health", "independent count", "return path")  # what they say may change within a second
+BOUNDS = ("kill file", "breaker", "pace", "fleet permit")  # and these let more pass later
+PEOPLE = ("exemption", "probation")  # what people allowed has a ceiling, that a flood may pass later
+ASKED_AGAIN = MEASUREMENTS + BOUNDS + PEOPLE
+
+
+def refusals(answers: tuple[SafetyAnswer, ...]) -> tuple[SafetyAnswer, ...]:
+    return tuple(answer for answer in answers if answer.answer == REFUSE)
+
+
+def refusing(decision: Decision) -> frozenset[str]:
+    """The names of the safeties that refused."""
+    return frozenset(answer.name for answer in refusals(decision.safeties))
+
+
+def is_allowed(decision: Decision) -> bool:
+    """What people allowed stood in the way of a null route."""
+    return not refusing(decision).isdisjoint(PEOPLE)
+
+
+def is_in_doubt(decision: Decision) -> bool:
+    """Only what may change stood in the way of a null route: it is asked about again while the flood goes on."""
+    refused = refusing(decision)
+    return decision.scope is Scope.OBSERVE and bool(refused) and refused <= set(ASKED_AGAIN)

@@ -2,8 +2,8 @@
 
 The ladder for a subject of unknown standing: warn -> WARN; act and hard -> narrow; own-only where
 forged packets go to no target that stands out; full when the flood moves (three targets null-routed
-within `clocks.moves` of one case). Every null route has an end. A scan, a busy client and what the
-other side completes are told; what reaches a VM is observed.
+within `clocks.moves` of one case), where breaker and pace let it. Every null route has an end. A scan, a
+busy client and what the other side completes are told; what reaches a VM is observed.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgeguard import units
+from edgeguard.clock import MINUTE
 from edgeguard.config import Config
-from edgeguard.decision import forged, reach, safeties
-from edgeguard.decision.answer import PASS, REFUSE
+from edgeguard.decision import breaker, exempted, forged, moving, pace, paging, probation, reach, safeties
+from edgeguard.decision.answer import MEASUREMENTS, PASS, REFUSE, refusals
 from edgeguard.decision.backwards import doubt
 from edgeguard.decision.question import Question
+from edgeguard.grace import Grace
 from edgeguard.model import Act, Band, Decision, SafetyAnswer, Scope, Subject, Tap, Target, identity
 from edgeguard.reading import INTO
 
-MOVED = 3  # targets
 AUTOMATION = "automation"
 NULL_ROUTES = (Scope.NARROW, Scope.OWN_ONLY, Scope.FULL)
 
 
 def decide(question: Question) -> Decision:
-    """What shall happen about a verdict, and why."""
+    """What shall happen about a verdict, why, and whether a person is woken for it."""
+    return paging.paged(question, _decided(question))
+
+
+def _decided(question: Question) -> Decision:
     answers = safeties.ask(question)
-    refused = safeties.refusals(answers)
+    refused = refusals(answers)
     if question.verdict.subject.customer is not None:
         return _told(question, answers, refused)
     if question.verdict.rule in INTO:
@@ -38,9 +43,11 @@ def decide(question: Question) -> Decision:
 def _sent(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
     """About what a VM sends: told, done already, softer than its band, refused, or null-routed."""
     verdict = question.verdict
+    if exempt := next((answer for answer in refused if answer.name == exempted.NAME), None):
+        return replace(_decision(question, Scope.OBSERVE, verdict.targets, answers, exempt.reason), silent=True)
     if verdict.band is Band.WARN:
         return _warned(question, answers, refused, "over warn: told, nothing is null-routed")
-    if done := _done(question):
+    if not question.unstopped and (done := _done(question)):
         return replace(_decision(question, Scope.OBSERVE, verdict.targets, answers, done), silent=True)
     if softer := _softer(question, refused):
         return _warned(question, answers, refused, softer)
@@ -53,26 +60,39 @@ def _sent(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[
 def _null_routed(question: Question, answers: tuple[SafetyAnswer, ...]) -> Decision:
     """How wide, now that no safety refuses: as narrow as stops the flood."""
     verdict = question.verdict
-    if forged.is_the_way(question) and forged.is_freed(question):
-        reason = "no target stands out, and a person released its forged packets"
-        return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
+    if question.unstopped:
+        return _widened(question, answers)
     if forged.is_the_way(question) and not question.own_only:
         reason = f"{verdict.band} band: forged senders, and no target stands out; only forged packets are null-routed"
         return _decision(question, Scope.OWN_ONLY, (), answers, reason)
-    targets = _new(question)
+    targets = moving.new(question)
     if not targets:
-        reason = "its targets are null-routed already, protected, too wide, or were released by a person"
+        reason = "its targets are null-routed already, protected, too wide, exempted, or released by a person"
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
-    if _moves(question, targets) and _may_be_full(question):
-        minutes = question.config.clocks.moves // 60_000_000_000
-        reason = f"the flood moves: {MOVED} targets within {minutes} minutes; all traffic of this VM is null-routed"
+    if moving.moves(question, targets) and _may_be_full(question):
+        within = f"{moving.MOVED} targets within {question.config.clocks.moves // MINUTE} minutes"
+        reason = f"the flood moves: {within}; all traffic of this VM is null-routed"
         return _decision(question, Scope.FULL, targets, answers, reason)
     return _decision(question, Scope.NARROW, targets, answers, f"{verdict.band} band: its targets are null-routed")
 
 
+def _widened(question: Question, answers: tuple[SafetyAnswer, ...]) -> Decision:
+    """What stands does not stop the flood: everything of the VM, where that may be; in any case a person is woken."""
+    if question.full:
+        reason = "the whole VM is null-routed, and its flood goes on"
+        decided = _decision(question, Scope.OBSERVE, question.verdict.targets, answers, reason)
+    elif _may_be_full(question):
+        reason = "its null route does not stop the flood: all traffic of this VM is null-routed"
+        decided = _decision(question, Scope.FULL, forged.usable(question), answers, reason)
+    else:
+        reason = "its null route does not stop the flood, and all traffic of this VM may not be null-routed"
+        decided = _decision(question, Scope.OBSERVE, question.verdict.targets, answers, reason)
+    return replace(decided, page="not stopped")
+
+
 def _told(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
     """A sum is for people, as none of its VMs needs to have sent too much by itself."""
-    doubts = (f"; in doubt, as {a.name} refuses: {a.reason}" for a in refused if a.name in safeties.MEASUREMENTS)
+    doubts = (f"; in doubt, as {a.name} refuses: {a.reason}" for a in refused if a.name in MEASUREMENTS)
     reason = f"{question.verdict.band} limit of a customer's sum: the desk is told, no VM is null-routed for it"
     return _decision(question, Scope.OBSERVE, question.verdict.targets, answers, reason + "".join(doubts))
 
@@ -116,20 +136,16 @@ def _below(question: Question) -> str | None:
 
 
 def _may_be_full(question: Question) -> bool:
-    """Full needs a flood, whole counts and a known return path; and no person who released full in this case."""
-    flood = question.verdict.kind not in safeties.NO_FLOODS
-    return flood and not _lossy(question) and doubt(question) is None and Scope.FULL not in question.freed_scopes
+    """Full needs a flood, whole counts, a known return path, a closed breaker and its pace; and no person who
+    released any of it lately."""
+    flood = question.verdict.kind not in safeties.NO_FLOODS and not probation.is_on_probation(question)
+    known = not _lossy(question) and doubt(question) is None
+    return flood and known and not breaker.is_open(question) and pace.may_be_full(question)
 
 
 def _lossy(question: Question) -> bool:
     """A window with loss may act narrow only: what it did not see may be another target's."""
     return question.window is not None and question.window.loss > question.config.capture.loss
-
-
-def is_in_doubt(decision: Decision) -> bool:
-    """Only a measurement stood in the way of a null route: it may be certain a moment later."""
-    refused = [answer.name for answer in safeties.refusals(decision.safeties)]
-    return decision.scope is Scope.OBSERVE and bool(refused) and set(refused) <= set(safeties.MEASUREMENTS)
 
 
 def _warned(
@@ -145,28 +161,12 @@ def _warned(
     return replace(_decision(question, Scope.WARN, targets, answers, why), silent=again)
 
 
-def _new(question: Question) -> tuple[Target, ...]:
-    """The verdict's targets that may be null-routed, are not yet, and that no person has released."""
-    freed = question.freed
-    return tuple(
-        target
-        for target in forged.usable(question)
-        if not reach.is_covered(target, (*question.standing, *freed))
-        and not any(reach.covers(target, other) for other in freed)
-    )
-
-
-def _moves(question: Question, targets: tuple[Target, ...]) -> bool:
-    """The third target of a case that was null-routed before: narrow cannot keep up."""
-    before = question.null_routed
-    return bool(before) and reach.places((*before, *targets)) >= MOVED
-
-
 def _decision(
     question: Question, scope: Scope, targets: tuple[Target, ...], answers: tuple[SafetyAnswer, ...], reason: str
 ) -> Decision:
     verdict = question.verdict
     acts = scope in NULL_ROUTES
+    against = probation.against(question) if acts else ()
     return Decision(
         id=identity("d", verdict.id, scope),
         case=question.case,
@@ -177,14 +177,24 @@ def _decision(
         subject=verdict.subject,
         tap=question.tap,
         targets=targets,
-        until=verdict.at + question.config.clocks.lifetime if acts else None,
+        until=verdict.at + _lifetime(question, against) if acts else None,
         enforced=acts and not question.replayed,
         safeties=answers,
         reason=reason,
+        against=against,
+        repeat=question.repeat,
     )
 
 
-def release(ended: tuple[Decision, ...], at: int, reason: str, by: str = AUTOMATION) -> Decision:
+def _lifetime(question: Question, against: tuple[str, ...]) -> int:
+    """As usual; short where the breaker is open, or where a person released the same lately."""
+    usual = breaker.lifetime(question)
+    return min(usual, probation.SHORT) if against else usual
+
+
+def release(
+    ended: tuple[Decision, ...], at: int, reason: str, by: str = AUTOMATION, grace: Grace | None = None
+) -> Decision:
     """The end of null routes of one case: a decision like any other. Its scope is the widest it ends."""
     widest = max(ended, key=lambda decision: NULL_ROUTES.index(decision.scope))
     return Decision(
@@ -203,6 +213,21 @@ def release(ended: tuple[Decision, ...], at: int, reason: str, by: str = AUTOMAT
         reason=reason,
         by=by,
         releases=tuple(decision.id for decision in ended),
+        grace=grace,
+    )
+
+
+def at_other_tap(full: Decision, tap: Tap) -> Decision:
+    """The same full null route at another tap of the VM: part of it, told with it and ended with it."""
+    return replace(
+        full,
+        id=identity("d", full.id, tap.ifindex, tap.mac),
+        tap=tap,
+        subject=replace(full.subject, tap=tap.name),
+        reason=f"the whole VM is null-routed: its tap {tap.name}, too",
+        silent=True,
+        page=None,
+        beside=full.id,
     )
 
 

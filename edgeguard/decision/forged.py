@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from edgeguard.decision import reach
 from edgeguard.decision.question import Question
-from edgeguard.model import Scope, Target
+from edgeguard.model import Target
 
 STANDS_OUT = 0.5  # of the packets: targets with less together leave most of a forged flood running
 
@@ -31,11 +31,6 @@ def addresses_known(question: Question) -> bool:
 def is_the_way(question: Question) -> bool:
     """Whether own-only is the narrowest that stops this flood."""
     return spreads(question) and addresses_known(question)
-
-
-def is_freed(question: Question) -> bool:
-    """A person released own-only, or all of it, in this case."""
-    return not question.freed_scopes.isdisjoint((Scope.OWN_ONLY, Scope.FULL))
 
 
 def rest(question: Question) -> int | None:

@@ -23,7 +23,14 @@ class Entry:
     point: int | None
     acknowledged: int | None = None
     proof: Happened | None = None
-    resumed: int = 0  # when a restart took it up: quiet is counted from there
+    resumed: int = 0  # when a restart took it up, or the clock was set: quiet is counted from there
+    ends: int | None = None  # in packet time, where the clock was set since it was ordered; None: as ordered
+    unstopped: int = 0  # proofs in a row that saw its flood go on
+
+    @property
+    def over(self) -> int:
+        """When its lifetime is over, packet time."""
+        return self.order.until if self.ends is None else self.ends
 
     @property
     def key(self) -> Key:
@@ -36,8 +43,6 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._past: list[Entry] = []  # ended lately: a flood that moves is judged by them too
-        self._freed: dict[str, tuple[Target, ...]] = {}  # by case: what a person released
-        self._freed_scopes: dict[str, frozenset[Scope]] = {}  # by case: how wide that was
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries.values()))
@@ -65,17 +70,36 @@ class Ledger:
         if outcome.happened is Happened.ACKNOWLEDGED:
             self._entries[outcome.decision] = replace(entry, acknowledged=outcome.at)
         elif outcome.happened in (Happened.VERIFIED, Happened.NO_ATTEMPTS, Happened.NOT_STOPPED):
-            self._entries[outcome.decision] = replace(entry, proof=outcome.happened)
+            unstopped = entry.unstopped + 1 if outcome.happened is Happened.NOT_STOPPED else 0
+            self._entries[outcome.decision] = replace(entry, proof=outcome.happened, unstopped=unstopped)
 
     def of_point(self, point: int) -> tuple[Entry, ...]:
         return tuple(entry for entry in self if entry.point == point)
 
+    @property
+    def taps(self) -> int:
+        """How many attachment points are null-routed."""
+        return len({entry.key for entry in self})
+
     def of_case(self, case: str) -> tuple[Entry, ...]:
         return tuple(entry for entry in self if entry.decision.case == case)
 
+    def beside(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+        """Those at other taps of their VMs that belong to the full ones among these; asked of each in every slot."""
+        full = {entry.decision.id for entry in entries if entry.decision.scope is Scope.FULL}
+        return tuple(entry for entry in self if entry.decision.beside in full) if full else ()
+
     def due(self, now: int) -> tuple[Entry, ...]:
         """Null routes whose lifetime is over."""
-        return tuple(entry for entry in self if entry.order.until <= now)
+        return tuple(entry for entry in self if entry.over <= now)
+
+    def stepped(self, by: int, now: int) -> None:
+        """Packet time jumped to `now`: every lifetime keeps its length, and quiet is counted from there."""
+        self._entries = {id: replace(e, ends=e.over + by, resumed=now) for id, e in self._entries.items()}
+
+    def amend(self, entry: Entry, order: Order) -> None:
+        """A null route is ordered otherwise from now on."""
+        self._entries[entry.decision.id] = replace(entry, order=order)
 
     def targets(self, case: str, since: int) -> tuple[Target, ...]:
         """Every target null-routed for a case since a time, standing or ended."""
@@ -83,24 +107,12 @@ class Ledger:
         lately = (entry for entry in (*self, *self._past) if entry.decision.at >= since)
         return tuple(t for entry in lately if entry.decision.case == case for t in entry.decision.targets)
 
-    def free(self, case: str, targets: tuple[Target, ...], scopes: Iterable[Scope] = ()) -> None:
-        """A person released these: automation leaves them alone as long as the case lasts."""
-        self._freed[case] = self.freed(case) + targets
-        self._freed_scopes[case] = self.freed_scopes(case) | set(scopes)
-
-    def freed(self, case: str) -> tuple[Target, ...]:
-        return self._freed.get(case, ())
-
-    def freed_scopes(self, case: str) -> frozenset[Scope]:
-        return self._freed_scopes.get(case, frozenset())
-
-    def forget(self, case: str) -> None:
-        """A case is closed: its VM's next flood is judged anew."""
-        self._freed.pop(case, None)
-        self._freed_scopes.pop(case, None)
-
     def is_full(self, point: int) -> bool:
         return any(entry.decision.scope is Scope.FULL for entry in self.of_point(point))
+
+    def is_unstopped(self, point: int) -> bool:
+        """Whether a flood of a point goes on although it is null-routed, and was put again."""
+        return any(entry.unstopped > 1 for entry in self.of_point(point))
 
     def is_own_only(self, point: int) -> bool:
         """Whether the forged packets of a point are dropped already."""

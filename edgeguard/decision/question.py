@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeguard.config import Config
-from edgeguard.model import Scope, Tap, Target, Verdict, Vm
+from edgeguard.decision.recent import NOTHING, Recent
+from edgeguard.grace import Exemption
+from edgeguard.model import Decision, Tap, Target, Verdict, Vm
 from edgeguard.reading import Circumstances
 
 NOTHING_SPECIAL = Circumstances()
@@ -55,9 +57,17 @@ class Question:
     replayed: bool  # in a file's time: nothing is enforced, and no kernel can be asked
     null_routed: tuple[Target, ...]  # of this case within clocks.moves, ended or not
     standing: tuple[Target, ...]  # of this attachment point now
-    freed: tuple[Target, ...]  # of this case, released by a person
     full: bool  # this tap is null-routed as a whole already
     own_only: bool = False  # its forged packets are dropped already
-    freed_scopes: frozenset[Scope] = frozenset()  # of what a person released of this case
+    unstopped: bool = False  # it is null-routed, was put again, and its flood goes on all the same
+    released: tuple[Decision, ...] = ()  # by people, of this VM, within clocks.probation
+    against: frozenset[str] = frozenset()  # ids of those that automation went against
+    exemptions: tuple[Exemption, ...] = ()  # of this VM
+    repeat: int = 1  # the how-manieth null-routed case of this VM within clocks.repeat this would be
     warned: bool = False  # its owner has a warning of this episode for the same, in a lower band
     around: Circumstances = NOTHING_SPECIAL  # of the host: harm, and why what came back is not known
+    killed: str | None = None  # the kill file is there, in words; None: it is not
+    customers: int = 0  # that have a VM on this host
+    standing_taps: int = 0  # of this host, that are null-routed now
+    recent: Recent = NOTHING  # what automation did lately on this host
+    permit: bool | None = None  # whether the fleet allows it; None: it does not say

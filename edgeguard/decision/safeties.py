@@ -13,14 +13,21 @@ from edgeguard.config import Config
 from edgeguard.decision import forged
 from edgeguard.decision.answer import PASS, REFUSE, UNKNOWN
 from edgeguard.decision.backwards import completed, harm, return_path
+from edgeguard.decision.breaker import breaker
+from edgeguard.decision.exempted import exemption
+from edgeguard.decision.independent import independent_count
+from edgeguard.decision.killed import kill_file
+from edgeguard.decision.pace import pace
+from edgeguard.decision.permit import fleet_permit
+from edgeguard.decision.probation import probation
 from edgeguard.decision.question import Question, Window
 from edgeguard.decision.reach import is_protected
+from edgeguard.decision.reachable import reachable
 from edgeguard.model import Band, Kind, SafetyAnswer, Tap, TapKind, Verdict, Vm
 from edgeguard.policy import policy
 from edgeguard.reading import INTO
 
 NO_FLOODS = (Kind.SCAN, Kind.BUSY)  # told; never dropped but where `enforce` names scans
-CONFIRMED = 0.8  # the kernel must have seen this share of our frames
 CARRIED = 2 / 3  # a mirror port must carry this share of what the kernel saw, once multiplied
 
 
@@ -120,18 +127,6 @@ def _certain(measured: int, sampling: int) -> int:
     return measured if sampling == 1 else max(0, int(measured - 3 * math.sqrt(measured * sampling)))
 
 
-def independent_count(question: Question) -> SafetyAnswer:
-    count, name = question.kernel, "independent count"
-    if question.replayed:
-        return SafetyAnswer(name, UNKNOWN, "a savefile has no kernel counter beside it")
-    if count is None:
-        return SafetyAnswer(name, REFUSE, "the tap's kernel counter could not be read")
-    told = f"the tap's kernel counter shows {units.count(count.kernel)} frames, we counted {units.count(count.ours)}"
-    if count.kernel >= CONFIRMED * count.ours:
-        return SafetyAnswer(name, PASS, told)
-    return SafetyAnswer(name, REFUSE, f"{told}: less than {units.percent(CONFIRMED)}")
-
-
 def attribution(question: Question) -> SafetyAnswer:
     subject, vm = question.verdict.subject, question.vm
     if vm is None:
@@ -176,19 +171,25 @@ def _stands_out(question: Question, share: str) -> str:
 
 ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
     enforce,
+    kill_file,
     protected_subject,
     protected_target,
     capture_health,
     independent_count,
+    attribution,
+    exemption,
+    probation,
     return_path,
     completed,
     harm,
-    attribution,
     enforceable,
     target_share,
+    breaker,
+    pace,
+    fleet_permit,
+    reachable,
 )
 
-MEASUREMENTS = ("capture health", "independent count", "return path")  # what they say may change within a second
 BEFORE_WARNING = ("capture health", "return path", "attribution")  # what a mere warning asks, too
 
 
@@ -212,7 +213,3 @@ def ask(question: Question) -> tuple[SafetyAnswer, ...]:
     verdict = question.verdict
     asked = OF_SUM if verdict.subject.customer is not None else OF_VICTIM if verdict.rule in INTO else ALL
     return tuple(safety(question) for safety in asked)
-
-
-def refusals(answers: tuple[SafetyAnswer, ...]) -> tuple[SafetyAnswer, ...]:
-    return tuple(answer for answer in answers if answer.answer == REFUSE)

@@ -12,20 +12,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edgeguard import clock
+from edgeguard.enforcement import chain_listing
 from edgeguard.enforcement import chain_messages as messages
 from edgeguard.enforcement.boottime import boottime
-from edgeguard.enforcement.chain_messages import NET
-from edgeguard.enforcement.element import FORGED, FULL, OWN, Element
+from edgeguard.enforcement.element import FORGED, FULL, INTO, LINK, OWN, WHOLE, Element
 from edgeguard.enforcement.expression import interface_key, interface_range
+from edgeguard.enforcement.header import NET
+from edgeguard.enforcement.kept import Kept
 from edgeguard.enforcement.netfilter import Message, Netfilter, RefusedError
-from edgeguard.enforcement.netlink import attributes
 from edgeguard.errors import EnforcementError
-from edgeguard.model import Network, Scope, Tap, Target
+from edgeguard.model import Network, Tap, Target
 
 GRACE = clock.SECOND  # the kernel's end comes this much after ours
 _OWN_GRACE = clock.MINUTE  # and more for what lets the VM's own packets by: never before what drops the rest
 _WITH_PORTS = (6, 17, 33, 132, 136)  # TCP, UDP, DCCP, SCTP, UDP-Lite
-_NO_TABLES = (errno.EPROTONOSUPPORT, errno.EINVAL)  # a kernel without nfnetlink, or without nf_tables in it
 _ANY_PROTOCOL = 0
 
 
@@ -37,13 +37,16 @@ class TapChain:
     elements: Mapping[Element, int] = field(default_factory=dict)
 
     @property
-    def full(self) -> bool:
-        return any(element.set_name == FULL for element in self.elements)
+    def both_ways(self) -> bool:
+        """Whether what enters the VM is dropped here too."""
+        return any(element.set_name == INTO for element in self.elements)
 
 
-def full_element(tap: Tap) -> Element:
-    """Everything out of and into the tap."""
-    return Element(FULL, interface_key(tap.ifindex))
+def full_elements(tap: Tap, own: Iterable[Network], kept: Kept, both_ways: bool) -> set[Element]:
+    """Everything out of the tap but what is kept; `both_ways`: and everything into it."""
+    names = [WHOLE, FULL, *([LINK] if kept.link else []), *([INTO] if both_ways else [])]
+    passed = {_own(tap, prefix) for prefix in own} if kept.prefixes else set()
+    return passed | {Element(name, interface_key(tap.ifindex)) for name in names}
 
 
 def _ranged(name: str, tap: Tap, network: Network, behind: bytes = b"") -> Element:
@@ -55,8 +58,12 @@ def _ranged(name: str, tap: Tap, network: Network, behind: bytes = b"") -> Eleme
 
 def own_only_elements(tap: Tap, own: Iterable[Network]) -> set[Element]:
     """Whatever has a source that is not of these, out of the tap."""
-    passed = {_ranged(f"{OWN}{prefix.version}", tap, prefix) for prefix in own}
-    return passed | {Element(FORGED, interface_key(tap.ifindex))}
+    return {_own(tap, prefix) for prefix in own} | {Element(FORGED, interface_key(tap.ifindex))}
+
+
+def _own(tap: Tap, prefix: Network) -> Element:
+    """What has one of these addresses."""
+    return _ranged(f"{OWN}{prefix.version}", tap, prefix)
 
 
 def has_ports(target: Target) -> bool:
@@ -82,18 +89,17 @@ def _to(tap: Tap, target: Target, name: str, behind: bytes = b"") -> Element:
     return Element(f"{name}{target.address.version}", interface_key(tap.ifindex) + target.address.packed + behind)
 
 
-def elements(tap: Tap, scope: Scope, targets: Iterable[Target]) -> set[Element]:
-    """The elements of one null route."""
-    if scope == Scope.FULL:
-        return {full_element(tap)}
+def elements(tap: Tap, targets: Iterable[Target]) -> set[Element]:
+    """Everything out of the tap to these."""
     return {element for target in targets for element in target_elements(tap, target)}
 
 
 class Chains:
     """Our table as we last left it."""
 
-    def __init__(self, netfilter: Netfilter, table: str, alive: Callable[[Tap], bool]) -> None:
+    def __init__(self, netfilter: Netfilter, table: str, alive: Callable[[Tap], bool], kept: Kept) -> None:
         """`alive` tells whether an ifindex still has its name; a chain cannot be made without."""
+        self._kept = kept
         self._netfilter = netfilter
         self._table = table
         self._alive = alive
@@ -115,24 +121,63 @@ class Chains:
         taps.pop(tap.ifindex, None)
         if after:
             taps[tap.ifindex] = after
-        self._commit(self._difference(before, after), taps, tap)
-        self._taps, self._made = taps, bool(taps)
+        if taps or self._made:
+            self._commit(self._difference(before, after), taps, tap)
+        self._taps = taps
 
     def rebuild(self, wanted: Mapping[int, TapChain]) -> None:
         """Let the table hold exactly `wanted`, whatever stands in it; in one transaction."""
         taps = {index: chain for index, chain in wanted.items() if chain.elements and self._alive(chain.tap)}
         self._send(self._whole(taps), "our table")
-        self._taps, self._made = taps, bool(taps)
+        self._taps = taps
+
+    def discard(self) -> None:
+        """Take the table away where nothing stands in it. It is kept as long as the child lives, because to make it
+        takes the kernel forty times as long as to fill it, and an empty one costs no packet anything."""
+        if self._made and not self._taps:
+            self._send(messages.delete_table(self._table), "our table")
+            self._made = False
 
     def present(self) -> bool:
         """Whether a table of our name stands in the kernel."""
-        try:
-            self._netfilter.dump(messages.list_elements(self._table, FULL))
-        except RefusedError as refused:
-            if refused.number in (errno.ENOENT, *_NO_TABLES):
-                return False
-            raise
-        return True
+        return chain_listing.present(self._netfilter, self._table)
+
+    def foreign(self) -> str | None:
+        """Whose our table's name is, in words; None: ours, or nobody's."""
+        if not self.present() or chain_listing.is_ours(self._netfilter, self._table):
+            return None
+        return f"the table 'netdev {self._table}' was made by another program"
+
+    def heal(self) -> str | None:
+        """Put the table back where the kernel does not hold what we left there; in words what was wrong."""
+        wrong = self._wrong()
+        if wrong:
+            self.rebuild(self._taps)
+        return wrong
+
+    def keep_only(self, wanted: Collection[Element]) -> int:
+        """Take away the elements that are not wanted, with the table if none is left; how many that was."""
+        held = chain_listing.held(self._netfilter, self._table)
+        if held is None or self.foreign():
+            return 0
+        gone = held.elements.keys() - set(wanted)
+        if gone == held.elements.keys():
+            self._send(messages.delete_table(self._table), "our table")
+        else:
+            self._send([messages.delete_element(self._table, element) for element in gone], "our table")
+        return len(gone)
+
+    def _wrong(self) -> str | None:
+        held = chain_listing.held(self._netfilter, self._table)
+        if held is None:
+            return "the table of chains was gone" if self._made else None
+        wanted = {element for chain in self._taps.values() for element in chain.elements}
+        missing, extra = len(wanted - held.elements.keys()), len(held.elements.keys() - wanted)
+        if missing or extra:
+            return f"{missing} elements of the chains were missing, {extra} were not ours"
+        both_ways = {index: chain.both_ways for index, chain in self._taps.items()}
+        changed = held.dormant or held.rules != messages.rules_by_chain(both_ways, self._kept)
+        return "the chains were changed" if changed else None
 
     def dropped(self, which: Collection[Element]) -> int:
         """Frames these elements have dropped since they were put; a wider range counts for one that lies in it."""
@@ -155,20 +200,17 @@ class Chains:
         counts: dict[Element, int] = {}
         for name in sorted({element.set_name for element in which if element}):
             try:
-                listed = self._netfilter.dump(messages.list_elements(self._table, name))
+                counts.update(chain_listing.listed(self._netfilter, self._table, name))
             except RefusedError as refused:
-                if refused.number == errno.ENOENT:
-                    continue
-                raise
-            for part in listed:
-                counts.update(_counts(name, part))
+                if refused.number != errno.ENOENT:
+                    raise
         return sum(counts.get(element, 0) for element in which if element)
 
     # ---- what is sent ---------------------------------------------------------------------------
 
     def _commit(self, difference: list[Message], taps: Mapping[int, TapChain], tap: Tap) -> None:
         """Send the difference; when the kernel does not hold what we think, send the whole."""
-        if self._made and taps:
+        if self._made:
             try:
                 self._netfilter.commit(difference)
                 return
@@ -183,12 +225,11 @@ class Chains:
             self._netfilter.commit(what)
         except RefusedError as refused:
             raise EnforcementError(_line(refused, where)) from None
+        self._made = True
 
     def _whole(self, taps: Mapping[int, TapChain]) -> list[Message]:
-        if not taps:
-            return messages.delete_table(self._table)
         all_taps = [message for chain in taps.values() for message in self._difference(None, chain)]
-        return messages.new_table(self._table) + all_taps
+        return messages.new_table(self._table, self._kept) + all_taps
 
     def _difference(self, before: TapChain | None, after: TapChain | None) -> list[Message]:
         """From one state of a tap to another: what goes first, then what comes."""
@@ -205,7 +246,7 @@ class Chains:
             for element, ends in before.elements.items()
             if kept.get(element) != ends
         ]
-        if before.full and not (after and after.full):
+        if before.both_ways and not (after and after.both_ways):
             gone += messages.delete_chain(self._table, f"out{before.tap.ifindex}")
         if after is None:
             gone += messages.delete_chain(self._table, f"in{before.tap.ifindex}")
@@ -219,11 +260,11 @@ class Chains:
         new: list[Message] = []
         if before is None:
             new += messages.new_ingress(self._table, tap.ifindex, tap.name)
-        if after.full and not (before and before.full):
+        if after.both_ways and not (before and before.both_ways):
             new += messages.new_egress(self._table, tap.ifindex, tap.name)
         for element, ends in after.elements.items():
             if had.get(element) != ends:
-                grace = GRACE if element.drops else GRACE + _OWN_GRACE
+                grace = GRACE + _OWN_GRACE if element.lets_by else GRACE
                 new.append(messages.new_element(self._table, element, ends - now + grace))
         return new
 
@@ -231,25 +272,6 @@ class Chains:
 def _wider(element: Element, standing: Iterable[Element]) -> Element | None:
     """The range that stands for one that lies in it."""
     return next((one for one in standing if one.end and element.end and one.covers(element)), None)
-
-
-def _counts(set_name: str, listed: bytes) -> dict[Element, int]:
-    """Element: packets, from one answer to GETSETELEM."""
-    found: dict[Element, int] = {}
-    for kind, body in attributes(listed):
-        if kind == 3:  # NFTA_SET_ELEM_LIST_ELEMENTS
-            for _, element in attributes(body):
-                key, end, packets = _count(element)
-                found[Element(set_name, key, end)] = packets
-    return found
-
-
-def _count(element: bytes) -> tuple[bytes, bytes, int]:
-    """(key, its end in a set of ranges, packets). NFTA_SET_ELEM_KEY and KEY_END hold NFTA_DATA_VALUE."""
-    parts = dict(attributes(element))
-    key, end = (dict(attributes(parts.get(kind, b""))).get(1, b"") for kind in (1, 10))
-    counter = dict(attributes(dict(attributes(parts.get(7, b""))).get(2, b"")))
-    return key, end, int.from_bytes(counter.get(2, b""), "big")  # NFTA_COUNTER_PACKETS
 
 
 def _line(refused: RefusedError, where: str) -> str:

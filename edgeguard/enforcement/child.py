@@ -1,9 +1,11 @@
 """The enforcing child: a process of its own, the only one with the right to change routes.
 
 It reads orders from a socketpair, carries them out at once, and answers with outcomes; between
-orders it proves what stands, ends what is overdue, and watches the links. When the socketpair
-closes it goes and leaves everything standing: a null route outlives the daemon until its end, and
-the next start reconciles. Started as `python -m edgeguard.enforcement.child FD PLACE`.
+orders it proves what stands, ends what is overdue, puts back what others took away, and watches the
+links. When the socketpair closes it goes and leaves everything standing: a null route outlives the
+daemon until its end, and the next start reconciles. An order to null-route is asked about before it
+is carried out: `refusal` says why not. What asks it is given from above, so this file is no program
+by itself (edgeguard/enforcing.py is).
 """
 
 from __future__ import annotations
@@ -13,20 +15,25 @@ import os
 import resource
 import select
 import socket
-import sys
 import time
 from collections import deque
+from collections.abc import Callable
 
 from pyroute2 import IPRoute
 
 from edgeguard import native
 from edgeguard.enforcement import wire
+from edgeguard.enforcement.changes import Changes
 from edgeguard.enforcement.links import LinkEvents
 from edgeguard.enforcement.netfilter import Netfilter
 from edgeguard.enforcement.place import Place
+from edgeguard.enforcement.rtnetlink import Rtnetlink
 from edgeguard.enforcement.standing import Standing
 from edgeguard.errors import EdgeGuardError
 from edgeguard.model import Act, Happened, Order, Outcome
+from edgeguard.native import confinement
+
+Refusal = Callable[[Order], str | None]  # why a null route may not be carried out; None: it may
 
 _CAP_NET_ADMIN, _CAP_NET_RAW = 12, 13
 _MAX_FILES = 8192
@@ -35,11 +42,13 @@ _UNSAID = 4096  # outcomes kept for a side that does not listen; the oldest go f
 _BATCH = 64  # orders taken before the proofs get their turn
 
 
-def main(arguments: list[str]) -> int:
-    """The process's whole life; its exit code."""
-    channel = socket.socket(fileno=int(arguments[0]))
+def main(fd: str, place: str, refusal: Callable[[], Refusal]) -> int:
+    """The process's whole life; its exit code. `refusal` makes what orders are asked about."""
+    channel = socket.socket(fileno=int(fd))
     try:
-        child = Child(channel, Place.read(arguments[1]))
+        child = Child(channel, Place.read(place), refusal())
+        confinement.code_freeze()
+        confinement.calls_deny()
     except (EdgeGuardError, OSError) as error:
         channel.send(wire.encode(wire.Ready(f"the enforcing child cannot start: {error}")))
         return 1
@@ -71,14 +80,16 @@ def _raise_file_limit() -> None:
 class Child:
     """The loop: orders first, then links, ends and proofs."""
 
-    def __init__(self, channel: socket.socket, place: Place) -> None:
+    def __init__(self, channel: socket.socket, place: Place, refusal: Refusal) -> None:
         _raise_file_limit()
         _come_first()
         _give_up_rights()
         self._channel = channel
+        self._refusal = refusal
         self._events = LinkEvents()
+        self._changes = Changes(place.protocol)
         self._ip = IPRoute()
-        self._standing = Standing(place, self._ip, Netfilter(), self._say)
+        self._standing = Standing(place, self._ip, Rtnetlink(), Netfilter(), self._say)
         self._unsaid: deque[bytes] = deque(maxlen=_UNSAID)
         self._open = True
 
@@ -87,6 +98,9 @@ class Child:
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(self._events, select.POLLIN)
+        hints = {sock.fileno() for sock in self._changes.sockets}
+        for fd in hints:
+            poll.register(fd, select.POLLIN)
         while self._open:
             self._send()
             poll.modify(self._channel, select.POLLIN | (select.POLLOUT if self._unsaid else 0))
@@ -95,10 +109,13 @@ class Child:
                 self._take()
             if self._events.fileno() in ready:
                 self._standing.links_changed(self._events.read())
+            if ready & hints and self._changes.read():
+                self._standing.hint()
             self._standing.tick(time.monotonic_ns())
 
     def close(self) -> None:
         """Let go of pyroute2's event loop, which at the interpreter's end would complain in a traceback."""
+        self._standing.leave()
         self._ip.close()
 
     def _wait_ms(self) -> int:
@@ -134,9 +151,9 @@ class Child:
         match request:
             case Order(act=Act.RELEASE):
                 self._standing.release(request)
-            case Order():
+            case Order() if self._allowed(request):
                 self._standing.put(request)
-            case wire.Keep(order):
+            case wire.Keep(order) if self._allowed(order):
                 self._standing.keep(order)
             case wire.Reconcile():
                 self._standing.reconcile()
@@ -144,6 +161,13 @@ class Child:
                 if remove:
                     self._standing.clear()
                 self._open = False
+
+    def _allowed(self, order: Order) -> bool:
+        """Whether it may be carried out; if not, that is its outcome."""
+        why = self._refusal(order)
+        if why is not None:
+            self._say(Outcome(order.decision, time.time_ns(), Happened.FAILED, f"refused: {why}"))
+        return why is None
 
     def _say(self, outcome: Outcome) -> None:
         self._unsaid.append(wire.encode(outcome))
@@ -160,7 +184,3 @@ class Child:
                 self._unsaid.clear()  # it has gone, and so do we at the next read
                 return
             self._unsaid.popleft()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -6,27 +6,25 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
+from edgeguard import companion
 from edgeguard.enforcement import wire
-from edgeguard.enforcement.place import Place, Settings
+from edgeguard.enforcement.place import Place
 from edgeguard.errors import EnforcementError
 from edgeguard.model import Happened, Order, Outcome
 
 _START_S = 60.0  # a cold start imports numpy and pyroute2
 _END_S = 10.0
 _BUFFER = 4 * wire.MAX_MESSAGE
-_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 class Enforcer:
     """A running child.
 
-    enforcer = Enforcer.start(config.enforcement, config.uplinks, config.clocks.verify)
+    enforcer = Enforcer.start(place, program)
     enforcer.reconcile(orders that the ledger says stand)
     enforcer.order(order)          never blocks
     enforcer.poll()                outcomes, oldest first; never blocks
@@ -40,23 +38,12 @@ class Enforcer:
         self._ended = False
 
     @classmethod
-    def start(cls, settings: Settings, uplinks: tuple[str, ...], verify_ns: int) -> Enforcer:
+    def start(cls, place: Place, program: Sequence[str]) -> Enforcer:
         """Start the child, before rights are given up. EnforcementError when it cannot work.
 
-        A new program rather than a fork: it inherits one descriptor and no thread, lock or ring.
-        It has a session of its own, so that Ctrl-C reaches the daemon first.
+        `program`: what Python runs, that calls child.main with the descriptor and the place behind these words.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        place = Place.of(settings, uplinks, verify_ns)
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "edgeguard.enforcement.child", str(theirs.fileno()), place.written()],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": _search_path()},
-            )
+        process, ours = companion.start(program, place.written())
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         enforcer = cls(process, ours)
         enforcer._await_ready()
@@ -182,9 +169,3 @@ def _how(code: int | None) -> str:
     if code is None:
         return "it still runs"
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _search_path() -> str:
-    """Let the child find this very package, installed or not."""
-    above = os.environ.get("PYTHONPATH")
-    return os.pathsep.join([str(_PACKAGE), *([above] if above else [])])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _INTERFACE = 4  # bytes
 FULL, FORGED, OWN = "full", "forged", "own"
+WHOLE, LINK, INTO = "whole", "link", "into"  # beside FULL: what leads there; what stays; what enters
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,13 @@ class Element:
 
     @property
     def drops(self) -> bool:
-        """Whether a frame that it matches is dropped; the others are let through by it."""
-        return not self.set_name.startswith(OWN)
+        """Whether it drops frames that leave the VM."""
+        return not self.lets_by and self.set_name not in (WHOLE, LINK, INTO)
+
+    @property
+    def lets_by(self) -> bool:
+        """Whether it lets the VM's own by, which something else would drop: it must never end before that."""
+        return self.set_name.startswith(OWN)
 
     @property
     def whole_tap(self) -> bool:

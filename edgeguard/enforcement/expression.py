@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import struct
 
-from edgeguard.enforcement.netlink import attribute, be32, nested, text
+from edgeguard.enforcement.netlink import attribute, be32, be64, nested, text
 
 _REG32_00 = 8
 META_PROTOCOL, META_IIF, META_OIF, META_L4PROTO = 1, 4, 5, 16
 NETWORK, TRANSPORT = 1, 2  # payload bases
 _EQUAL, _DIFFERENT = 0, 1
-_VERDICT_REGISTER, _DROP, _JUMP, _RETURN = 0, 0, -3, -5
+_VERDICT_REGISTER, _DROP, _ACCEPT, _JUMP, _GOTO, _RETURN = 0, 0, 1, -3, -4, -5
 _LIST_ELEMENT = 1
 _HTON = 1
 
@@ -80,6 +80,11 @@ def drop() -> Expression:
     return _verdict(_DROP)
 
 
+def accept() -> Expression:
+    """Past every further chain of ours."""
+    return _verdict(_ACCEPT)
+
+
 def go_on() -> Expression:
     """Back to the chain that jumped here."""
     return _verdict(_RETURN)
@@ -87,6 +92,16 @@ def go_on() -> Expression:
 
 def jump(chain: str) -> Expression:
     return _verdict(_JUMP, text(2, chain))
+
+
+def goto(chain: str) -> Expression:
+    """As `jump`, but never back."""
+    return _verdict(_GOTO, text(2, chain))
+
+
+def limit(kind: int, a_second: int) -> bytes:
+    """So many packets a second by each element, as the attribute `kind` of a set: a look-up beyond them fails."""
+    return nested(kind, text(1, "limit"), nested(2, be64(1, a_second), be64(2, 1), be32(3, a_second)))
 
 
 def counter(kind: int) -> bytes:

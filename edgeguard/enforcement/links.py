@@ -30,7 +30,8 @@ from edgeguard.model import Tap
 
 _NETLINK_ROUTE, _RTMGRP_LINK = 0, 1
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
-_IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK = 3, 10, 18, 29
+_IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 3, 5, 10, 18, 29, 37
+_IFLA_XDP, _IFLA_XDP_ATTACHED = 43, 2
 _SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
 _IFF_LOOPBACK = 8
 _IFINFO = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
@@ -46,6 +47,9 @@ class Link:
     master: int  # ifindex of the bridge or bond above it, 0 none
     kind: str  # 'veth', 'bridge', 'tun', ...; empty for hardware
     loopback: bool = False
+    peer: int = 0  # ifindex of a veth's other end, or of what a VLAN device lies upon
+    elsewhere: bool = False  # that ifindex counts in another namespace
+    xdp: bool = False  # a program is attached that sees frames before anybody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,17 @@ def _link(body: bytes) -> Link:
     return Link(
         index=index,
         name=values.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
-        master=int.from_bytes(values.get(_IFLA_MASTER, b"")[:4], sys.byteorder),
+        master=_number(values.get(_IFLA_MASTER, b"")),
         kind=kind.rstrip(b"\0").decode(errors="replace"),
         loopback=bool(flags & _IFF_LOOPBACK),
+        xdp=any(dict(attributes(values.get(_IFLA_XDP, b""))).get(_IFLA_XDP_ATTACHED, b"")),
+        peer=_number(values.get(_IFLA_LINK, b"")),
+        elsewhere=_IFLA_LINK_NETNSID in values,
     )
+
+
+def _number(raw: bytes) -> int:
+    return int.from_bytes(raw[:4], sys.byteorder)
 
 
 def _rtnetlink(groups: int) -> socket.socket:

@@ -102,10 +102,11 @@ def attempted(order: Order, made: Made, seen: tuple[Address, Address], blackhole
     return _question(order, target, blackholed) if inside else None
 
 
-def full_questions(order: Order) -> Iterator[LookUp]:
-    """A full one: the targets it flooded, and an address it never did, of each family it has."""
+def full_questions(order: Order, made: Made) -> Iterator[LookUp]:
+    """A full one: the targets it flooded, and an address it never did, of each family it has; nothing kept."""
     versions = sorted({prefix.version for prefix in order.prefixes} or {4})
-    for target in dict.fromkeys((*(t.address for t in order.targets), *map(nobodys, versions))):
+    never = [nobodys(version, made.kept.prefixes) for version in versions]
+    for target in dict.fromkeys((*(t.address for t in made.routed), *never)):
         source = sample_source(target.version, order.prefixes)
         yield LookUp(order.tap.name, order.tap.ifindex, target, source, target, full=True)
 

@@ -53,6 +53,7 @@ class Message:
     kind: int
     flags: int
     attributes: bytes
+    family: int = NFPROTO_NETDEV
 
 
 def _edge(kind: int, sequence: int) -> bytes:
@@ -62,7 +63,7 @@ def _edge(kind: int, sequence: int) -> bytes:
 
 def _request(message: Message, flags: int, sequence: int) -> bytes:
     kind = NFNL_SUBSYS_NFTABLES << 8 | message.kind
-    body = _GENERIC.pack(NFPROTO_NETDEV, 0, 0) + message.attributes
+    body = _GENERIC.pack(message.family, 0, 0) + message.attributes
     return frame(kind, NLM_F_REQUEST | message.flags | flags, sequence, body)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from edgeguard.enforcement.kept import Shape
 from edgeguard.enforcement.onlink import ON_LINK, OnLink
 from edgeguard.model import Network
 from edgeguard.record import Address
@@ -28,6 +29,7 @@ _WORD, _HALF, _BYTE, _HALF_AT_X, _X_HEADER = 0x20, 0x28, 0x30, 0x48, 0xB1
 _EQ, _SET, _GO, _SHIFT, _AND, _RETURN = 0x15, 0x45, 0x05, 0x74, 0x54, 0x06
 _FRAGMENT = 44
 _SOURCE, _TARGET, _UPPER = {4: 12, 6: 8}, {4: 16, 6: 24}, {4: 9, 6: 6}  # offsets in the IP header
+_LOADS = {4: _WORD, 2: _HALF, 1: _BYTE}  # by bytes
 _SO_ATTACH_FILTER = 26
 MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 _ADDRESSES = 14 + 40  # bytes: link header and IPv6 header
@@ -64,7 +66,14 @@ class Foreign:
     own: tuple[Network, ...]
 
 
-Match = Towards | From | Foreign
+@dataclass(frozen=True, slots=True)
+class But:
+    """No packets of this shape, whatever is asked for behind it."""
+
+    shape: Shape
+
+
+Match = Towards | From | Foreign | But
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +162,32 @@ def _towards6(match: Towards) -> list[Block]:
     return [direct, fragment]
 
 
-def _blocks(match: Towards | From) -> list[Block]:
+def _shaped(shape: Shape) -> Block:
+    """Compared in the largest pieces there are loads for."""
+    steps: Block = []
+    for part in shape.parts:
+        at, left = part.at, len(part.value)
+        while left:
+            size = next(size for size in _LOADS if size <= left)
+            begin = len(part.value) - left
+            want, bits = (int.from_bytes(raw[begin : begin + size], "big") for raw in (part.value, part.bits))
+            if bits:
+                steps += [(_LOADS[size], _net(at), "", ""), (_AND, bits, "", ""), (_EQ, want & bits, "", _NEXT)]
+            at, left = at + size, left - size
+    return steps
+
+
+def _blocks(match: Towards | From | But) -> list[Block]:
+    if isinstance(match, But):
+        return [_shaped(match.shape)]
     if isinstance(match, From):
         return [_source(match)]
     return [_towards4(match)] if match.target.version == 4 else _towards6(match)
 
 
-def _version(match: Towards | From) -> int:
+def _version(match: Towards | From | But) -> int:
+    if isinstance(match, But):
+        return match.shape.version
     return match.prefix.version if isinstance(match, From) else match.target.version
 
 
@@ -183,7 +211,8 @@ def _family(matches: Iterable[Match], version: int, snap: int) -> Program:
         if isinstance(match, Foreign):
             return _foreign(match, version, snap)
         if _version(match) == version:
-            program += [step for block in _blocks(match) for step in _resolved(block, snap)]
+            kept = 0 if isinstance(match, But) else snap
+            program += [step for block in _blocks(match) for step in _resolved(block, kept)]
     return [*program, (_RETURN, 0, 0, 0)]
 
 

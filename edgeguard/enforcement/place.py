@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from ipaddress import ip_network
+from typing import Any, Protocol
+
+from edgeguard import kill_file
+from edgeguard.enforcement.kept import NOTHING, Kept
+from edgeguard.model import Network
 
 
 class Settings(Protocol):
@@ -18,6 +23,10 @@ class Settings(Protocol):
     def table(self) -> int: ...
     @property
     def nft_table(self) -> str: ...
+    @property
+    def keep(self) -> tuple[Network, ...]: ...
+    @property
+    def keep_link(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +39,27 @@ class Place:
     nft_table: str  # netdev family
     uplinks: tuple[str, ...]  # empty: found at each proof
     verify_ns: int  # a null route is proved within this time
+    kill: str = ""  # while this file exists nothing is put, nor put back
+    kept: Kept = NOTHING  # what a full null route leaves alive
 
     @classmethod
-    def of(cls, settings: Settings, uplinks: tuple[str, ...], verify_ns: int) -> Place:
+    def of(cls, settings: Settings, uplinks: tuple[str, ...], verify_ns: int, kill: str = "") -> Place:
         """The configured place."""
-        return cls(settings.protocol, settings.priority, settings.table, settings.nft_table, uplinks, verify_ns)
+        names = settings.protocol, settings.priority, settings.table, settings.nft_table
+        return cls(*names, uplinks, verify_ns, kill, Kept(settings.keep, settings.keep_link))
+
+    def killed(self) -> str | None:
+        """Why nothing may be null-routed, by the kill file (`edgeguard panic`); None: there is none."""
+        return kill_file.reason(self.kill) if self.kill else None
 
     def written(self) -> str:
         """As one command-line argument."""
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), default=str)
 
     @classmethod
     def read(cls, text: str) -> Place:
         """From that argument."""
-        values = json.loads(text)
-        return cls(**{**values, "uplinks": tuple(values["uplinks"])})
+        values: dict[str, Any] = json.loads(text)
+        prefixes, link = values["kept"]["prefixes"], values["kept"]["link"]
+        kept = Kept(tuple(map(ip_network, prefixes)), link)
+        return cls(**{**values, "uplinks": tuple(values["uplinks"]), "kept": kept})

@@ -1,10 +1,4 @@
-"""Null routes on a routed tap: a rule `iif TAP lookup T` and blackholes in T, a table of the tap's own.
-
-Narrow is `blackhole TARGET` in T. Full is `blackhole 0.0.0.0/0` and `::/0` in T, and a rule
-`to PREFIX lookup T` for each prefix of the VM, so that nothing gets in either. Own-only are rules
-alone, asked after that one: `iif TAP from PREFIX lookup main` for each prefix of the VM, then
-`iif TAP blackhole` for what has any other source. Before all of them the kernel asks the local
-table, which holds what the host itself takes: neighbour discovery, DHCP, its own addresses.
+"""Rules and routes of ours in the kernel: put, taken away and read back, tap by tap. items.py says what they are.
 
 The operator's own tables are never written. T is the configured base plus the tap's ifindex.
 Everything carries our protocol number, and the rules lie in our range of priorities, so that both
@@ -15,97 +9,53 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
-from ipaddress import ip_network
-from typing import Any
+from collections.abc import Callable, Iterable
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
-from edgeguard.enforcement import links
+from edgeguard.enforcement import links, listing
+from edgeguard.enforcement.items import EVERYTHING, MAIN, MARK, NOWHERE, Blackhole, Item, Rule, text, version_of
+from edgeguard.enforcement.listing import ListedRule
 from edgeguard.enforcement.place import Place
+from edgeguard.enforcement.rtnetlink import (
+    BLACKHOLE,
+    FR_ACT_BLACKHOLE,
+    FR_ACT_TO_TBL,
+    THROW,
+    RouteRefusedError,
+    Rtnetlink,
+    request,
+)
 from edgeguard.errors import EnforcementError
-from edgeguard.model import Network, Scope, Tap, TapKind, Target
+from edgeguard.model import Tap, TapKind
 
-EVERYTHING: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+MAX_RULES = 64  # of a family; beyond them a chain is taken (means.py)
 _AF = {4: 2, 6: 10}
-_IN, _OUT = 10, 20  # rule priorities: base + these; the way in, the way out of the VM
-_OWN, _FORGED = 30, 40  # after it: what has the VM's own source, and the rest
-_MAIN, _NOWHERE = 254, 0  # RT_TABLE_MAIN; no table, the rule itself is the blackhole
 _TRIES = 4
 _PRIORITIES = 99
-_ROUTED, _BLACKHOLE = TapKind.ROUTED, 6  # RTN_BLACKHOLE
-_FR_ACT_TO_TBL, _FR_ACT_BLACKHOLE = 1, 6  # linux/fib_rules.h
+_ROUTED = TapKind.ROUTED
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)  # a kernel without IPv6 forwards none
 _GONE = (errno.ENOENT, errno.ESRCH, errno.ENODEV)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """`iif NAME lookup TABLE` of one family, `to PREFIX lookup TABLE`, `iif NAME from PREFIX lookup main`,
-    or, with the table 0, `iif NAME blackhole`."""
-
-    version: int
-    table: int
-    iif: str | None = None
-    to: Network | None = None
-    source: Network | None = None
-
-    @property
-    def place(self) -> int:
-        """Its priority, counted from our first."""
-        return {_MAIN: _OWN, _NOWHERE: _FORGED}.get(self.table, _OUT if self.iif else _IN)
-
-
-@dataclass(frozen=True, slots=True)
-class Blackhole:
-    """`blackhole PREFIX` in a table."""
-
-    table: int
-    prefix: Network
-
-
-Item = Rule | Blackhole
-
-
-def items(place: Place, tap: Tap, scope: Scope, prefixes: Iterable[Network], targets: Iterable[Target]) -> set[Item]:
-    """What one null route is made of on a routed tap."""
-    table = place.table + tap.ifindex
-    dead: set[Network] = set(EVERYTHING) if scope == Scope.FULL else {target.network for target in targets}
-    made: set[Item] = {Blackhole(table, prefix) for prefix in dead}
-    made |= {Rule(prefix.version, table, iif=tap.name) for prefix in dead}
-    if scope == Scope.FULL:
-        made |= {Rule(prefix.version, table, to=prefix) for prefix in prefixes}
-    return made
-
-
-def own_only(tap: Tap, own: Iterable[Network]) -> set[Item]:
-    """What lets just the VM's own packets out of a routed tap. A family without a prefix has none of them."""
-    made: set[Item] = {Rule(version, _NOWHERE, iif=tap.name) for version in _AF}
-    return made | {Rule(prefix.version, _MAIN, iif=tap.name, source=prefix) for prefix in own}
-
-
-def unreached(standing: Iterable[Item]) -> frozenset[Network]:
-    """What no packet of the tap can reach, whatever its source."""
-    items = list(standing)
-    families = {item.version for item in items if isinstance(item, Rule) and item.table == _NOWHERE}
-    families -= {item.version for item in items if isinstance(item, Rule) and item.table == _MAIN}
-    nothing = {prefix for prefix in EVERYTHING if prefix.version in families}
-    return frozenset({item.prefix for item in items if isinstance(item, Blackhole)} | nothing)
-
-
 class Routes:
-    """Our rules and blackholes as we last left them, by tap. One rtnetlink socket, kept open."""
+    """Our rules and blackholes as we last left them, by tap."""
 
-    def __init__(self, ip: IPRoute, place: Place) -> None:
-        self._ip = ip
+    def __init__(self, kernel: Rtnetlink, place: Place) -> None:
+        self._kernel = kernel
         self._place = place
         self._taps: dict[int, set[Item]] = {}
 
     def standing(self, tap: Tap) -> frozenset[Item]:
         """What we put for a tap."""
         return frozenset(self._taps.get(tap.ifindex, ()))
+
+    def room(self, tap: Tap, items: Iterable[Item]) -> bool:
+        """Whether no family has too many rules when these of a tap stand as well."""
+        new = {item for item in items if isinstance(item, Rule)} - self._taps.get(tap.ifindex, set())
+        standing = [item for items in self._taps.values() for item in items if isinstance(item, Rule)]
+        return all(
+            sum(rule.version == version for rule in (*standing, *new)) <= MAX_RULES
+            for version in {rule.version for rule in new}
+        )
 
     def apply(self, tap: Tap, wanted: set[Item]) -> None:
         """Let the kernel hold exactly `wanted` for a tap.
@@ -131,12 +81,33 @@ class Routes:
             self._taps.setdefault(self._index(item), set()).add(item)
         return len(found)
 
+    def foreign(self) -> str | None:
+        """Who else uses our range of priorities, in words; None: nobody."""
+        for version in _AF:
+            for listed in listing.rules(version):
+                if self._in_range(listed) and listed.protocol != self._place.protocol:
+                    return (
+                        f"the IPv{version} rule of priority {listed.priority} is not ours (protocol {listed.protocol})"
+                    )
+        return None
+
     def _index(self, item: Item) -> int:
         """The ifindex that an item found belongs to: by its table, because a name may have moved on to
         another tap. A rule without a table of ours is whoever's has its name now; 0 where nobody has it."""
+        if isinstance(item, Rule) and item.mark:
+            return item.mark
         if isinstance(item, Rule) and not self._ours(item.table):
             return links.index_of(item.iif or "")
         return item.table - self._place.table
+
+    def keep_only(self, wanted: Callable[[Item], bool]) -> int:
+        """Take away what is not wanted, and what means nothing without it; how many rules and blackholes that was."""
+        gone = 0
+        for ifindex, present in list(self._taps.items()):
+            kept = _meaningful({item for item in present if wanted(item)})
+            gone += len(present) - len(kept)
+            self.apply(Tap(ifindex, "", "", _ROUTED), kept)
+        return gone
 
     def indexes(self) -> set[int]:
         """The ifindexes that have anything of ours."""
@@ -148,51 +119,21 @@ class Routes:
 
     # ---- the kernel -------------------------------------------------------------------------------
 
-    def _rule(self, rule: Rule) -> dict[str, Any]:
-        values: dict[str, Any] = {
-            "family": _AF[rule.version],
-            "table": rule.table,
-            "priority": self._place.priority + rule.place,
-            "protocol": self._place.protocol,
-        }
-        if rule.table == _NOWHERE:
-            del values["table"]
-            values["action"] = "blackhole"
-        if rule.iif:
-            values["iifname"] = rule.iif
-        if rule.to:
-            values |= {"dst": str(rule.to.network_address), "dst_len": rule.to.prefixlen}
-        if rule.source:
-            values |= {"src": str(rule.source.network_address), "src_len": rule.source.prefixlen}
-        return values
-
-    def _blackhole(self, route: Blackhole) -> dict[str, Any]:
-        return {
-            "dst": str(route.prefix),  # pyroute2 refuses 'default' for a blackhole
-            "family": _AF[route.prefix.version],
-            "type": "blackhole",
-            "table": route.table,
-            "proto": self._place.protocol,
-        }
-
     def _ask(self, verb: str, item: Item) -> None:
-        if isinstance(item, Rule):
-            self._ip.rule(verb, **self._rule(item))
-        else:
-            self._ip.route(verb, **self._blackhole(item))
+        self._kernel.ask(*request(item, self._place, verb == "add"))
 
     def _add(self, item: Item) -> None:
         for attempt in range(_TRIES):
             try:
                 self._ask("add", item)
                 return
-            except NetlinkError as error:
-                if error.code == errno.EEXIST:
+            except RouteRefusedError as error:
+                if error.number == errno.EEXIST:
                     return
-                if _version(item) == 6 and error.code in _NO_IPV6:
+                if version_of(item) == 6 and error.number in _NO_IPV6:
                     return
-                if error.code != errno.ENOBUFS or attempt == _TRIES - 1:
-                    raise EnforcementError(_line("add", item, error.code)) from None
+                if error.number != errno.ENOBUFS or attempt == _TRIES - 1:
+                    raise EnforcementError(_line("add", item, error.number)) from None
             except OSError as error:
                 raise EnforcementError(_line("add", item, error.errno or errno.EIO)) from None
 
@@ -201,11 +142,11 @@ class Routes:
         for _ in range(_TRIES):
             try:
                 self._ask("del", item)
-            except NetlinkError as error:
-                if error.code in _GONE or (_version(item) == 6 and error.code in _NO_IPV6):
+            except RouteRefusedError as error:
+                if error.number in _GONE or (version_of(item) == 6 and error.number in _NO_IPV6):
                     return
-                if error.code != errno.ENOBUFS:
-                    raise EnforcementError(_line("remove", item, error.code)) from None
+                if error.number != errno.ENOBUFS:
+                    raise EnforcementError(_line("remove", item, error.number)) from None
             except OSError as error:
                 raise EnforcementError(_line("remove", item, error.errno or errno.EIO)) from None
         raise EnforcementError(f"cannot remove {text(item)}: the kernel acknowledges, but it is still there")
@@ -213,81 +154,74 @@ class Routes:
     def _ours(self, table: int) -> bool:
         return table > self._place.table
 
+    def _in_range(self, listed: ListedRule) -> bool:
+        return 0 <= listed.priority - self._place.priority <= _PRIORITIES
+
     def _rules(self) -> list[Rule]:
         """Our rules: of our protocol, and exactly as we make them."""
         found = []
-        for family, version in ((2, 4), (10, 6)):
-            for listed in self._ip.get_rules(family=family):
-                rule = _listed(listed, version)
-                priority = (listed.get_attr("FRA_PRIORITY") or 0) - self._place.priority
-                ours = listed.get_attr("FRA_PROTOCOL") == self._place.protocol and 0 <= priority <= _PRIORITIES
-                if ours and (self._ours(rule.table) or (_is_own_only(listed, rule) and priority == rule.place)):
+        for version in _AF:
+            for listed in listing.rules(version):
+                rule = Rule(version, listed.table, listed.iif, listed.to, listed.source, listed.udp, listed.mark)
+                ours = listed.protocol == self._place.protocol and self._in_range(listed)
+                own = (
+                    _is_own_only(listed, rule) or _lets_in(listed, rule)
+                ) and listed.priority - self._place.priority == rule.place
+                if ours and (self._ours(rule.table) or own):
                     found.append(rule)
         return found
 
     def _blackholes(self) -> list[Blackhole]:
-        """Our blackholes. The kernel filters: a host may hold the whole internet's routes."""
-        found = []
-        with IPRoute(strict_check=True) as ip:
-            for family in (2, 10):
-                for route in ip.route("dump", family=family, proto=self._place.protocol):
-                    table = route.get_attr("RTA_TABLE") or route["table"]
-                    if route["proto"] == self._place.protocol and self._ours(table) and route["type"] == _BLACKHOLE:
-                        found.append(Blackhole(table, _prefix(route, family)))
-        return found
+        found = (route for version in _AF for route in listing.routes(version, self._place.protocol))
+        return [
+            Blackhole(route.table, route.prefix, route.metric, route.kind == THROW)
+            for route in found
+            if self._ours(route.table) and route.kind in (BLACKHOLE, THROW)
+        ]
 
 
-def _listed(rule: Any, version: int) -> Rule:
-    """A rule as the kernel lists it, in the terms of ours."""
+def _meaningful(items: set[Item]) -> set[Item]:
+    """Without rules that lead to no blackhole any more: own-only ends with its mark, the way in with full."""
+    holes = {item.prefix for item in items if isinstance(item, Blackhole) and not item.throws}
+    dead = {prefix.version for prefix in holes if prefix != MARK}
+    full = {prefix.version for prefix in holes if prefix in EVERYTHING}
 
-    def network(address: str, length: str) -> Network | None:
-        text = rule.get_attr(address)
-        return ip_network(f"{text}/{rule[length]}") if text else None
+    def leads(rule: Rule) -> bool:
+        if rule.table in (MAIN, NOWHERE) and not rule.mark:
+            return MARK in holes
+        return rule.version in (dead if rule.iif else full)
 
-    table = rule.get_attr("FRA_TABLE") or rule["table"]
-    to, source = network("FRA_DST", "dst_len"), network("FRA_SRC", "src_len")
-    return Rule(version, table, rule.get_attr("FRA_IIFNAME"), to, source)
+    return {item for item in items if isinstance(item, Blackhole) or leads(item)}
 
 
-def _is_own_only(listed: Any, rule: Rule) -> bool:
+def _is_own_only(listed: ListedRule, rule: Rule) -> bool:
     """Whether it is one of the two kinds that own-only is made of."""
     if not rule.iif or rule.to:
         return False
-    if rule.table == _NOWHERE:
-        return listed["action"] == _FR_ACT_BLACKHOLE and rule.source is None
-    return rule.table == _MAIN and listed["action"] == _FR_ACT_TO_TBL and rule.source is not None
+    if rule.table == NOWHERE:
+        return listed.action == FR_ACT_BLACKHOLE and rule.source is None
+    return rule.table == MAIN and listed.action == FR_ACT_TO_TBL and rule.source is not None
 
 
-def _prefix(route: Any, family: int) -> Network:
-    nothing = "0.0.0.0" if family == 2 else "::"
-    return ip_network(f"{route.get_attr('RTA_DST') or nothing}/{route['dst_len']}")
+def _lets_in(listed: ListedRule, rule: Rule) -> bool:
+    """Whether it is one of those that let something kept in."""
+    kept = rule.table == MAIN and listed.action == FR_ACT_TO_TBL and rule.to is not None and rule.iif is None
+    return kept and bool(rule.mark) and bool(rule.source or rule.udp)
 
 
 def _coming(item: Item) -> int:
-    """What must stand before what: blackholes, the rules that lead to them or let the VM's own by, the rest."""
+    """What must stand before what: routes, the rules that let something by, those that lead to blackholes."""
     if isinstance(item, Blackhole):
-        return 0
-    return 2 if item.table == _NOWHERE else 1
-
-
-def text(item: Item) -> str:
-    """As ip-rule(8) and ip-route(8) would write it."""
-    if isinstance(item, Blackhole):
-        return f"route 'blackhole {item.prefix} table {item.table}'"
-    what = f"iif {item.iif}" if item.iif else f"to {item.to}"
-    what += f" from {item.source}" if item.source else ""
-    how = {_NOWHERE: "blackhole", _MAIN: "lookup main"}.get(item.table, f"lookup {item.table}")
-    return f"IPv{item.version} rule '{what} {how}'"
+        return 0 if item.throws else 1
+    if item.table == MAIN:
+        return 2
+    return 4 if item.table == NOWHERE else 3
 
 
 def _line(verb: str, item: Item, number: int) -> str:
     why = {
         errno.EPERM: "the right CAP_NET_ADMIN is missing; start the daemon as root",
-        errno.EAFNOSUPPORT: f"this kernel has no IPv{_version(item)} rules",
+        errno.EAFNOSUPPORT: f"this kernel has no IPv{version_of(item)} rules",
         errno.ENOBUFS: "the kernel has no memory for it",
     }.get(number, os.strerror(number))
     return f"cannot {verb} {text(item)}: {why} ({errno.errorcode.get(number, number)})"
-
-
-def _version(item: Item) -> int:
-    return item.prefix.version if isinstance(item, Blackhole) else item.version

@@ -9,74 +9,73 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
 from edgeguard import clock
-from edgeguard.enforcement import links, mechanism, routes, uplinks, wire
-from edgeguard.enforcement.boottime import boottime
-from edgeguard.enforcement.chain import Chains, TapChain
-from edgeguard.enforcement.element import Element, widest
+from edgeguard.enforcement import links, wire
+from edgeguard.enforcement.boottime import boottime, end_of
+from edgeguard.enforcement.entry import Entry, check_tap, described, what
+from edgeguard.enforcement.kernel import Kernel, Wanted
 from edgeguard.enforcement.links import Change
-from edgeguard.enforcement.mechanism import Made
+from edgeguard.enforcement.means import Means
 from edgeguard.enforcement.netfilter import Netfilter
 from edgeguard.enforcement.place import Place
-from edgeguard.enforcement.routes import Item, Routes
+from edgeguard.enforcement.read_back import ReadBack
+from edgeguard.enforcement.rtnetlink import Rtnetlink
 from edgeguard.enforcement.verify import Tools
 from edgeguard.enforcement.watch import Watch
 from edgeguard.errors import EnforcementError
-from edgeguard.model import Happened, Network, Order, Outcome, Tap
+from edgeguard.model import Happened, Order, Outcome, Tap
 
-MAX_STANDING = 256
-_HOUR = clock.HOUR
+MAX_STANDING = 4096
 _GRACE = 500 * clock.MILLISECOND  # the end is the capturing side's to decide; this is the second belt
-
-
-@dataclass(slots=True)
-class Entry:
-    """One decision that stands."""
-
-    order: Order
-    made: Made
-    ends: int  # CLOCK_BOOTTIME ns
-    watch: Watch | None = None
-    refused: bool = False  # the kernel would not let it end
-
-
-class GoneError(EnforcementError):
-    """The tap of an order is no longer there."""
 
 
 class Standing:
     """The decisions that stand, and their taps."""
 
-    def __init__(self, place: Place, ip: IPRoute, netfilter: Netfilter, say: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        ip: IPRoute,
+        rtnetlink: Rtnetlink,
+        netfilter: Netfilter,
+        say: Callable[[Outcome], None],
+    ) -> None:
+        """`ip` asks which way packets go, `rtnetlink` changes rules and routes."""
         self._place = place
         self._say = say
-        self._routes = Routes(ip, place)
-        self._chains = Chains(netfilter, place.nft_table, links.holds)
+        self._kernel = Kernel(rtnetlink, netfilter, place)
+        self._means = Means(place, netfilter, self._kernel.room)
         self._entries: dict[str, Entry] = {}
         self._kept: list[Order] = []
+        self._read = ReadBack(self._kernel)
         background = ThreadPoolExecutor(1, "sockets")
-        self._tools = Tools(place, ip, self._chains, background, self._blackholed)
+        self._tools = Tools(place, ip, self._kernel.chains, background, self._kernel.blackholed)
+        if taken := self._kernel.taken():
+            raise EnforcementError(f"{taken}; choose other numbers and names in [enforcement], or remove it")
 
     # ---- orders -----------------------------------------------------------------------------------
 
     def put(self, order: Order) -> None:
         """Null-route, and say when the kernel has acknowledged it."""
+        self._read.begin()
+        if killed := self._place.killed():
+            self._tell(order.decision, Happened.FAILED, killed)
+            return
         before = self._entries.get(order.decision)
         try:
             entry = self._enter(order)
         except EnforcementError as error:
             self._undo(order, before)
-            self._tell(order.decision, _what(error), str(error))
+            self._tell(order.decision, what(error), str(error))
             return
         acknowledged = time.time_ns()
-        self._tell(order.decision, Happened.ACKNOWLEDGED, _described(entry.made), acknowledged)
+        self._tell(order.decision, Happened.ACKNOWLEDGED, described(entry.made), acknowledged)
         if entry is before:
             return
         if before and before.watch:
@@ -94,10 +93,15 @@ class Standing:
         else:
             self._tell(order.decision, Happened.FAILED, f"more than {MAX_STANDING} null routes cannot stand at once")
 
-    def clear(self) -> None:
+    def clear(self, why: str = "closing") -> None:
         """Take everything away."""
         for decision in list(self._entries):
-            self._end(decision, Happened.RELEASED, "closing")
+            self._end(decision, Happened.RELEASED, why)
+
+    def leave(self) -> None:
+        """Nothing is to come: what stands stays, and an empty table of chains goes."""
+        with contextlib.suppress(EnforcementError):
+            self._kernel.chains.discard()
 
     def _entry(self, order: Order) -> Entry:
         """What an order will be; the one that stands already when it says the same."""
@@ -106,19 +110,19 @@ class Standing:
             return same
         if same and same.order.tap.ifindex != order.tap.ifindex:
             raise EnforcementError(f"{order.decision} stands on {same.order.tap.name}, not on {order.tap.name}")
-        lifetime = order.until - time.time_ns()
-        if not 0 < lifetime <= wire.MAX_LIFETIME:
+        ends = end_of(order)
+        if not 0 < ends - boottime() <= wire.MAX_LIFETIME:
             raise EnforcementError(f"the end of {order.decision} is over already or more than a year away")
         if same is None and len(self._entries) >= MAX_STANDING:
             raise EnforcementError(f"more than {MAX_STANDING} null routes cannot stand at once; release one first")
-        _check_tap(order.tap)
-        return Entry(order, mechanism.made(self._place, order, uplinks.local), boottime() + lifetime)
+        check_tap(order.tap)
+        return Entry(order, self._means.made(order), ends)
 
     def _enter(self, order: Order) -> Entry:
         entry = self._entry(order)
         self._entries[order.decision] = entry
         self._apply(order.tap)
-        _check_tap(order.tap)  # it may have been made again meanwhile
+        check_tap(order.tap)  # it may have been made again meanwhile
         return entry
 
     def _undo(self, order: Order, before: Entry | None) -> None:
@@ -136,7 +140,7 @@ class Standing:
         if entry is None:
             self._tell(decision, happened, detail or "nothing of it stood")
             return
-        dropped = self._dropped(entry)
+        dropped = self._kernel.dropped(entry.made)
         if entry.watch:
             entry.watch.close()
         try:
@@ -155,20 +159,42 @@ class Standing:
         return [entry for entry in self._entries.values() if entry.order.tap.ifindex == ifindex]
 
     def _apply(self, tap: Tap) -> None:
-        """Let a tap hold what its decisions want. The chain first: it is one transaction."""
-        entries = self._of(tap.ifindex)
-        self._chains.apply(tap, _elements(entries))
-        self._routes.apply(tap, _items(entries))
+        """Let a tap hold what its decisions want."""
+        self._kernel.apply(tap, [Wanted(entry.made, entry.ends) for entry in self._of(tap.ifindex)])
 
-    def _dropped(self, entry: Entry) -> int | None:
-        """Frames the null route has dropped; None where nothing counts them."""
-        with contextlib.suppress(EnforcementError):
-            return self._chains.dropped(entry.made.elements) if entry.made.elements else None
-        return None
+    def _wanted(self) -> dict[Tap, list[Wanted]]:
+        wanted: dict[Tap, list[Wanted]] = {}
+        for entry in self._entries.values():
+            wanted.setdefault(entry.order.tap, []).append(Wanted(entry.made, entry.ends))
+        return wanted
 
-    def _blackholed(self, tap: Tap) -> frozenset[Network]:
-        """The prefixes that no packet of the tap reaches; all of a family of which it may send nothing."""
-        return routes.unreached(self._routes.standing(tap))
+    def hint(self) -> None:
+        """Somebody may have changed what we put."""
+        self._read.hint()
+
+    def _read_back(self) -> None:
+        """Let the kernel hold what the decisions want again, and say of which that had to be done.
+
+        Taps are looked at, too: the kernel tells of lost events once, and may lose that of a tap that goes after it.
+        """
+        self.links_changed(None)
+        if killed := self._place.killed():
+            self._read.postpone()
+            self.clear(killed)
+            self.leave()
+            return
+        found, refused = self._read.heal(self._wanted())
+        for decision in self._entries if refused else ():
+            self._tell(decision, Happened.FAILED, f"it may not stand any more: {refused}")
+        for ifindex, said in found.items():
+            self._healed(ifindex, said)
+
+    def _healed(self, ifindex: int, said: str) -> None:
+        if ifindex == 0:
+            self._tell("", Happened.RECONCILED, said)
+        for entry in self._of(ifindex):
+            self._tell(entry.order.decision, Happened.RECONCILED, f"put back: {said}; another program had changed them")
+            self._watch(entry)
 
     # ---- time and links ---------------------------------------------------------------------------
 
@@ -177,7 +203,7 @@ class Standing:
         now, boot = time.monotonic_ns(), boottime()
         ends = [now + entry.ends + _GRACE - boot for entry in self._entries.values()]
         looks = [entry.watch.next for entry in self._entries.values() if entry.watch]
-        return min([now + _HOUR, *ends, *looks])
+        return min([self._read.next, *ends, *looks])
 
     def tick(self, now: int) -> None:
         """End what is overdue, and let the proofs look."""
@@ -189,6 +215,27 @@ class Standing:
                 outcome = entry.watch.tick(now)
                 if outcome:
                     self._say(outcome)
+                    if outcome.happened is Happened.NOT_STOPPED and not entry.doubly:
+                        self._try_doubly(entry)
+        if self._read.next <= now:
+            self._read_back()
+
+    def _try_doubly(self, entry: Entry) -> None:
+        """It does not stop the flood: what stands is read back, put by every means there is, and proved again."""
+        entry.doubly = True
+        self._read_back()
+        try:
+            entry.made = self._means.made(entry.order, doubly=True)
+            self._apply(entry.order.tap)
+        except EnforcementError as error:
+            self._tell(entry.order.decision, Happened.FAILED, f"it could not be put by the chain too: {error}")
+        self._watch(entry)
+
+    def _watch(self, entry: Entry) -> None:
+        """Prove it from now on, as it is made now."""
+        if entry.watch:
+            entry.watch.close()
+        entry.watch = Watch(self._tools, entry.order, entry.made)
 
     def links_changed(self, changes: list[Change] | None) -> None:
         """A link of ours went or was renamed. None: events were lost, look at all."""
@@ -223,7 +270,7 @@ class Standing:
         moved = replace(tap, name=name)
         for entry in self._of(tap.ifindex):
             entry.order = replace(entry.order, tap=moved)
-            entry.made = mechanism.made(self._place, entry.order, uplinks.local)
+            entry.made = self._means.made(entry.order, doubly=entry.doubly)
         try:
             self._apply(moved)
         except EnforcementError as error:
@@ -234,18 +281,21 @@ class Standing:
 
     def reconcile(self) -> None:
         """Let the kernel hold what was kept, and nothing else of ours."""
+        self._read.begin()
         kept, self._kept = self._kept, []
         for entry in self._entries.values():
             if entry.watch:
                 entry.watch.close()
         try:
-            found = self._routes.adopt()
-            had_table = self._chains.present()
-        except (EnforcementError, NetlinkError, OSError) as error:
-            self._tell("", Happened.FAILED, f"cannot read back what stands: {error}")
+            found, had_table = self._kernel.adopt()
+        except EnforcementError as error:
+            self._tell("", Happened.FAILED, str(error))
             return
         self._entries = self._kept_entries(kept)
-        self._rebuild(had_table)
+        try:
+            self._kernel.rebuild(self._wanted())
+        except EnforcementError as error:
+            self._tell("", Happened.FAILED, str(error))
         self._sweep(found, had_table)
         for entry in list(self._entries.values()):
             self._restore(entry)
@@ -254,49 +304,40 @@ class Standing:
         """The kept orders that can still stand; the others are answered."""
         self._entries = {}
         entries: dict[str, Entry] = {}
+        killed = self._place.killed()
         for order in kept:
-            if order.until <= time.time_ns():
+            if killed:
+                self._tell(order.decision, Happened.RELEASED, killed)
+                continue
+            if end_of(order) <= boottime():
                 self._tell(order.decision, Happened.RELEASED, "lifetime over")
                 continue
             try:
                 entries[order.decision] = self._entry(order)
             except EnforcementError as error:
-                self._tell(order.decision, _what(error), str(error))
+                self._tell(order.decision, what(error), str(error))
         return entries
-
-    def _rebuild(self, had_table: bool) -> None:
-        """All chains in one transaction, so that a flood finds no gap between the old and the new."""
-        taps = {entry.order.tap.ifindex: entry.order.tap for entry in self._entries.values()}
-        wanted = {index: TapChain(tap, _elements(self._of(index))) for index, tap in taps.items()}
-        if not had_table and not any(chain.elements for chain in wanted.values()):
-            return
-        try:
-            self._chains.rebuild(wanted)
-        except EnforcementError as error:
-            self._tell("", Happened.FAILED, str(error))
 
     def _sweep(self, found: int, had_table: bool) -> None:
         """Take away the rules and routes of taps that no kept order names."""
-        strays = self._routes.indexes() - {entry.order.tap.ifindex for entry in self._entries.values()}
+        strays = 0
         try:
-            for ifindex in strays:
-                self._routes.forget(ifindex)
+            strays = self._kernel.sweep(self._wanted())
         except EnforcementError as error:
             self._tell("", Happened.FAILED, f"cannot remove what no decision wants: {error}")
         if found or had_table:
             table = " and a table of chains" if had_table else ""
-            self._tell(
-                "", Happened.RECONCILED, f"{found} rules and routes{table} stood; {len(strays)} taps were cleared"
-            )
+            self._tell("", Happened.RECONCILED, f"{found} rules and routes{table} stood; {strays} taps were cleared")
 
     def _restore(self, entry: Entry) -> None:
         try:
+            entry.made = self._means.made(entry.order)  # anew: what stands by now may leave no room
             self._apply(entry.order.tap)
         except EnforcementError as error:
             self._undo(entry.order, None)
-            self._tell(entry.order.decision, _what(error), str(error))
+            self._tell(entry.order.decision, what(error), str(error))
             return
-        self._tell(entry.order.decision, Happened.RECONCILED, "it stands: " + _described(entry.made))
+        self._tell(entry.order.decision, Happened.RECONCILED, "it stands: " + described(entry.made))
         entry.watch = Watch(self._tools, entry.order, entry.made)
 
     # ---- words --------------------------------------------------------------------------------------
@@ -305,43 +346,3 @@ class Standing:
         self, decision: str, happened: Happened, detail: str, at: int | None = None, dropped: int | None = None
     ) -> None:
         self._say(Outcome(decision, at or time.time_ns(), happened, detail, dropped=dropped))
-
-
-def _check_tap(tap: Tap) -> None:
-    """A rule binds by name; the name must still be this tap's."""
-    now = links.name_of(tap.ifindex)
-    if now != tap.name:
-        is_now = f"is {now} now" if now else "is no longer there"
-        raise GoneError(f"{tap.name} (ifindex {tap.ifindex}) {is_now}: nothing was null-routed")
-
-
-def _what(error: EnforcementError) -> Happened:
-    return Happened.LINK_GONE if isinstance(error, GoneError) else Happened.FAILED
-
-
-def _elements(entries: Iterable[Entry]) -> dict[Element, int]:
-    """Each element with the latest end that anybody wants; of ranges the widest.
-
-    What lets the VM's own packets by is for every own-only of the tap, so it ends with the last of them.
-    """
-    wanted: dict[Element, int] = {}
-    last = 0
-    for entry in entries:
-        for element in entry.made.elements:
-            wanted[element] = max(entry.ends, wanted.get(element, 0))
-            last = last if element.drops else max(last, entry.ends)
-    return {element: wanted[element] if element.drops else last for element in widest(wanted)}
-
-
-def _items(entries: Iterable[Entry]) -> set[Item]:
-    return {item for entry in entries for item in entry.made.items}
-
-
-def _described(made: Made) -> str:
-    """'4 rules and blackholes and 1 element of the tap's chain'"""
-    parts = []
-    if made.items:
-        parts.append(f"{len(made.items)} rules and blackholes")
-    if made.elements:
-        parts.append(f"{len(made.elements)} element{'s' * (len(made.elements) > 1)} of the tap's chain")
-    return " and ".join(parts)

@@ -12,6 +12,7 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from edgeguard.enforcement import bridging
 from edgeguard.enforcement.links import Link
 from edgeguard.enforcement.packet_filter import EVERYTHING, Heard
 from edgeguard.model import Network, Tap, TapKind
@@ -19,7 +20,6 @@ from edgeguard.record import Address
 
 # Frames that these receive were received by a link below them before.
 _ABOVE_OTHERS = frozenset(("bridge", "bond", "team", "vlan", "vrf", "macvlan", "ipvlan", "ipvtap", "ifb", "dummy"))
-_UPLINK_KINDS = frozenset(("", "bond", "team", "vlan"))  # of a bridge's port that leads to the network
 # RFC 5737 and RFC 3849: nobody's addresses, so a look-up of them follows the default route.
 _NOBODYS = tuple(
     ip_address(prefix + host)
@@ -91,26 +91,37 @@ def _default_devices(ip: IPRoute) -> set[int]:
 
 
 def uplinks(names: Sequence[str], tap: Tap, links: Sequence[Link], ip: IPRoute) -> list[Link]:
-    """The configured ones; else the other ports of the tap's bridge that are no taps; else the
-    devices of the default routes. The tap's own bridge is none."""
+    """The configured ones; else the ports that lead to the network of the bridges that the tap's frames
+    reach; else the devices of the default routes. A bridge that the tap's frames reach is none itself."""
     if names:
         return [link for link in links if link.name in names]
     master = next((link.master for link in links if link.index == tap.ifindex), 0)
+    bridges: frozenset[int] = frozenset()
     if tap.kind == TapKind.BRIDGED and master:
-        ports = [link for link in links if link.master == master and link.kind in _UPLINK_KINDS]
-        if ports:
+        bridges = bridging.joined(master, links)
+        if ports := bridging.outward(bridges, links):
             return ports
-    wanted = _default_devices(ip) - {master, tap.ifindex}
+    wanted = _default_devices(ip) - bridges - {tap.ifindex}
     return [link for link in links if link.index in wanted and not link.loopback]
 
 
 def ways(found: Iterable[Link], tap: Tap, links: Sequence[Link]) -> list[Way]:
-    """For each uplink, who may send there: every other attachment point, another uplink that this
-    host forwards for, and the host itself through the bridge that the uplink is a port of."""
+    """For each uplink, who may send there: every other attachment point, and another uplink that this host
+    forwards for.
+
+    Each frame is counted once, where it comes into the host: not again at a bridge that it is routed
+    through, at a veth pair between two bridges, or at what lies below an uplink. What comes in by the
+    tap itself would else look like its neighbours' and hide its own leak.
+    """
     out = list(found)
-    indexes = {link.index for link in out} | {tap.ifindex}
-    others = {(link.index, link.kind == "macvtap") for link in links if _sends(link) and link.index not in indexes}
-    return [Way(link, frozenset(others | {(o.index, False) for o in out if o != link} | _bridge(link))) for link in out]
+    left_out = bridging.below(links, out) | {tap.ifindex}
+    by_index = {link.index: link for link in links}
+    others = {
+        (link.index, link.kind == "macvtap")
+        for link in links
+        if link.index not in left_out and _sends(link) and bridging.other_end(link, by_index) is None
+    }
+    return [Way(link, frozenset(others | {(o.index, False) for o in out if o != link})) for link in out]
 
 
 def heard(found: Sequence[Way]) -> Heard:
@@ -123,10 +134,6 @@ def heard(found: Sequence[Way]) -> Heard:
 
 def _sends(link: Link) -> bool:
     return not link.loopback and link.kind not in _ABOVE_OTHERS
-
-
-def _bridge(uplink: Link) -> set[tuple[int, bool]]:
-    return {(uplink.master, True)} if uplink.master else set()
 
 
 def sample_source(version: int, prefixes: Iterable[Network]) -> Address:

@@ -119,10 +119,10 @@ class Proof:
         return [Towards(target, source=source) for target, source in sources.items() if source]
 
     def _asked(self) -> list[look_up.LookUp]:
-        if not self._made.items:
+        if not self._made.by_routes:
             return []
         if self._made.full:
-            return list(look_up.full_questions(self._order))
+            return list(look_up.full_questions(self._order, self._made))
         blackholed = self._tools.blackholed(self._order.tap)
         if self._made.own:
             return list(look_up.own_questions(self._order, self._made.own, blackholed))
@@ -130,7 +130,7 @@ class Proof:
 
     def _ask_for_attempted(self) -> None:
         """One more question, for what the tap really tries, where that is not known before."""
-        if not self._made.items or self._made.full or not (seen := self._attempts.sample()):
+        if not self._made.by_routes or self._made.full or not (seen := self._attempts.sample()):
             return
         blackholed = self._tools.blackholed(self._order.tap)
         if question := look_up.attempted(self._order, self._made, seen, blackholed):

@@ -94,6 +94,8 @@ def _order_values(order: Order) -> dict[str, Any]:
         "prefixes": [str(prefix) for prefix in order.prefixes],
         "targets": [[str(t.address), t.protocol, t.port, t.length] for t in order.targets],
         "until": order.until,
+        "ends": order.ends,
+        "boot": order.boot,
     }
 
 
@@ -239,11 +241,13 @@ def _order_of(values: dict[str, Any]) -> Order:
         prefixes=tuple(map(_prefix, _sequence(values["prefixes"], MAX_PREFIXES, "the prefixes"))),
         targets=tuple(map(_target, _sequence(values["targets"], MAX_TARGETS, "the targets"))),
         until=_integer(values["until"], 0, _FAR, "the end"),
+        ends=_integer(values["ends"], 0, _FAR, "the end by boot time"),
+        boot=_text(values["boot"], 64, "the boot"),
     )
 
 
 def _order(value: object) -> Order:
-    names = ("decision", "act", "scope", "tap", "vm", "prefixes", "targets", "until")
+    names = ("decision", "act", "scope", "tap", "vm", "prefixes", "targets", "until", "ends", "boot")
     values = _keys(value, "the order", *names)
     try:
         order = _order_of(values)

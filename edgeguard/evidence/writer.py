@@ -20,6 +20,7 @@ from edgeguard.evidence.manifest import Manifest, sealed
 from edgeguard.evidence.pcap import LONGEST, of_one_link, savefile
 from edgeguard.evidence.place import Limits, Place
 from edgeguard.evidence.xarf import Reporter
+from edgeguard.logs import about
 from edgeguard.native.headers import Frames
 
 WAITING = 256  # bundles that may wait to be written; more are missing, and said to be
@@ -71,6 +72,10 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
+    def report_as(self, reporter: Reporter) -> None:
+        """Who reports, from the next bundle on."""
+        self._reporter = reporter
+
     def put(self, part: First | Later) -> None:
         """Have it written; never waits."""
         try:
@@ -119,7 +124,7 @@ class Writer:
         except OSError as error:
             self._missing(case, f"{error.filename or self._place.root}: {error.strerror}")
         except Exception as error:  # whatever it is, the next bundle has its own chance
-            log.exception("evidence of %s", case)
+            log.exception("evidence of %s", case, extra=about(case))
             self._missing(case, f"{type(error).__name__}: {error}")
 
     def _write_first(self, part: First) -> None:
@@ -163,14 +168,14 @@ class Writer:
         self._tell(whole.manifest.case, f"{what}, in {whole.name}, manifest SHA-256 {digest}")
 
     def _missing(self, case: str, why: str) -> None:
-        log.error("%s: evidence is missing: %s", case, why)
+        log.error("%s: evidence is missing: %s", case, why, extra=about(case))
         self._tell(case, f"evidence is missing: {why}")
 
     def _tell(self, case: str, text: str) -> None:
         try:
             self._note(case, text)
         except Exception as error:  # the database's trouble is told by whoever needs it more
-            log.error("%s: %s; this could not be noted: %s", case, text, error)
+            log.error("%s: %s; this could not be noted: %s", case, text, error, extra=about(case))
 
     def _keep_within(self) -> None:
         try:

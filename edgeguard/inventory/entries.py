@@ -18,9 +18,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from edgeguard.errors import ConfigError
 from edgeguard.model import Network, Vm
 
-_MAC = re.compile(r"^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$")
-_INTERFACE = re.compile(r"^[^\s/:]{1,15}$")  # dev_valid_name() in the kernel's net/core/dev.c
-_CONTACT = re.compile(r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$")
+_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
+_INTERFACE = re.compile(r"[^\s/:]{1,15}")  # dev_valid_name() in the kernel's net/core/dev.c
+_CONTACT = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
 _GROUP_BIT = 0x01  # of a MAC's first byte: a group has no owner
 
 
@@ -31,14 +31,14 @@ def _plain(value: str) -> str:
 
 
 def _interface(value: str) -> str:
-    if not _INTERFACE.match(value) or value in (".", ".."):
+    if not _INTERFACE.fullmatch(value) or value in (".", ".."):
         raise ValueError(f"{value!r} is no interface name: 1 to 15 signs without blanks, '/' and ':'")
     return value
 
 
 def _mac(value: str) -> str:
     text = value.lower()
-    if not _MAC.match(text):
+    if not _MAC.fullmatch(text):
         raise ValueError(f"{value!r} is no MAC address: write it like '02:00:5e:10:00:01'")
     number = int(text[:2], 16)
     if number & _GROUP_BIT or not text.strip("0:-"):
@@ -65,13 +65,13 @@ def _customer(value: str) -> str:
 
 
 def _contact(value: str) -> str:
-    if not _CONTACT.match(value):
+    if not _CONTACT.fullmatch(value):
         raise ValueError(f"{value!r} is no mail address, like 'owner@example.net'")
     return value
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
-Interface = Annotated[str, AfterValidator(_interface)]
+Interface = Annotated[str, AfterValidator(_plain), AfterValidator(_interface)]
 Mac = Annotated[str, AfterValidator(_mac)]
 Prefix = Annotated[Any, BeforeValidator(_network)]
 Vlan = Annotated[int, Field(ge=1, le=4094, strict=True)]

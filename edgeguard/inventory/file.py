@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeguard.errors import ConfigError
+from edgeguard.inventory.difference import difference
 from edgeguard.inventory.entries import parse
 from edgeguard.inventory.index import Index
 from edgeguard.model import Vm
 from edgeguard.record import Address
 
 _Stamp = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a file said when it was read. `index` None: it was wrong, for the findings' reasons."""
+
+    stamp: _Stamp
+    index: Index | None
+    findings: tuple[str, ...] = ()
+    difference: str = ""
 
 
 class FileInventory:
@@ -27,17 +40,29 @@ class FileInventory:
 
     def reload_if_changed(self) -> str | None:
         """One sentence for each change of the file, good or wrong; None while nothing changed."""
-        current = self._current()
-        if current == self._stamp:
-            return None
-        self._stamp = current  # taken before reading: a change while we read is seen the next time
+        return self.take(self.read()) if self.changed() else None
+
+    def changed(self) -> bool:
+        """Whether the file is another one than was read last; costs one system call."""
+        return self._current() != self._stamp
+
+    def read(self) -> Read:
+        """What the file says now, for `take`. Changes nothing: any thread may call it."""
+        stamp = self._current()  # taken before reading: a change while we read is seen the next time
         try:
-            self._index = self._read()
+            index = self._read()
         except ConfigError as error:
-            self.trouble = self._kept(error.findings)
+            return Read(stamp, None, tuple(error.findings))
+        return Read(stamp, index, (), difference(self.vms(), index.vms()))
+
+    def take(self, read: Read) -> str:
+        """Good, it holds from now on; wrong, nothing changes but `trouble`. A sentence for the log."""
+        self._stamp = read.stamp
+        if read.index is None:
+            self.trouble = self._kept(read.findings)
             return self.trouble
-        self.trouble = None
-        return f"inventory {self.path}: read again, {len(self.vms())} VMs"
+        self._index, self.trouble = read.index, None
+        return f"inventory {self.path}: read again, {len(self.vms())} VMs: {read.difference}"
 
     def by_tap(self, name: str) -> Vm | None:
         return self._index.by_tap(name)
@@ -71,6 +96,6 @@ class FileInventory:
             raise ConfigError([f"{self.path}: is not UTF-8 text: {error.reason} at byte {error.start}"]) from None
         return Index(parse(text, str(self.path)))
 
-    def _kept(self, findings: list[str]) -> str:
+    def _kept(self, findings: Sequence[str]) -> str:
         more = f" (and {len(findings) - 1} more: run 'edgeguard check')" if len(findings) > 1 else ""
         return f"inventory {findings[0]}{more}; the last good one with {len(self.vms())} VMs stays in use"

@@ -56,6 +56,10 @@ class Index:
     def vms(self) -> tuple[Vm, ...]:
         return self._vms
 
+    @property
+    def trouble(self) -> None:
+        """A fixed set was checked at the start."""
+
     def reload_if_changed(self) -> str | None:
         """A fixed set never changes."""
         return None

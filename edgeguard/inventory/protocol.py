@@ -29,5 +29,9 @@ class Inventory(Protocol):
     def vms(self) -> tuple[Vm, ...]:
         """Every VM, in the order of the inventory."""
 
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the inventory as it stands now; None: nothing."""
+
     def reload_if_changed(self) -> str | None:
         """Read the inventory again where it changed: a sentence for the log, or None."""

@@ -77,7 +77,8 @@ def live(directory: Path, mirror: bool = False) -> str:
     tables[""]["uplinks"] = [plan.UPLINK]
     tables["mail"] |= {"server": f"{plan.MAIL}:{plan.MAIL_PORT}", "tls": "none"}
     tables["inventory"] = {"file": str(directory / "inventory.toml")}
-    tables["paths"] = {"database": str(directory / "edgeguard.sqlite"), "socket": str(directory / "edgeguard.sock")}
+    files = {"database": "edgeguard.sqlite", "socket": "edgeguard.sock", "kill": "observe-only"}
+    tables["paths"] = {key: str(directory / name) for key, name in files.items()}
     return _toml(tables)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgeguard import clock, units
-from edgeguard.notice import layout, words
+from edgeguard.notice import acknowledged, layout, words
 from edgeguard.notice.kinds import Kind
 
 UNKNOWN = "not known"
@@ -60,6 +60,8 @@ _STANDS = (Kind.NARROW, Kind.OWN_ONLY, Kind.FULL, Kind.DESK_NULL_ROUTE)
 
 def text(kind: str, slots: Mapping[str, Any]) -> tuple[str, str]:
     """(subject, text). Never fails, whatever is missing or of a wrong type."""
+    if kind == Kind.ACKNOWLEDGED:
+        return acknowledged.plain(slots)
     server = _said(lambda: str(slots["server"]["name"]))
     case = _said(lambda: str(slots["case"]))
     blocks = [_head(kind, slots, server), _done(kind, slots), _when(slots), _measured(slots), _close(kind, case, slots)]

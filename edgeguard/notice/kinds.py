@@ -17,6 +17,7 @@ class Kind(StrEnum):
     FAILED = "failed"  # chosen when it is rendered: the null route could not be put in place
     RELEASED = "released"
     RELEASED_BY_PERSON = "released-by-person"
+    ACKNOWLEDGED = "acknowledged"  # an answer came in; bound to no decision of its own, see acknowledged.py
     DESK_OBSERVE = "desk-observe"
     DESK_INBOUND = "desk-inbound"  # what reaches a VM: told to nobody else
     DESK_CUSTOMER = "desk-customer"  # the sum over all VMs of one customer
@@ -34,7 +35,8 @@ NULL_ROUTED = {Scope.NARROW: Kind.NARROW, Scope.OWN_ONLY: Kind.OWN_ONLY, Scope.F
 def recipients(decision: Decision, contact: str | None, inbound: bool = False) -> tuple[tuple[Kind, str | None], ...]:
     """(kind, recipient) of each notice a decision needs; recipient None: the desk.
 
-    The desk gets what has no contact, and beside the customer what a person null-routed by hand.
+    The desk gets what has no contact, and beside the customer what a person null-routed by hand and what is narrow
+    only because full is queued.
     `inbound`: it is about what reaches the VM.
     """
     if decision.silent:
@@ -57,4 +59,9 @@ def _null_routed(decision: Decision, contact: str | None) -> tuple[tuple[Kind, s
     if not contact:
         return (desk,)
     customer = (NULL_ROUTED.get(decision.scope, Kind.NARROW), contact)
-    return (customer, desk) if decision.by != AUTOMATION else (customer,)
+    return (customer, desk) if decision.by != AUTOMATION or _is_queued(decision) else (customer,)
+
+
+def _is_queued(decision: Decision) -> bool:
+    """It would have been full, had that not been too many at a time: the desk may want to do it by hand."""
+    return any(answer.name == "pace" and answer.answer == "unknown" for answer in decision.safeties)

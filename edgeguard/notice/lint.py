@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeguard.clock import SECOND
-from edgeguard.model import Facts, Proof
+from edgeguard.letters import Facts, Proof
 from edgeguard.notice import builtin, sample, words
 from edgeguard.notice.kinds import Kind
 from edgeguard.notice.layout import WIDTH

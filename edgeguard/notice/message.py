@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import email.policy
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
+from typing import Any
 
 from edgeguard.clock import SECOND
-from edgeguard.model import Mail, Queued
-from edgeguard.notice import words
-from edgeguard.notice.kinds import AUTOMATION
+from edgeguard.letters import Mail, Queued
+from edgeguard.notice import acknowledged, words
+from edgeguard.notice.kinds import AUTOMATION, Kind
 from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.render import TEXTS, render
 from edgeguard.notice.settings import MailSettings
 
-LOCAL = re.compile(r"[A-Za-z0-9._+-]+")  # a mailbox of the mail server's own host, like 'root'
+LOCAL = re.compile(r"[A-Za-z0-9._+-]{1,64}")  # a mailbox of the mail server's own host, like 'root'
 THREAD_LENGTH = 10  # Message-IDs in References: the first and the youngest, as RFC 5322 3.6.4 allows
 
 
@@ -38,7 +40,9 @@ def write(queued: Queued, settings: MailSettings, written_at: int, texts: Path =
     message["Date"] = format_datetime(datetime.fromtimestamp(written_at // SECOND, UTC))
     message["Message-ID"] = message_id(notice.id, settings)
     _thread(message, queued, settings)
-    if notice.values.get("by", AUTOMATION) == AUTOMATION:
+    if notice.kind == Kind.ACKNOWLEDGED:
+        _answer(message, notice.values)
+    elif notice.values.get("by", AUTOMATION) == AUTOMATION:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: automatic mails only, a person's act is none
     message["X-EdgeGuard-Case"] = words.clean(notice.case)
     message.set_content(rendered.text, charset="us-ascii", cte="7bit")
@@ -97,6 +101,14 @@ def _thread(message: EmailMessage, queued: Queued, settings: MailSettings) -> No
         ids = [ids[0], *ids[1 - THREAD_LENGTH :]]
     message["In-Reply-To"] = ids[-1]
     message["References"] = " ".join(ids)
+
+
+def _answer(message: EmailMessage, values: Mapping[str, Any]) -> None:
+    """It stands below the answer itself, not below our last mail."""
+    for name, value in acknowledged.headers(values).items():
+        if value:
+            del message[name]
+            message[name] = value
 
 
 def _kept(message: EmailMessage, text: str, fallback: str | None) -> Mail:

@@ -21,7 +21,9 @@ from typing import Protocol
 from edgeguard import clock
 from edgeguard.clock import HOUR, SECOND
 from edgeguard.errors import StoreError
-from edgeguard.model import Mail, Notice, Queued, identity
+from edgeguard.letters import Mail, Notice, Queued
+from edgeguard.logs import about
+from edgeguard.model import identity
 from edgeguard.notice.kinds import Kind
 from edgeguard.notice.message import recipients, write
 from edgeguard.notice.refusal import Refusal
@@ -67,6 +69,7 @@ class Outbox:
         self._connection: Connection | None = None
         self._taken: dict[str, tuple[int, Mail, str | None]] = {}  # by the server, not yet marked so
         self._server_failed = False
+        self._anew = False  # the settings are others since the last look
         self.sent = 0  # mails handed over since the start
         self.last_error: str | None = None  # of the youngest failure; None after a success
 
@@ -76,6 +79,13 @@ class Outbox:
     def wake(self) -> None:
         """Look at the outbox now. Any thread may call it."""
         self._looking.set()
+
+    def configure(self, settings: MailSettings) -> None:
+        """Other settings, from the next connection on; what the former ones kept waiting is due at once."""
+        if settings != self._settings:
+            self._settings, self._anew = settings, True
+            self.last_error = None
+            self.wake()
 
     def stop(self) -> None:
         """Ends the thread: a mail on its way has GRACE seconds, then the connection is cut."""
@@ -101,6 +111,9 @@ class Outbox:
     def _look(self) -> None:
         """Sends all that is due. The thread outlives every failure; the next look tries again."""
         try:
+            if self._anew:
+                self._anew = False
+                self._box.hasten(self._now())
             if self._settings.server:
                 while not self._stopping.is_set() and self._send_due():
                     pass
@@ -155,7 +168,8 @@ class Outbox:
         self.last_error = None
         self._mark()
         if mail.fallback:
-            log.warning("notice %s went out as built-in text: %s", queued.notice.id, mail.fallback)
+            said = (queued.notice.id, mail.fallback)
+            log.warning("notice %s went out as built-in text: %s", *said, extra=_whose(queued))
         if self._server_failed:
             self._server_failed = False
             self._box.hasten(self._now())
@@ -167,7 +181,7 @@ class Outbox:
             raise
         except Exception as error:
             # A row of another version, say: it waits for a better program and the others go on.
-            log.exception("notice %s cannot be written", queued.notice.id)
+            log.exception("notice %s cannot be written", queued.notice.id, extra=_whose(queued))
             raise Refusal(f"notice {queued.notice.id} cannot be written: {type(error).__name__}: {error}") from error
 
     def _mark(self) -> None:
@@ -214,3 +228,7 @@ class Outbox:
         if error != self.last_error:  # the same failure again and again is one line
             log.warning("%s", error)
         self.last_error = error
+
+
+def _whose(queued: Queued) -> dict[str, str]:
+    return about(queued.notice.case, queued.notice.decision)

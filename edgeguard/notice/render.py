@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 
 from edgeguard import clock, units
-from edgeguard.model import Facts, Proof
+from edgeguard.letters import Facts, Proof
 from edgeguard.notice import builtin, layout, words
 from edgeguard.notice.kinds import NULL_ROUTED, Kind
 from edgeguard.notice.values import LATER, LATER_SLOTS, WITHOUT_ESTIMATES

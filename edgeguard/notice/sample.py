@@ -25,6 +25,7 @@ from edgeguard.model import (
     Vm,
 )
 from edgeguard.model import Kind as VerdictKind
+from edgeguard.notice.acknowledged import acknowledgement
 from edgeguard.notice.kinds import Kind
 from edgeguard.notice.values import Background, values
 
@@ -115,6 +116,11 @@ _REFUSED = {
 def slots(kind: Kind) -> dict[str, Any]:
     """The values of a notice of that kind about the invented flood."""
     background = Background("hv1.example.net", "rack 12", 15 * MINUTE, {"syn": 2_000}, reply=True)
+    if kind is Kind.ACKNOWLEDGED:
+        case, id = _DECISION.case, _DECISION.id
+        return acknowledgement(
+            "reply-sample", case, id, "ops@example.net", received=AT, keyword="CLEANED", name=_VM.name
+        ).values
     if kind is Kind.DESK_CUSTOMER:
         return values(_DECIDED[kind], _SUMMED, None, background)
     verdict = {Kind.OWN_ONLY: _FORGED, Kind.DESK_INBOUND: _RECEIVED}.get(kind, _VERDICT)

@@ -78,6 +78,11 @@ class Connection:
         except Refusal:
             self._drop()
             raise
+        except smtplib.SMTPAuthenticationError as error:
+            self._drop()
+            # Not its words: a server may say again what it was given, and this goes to log and database.
+            told = f"{error.smtp_code}: correct [mail] user and password_file"
+            raise self._refusal("refuses the log-in", told, everyone=True) from None
         except (smtplib.SMTPException, OSError) as error:
             self._drop()
             raise self._refusal("cannot be reached", _reason(error), everyone=True) from error
@@ -112,7 +117,10 @@ class Connection:
             password = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise Refusal(f"{path}: the mail password cannot be read: {_reason(error)}", everyone=True) from error
-        smtp.login(self._settings.user, password)
+        try:
+            smtp.login(self._settings.user, password)
+        except UnicodeError:
+            raise Refusal(f"{path}: holds what smtplib cannot send: letters beyond ASCII", everyone=True) from None
 
     def _recipients_refused(self, answers: Mapping[str, tuple[int, bytes]]) -> Refusal:
         codes = [code for code, _ in answers.values()]

@@ -3,7 +3,7 @@
     notices = compose(decision, verdict, vm, background)
     store.record(case, verdict, decision, notices, order)
 
-What happened afterwards (acknowledged, verified, ended) is not here: it is model.Facts, known when
+What happened afterwards (acknowledged, verified, ended) is not here: it is letters.Facts, known when
 the mail is rendered. Times are ns since 1970, lengths bytes, rates a second.
 """
 
@@ -18,27 +18,17 @@ from typing import Any
 from edgeguard import __version__
 from edgeguard.clock import SECOND
 from edgeguard.config import Config
-from edgeguard.model import (
-    Alternative,
-    CameBack,
-    Decision,
-    Notice,
-    Share,
-    Spread,
-    Subject,
-    Target,
-    Verdict,
-    Vm,
-    identity,
-)
+from edgeguard.letters import Notice
+from edgeguard.model import Alternative, CameBack, Decision, Share, Spread, Subject, Target, Verdict, Vm, identity
 from edgeguard.notice.kinds import recipients
 from edgeguard.policy import policy
 from edgeguard.reading import INTO
 
+PEOPLE_DECIDE = 3  # from this null-routed case of a VM on quiet ends nothing by itself
 SHOWN_TARGETS = 5
 SHOWN_SHARES = 20
 WITHOUT_ESTIMATES: dict[str, Any] = {"spread": None, "readings": []}  # what a customer is not shown
-LATER_SLOTS: dict[str, Any] = {"baseline": None, "quiet_bits": None}
+LATER_SLOTS: dict[str, Any] = {"baseline": None, "quiet_bits": None, "bounced": None, "probation": None}
 
 # What floods got later than the first rows of an outbox: a row that was written before has these values.
 LATER: dict[str, Any] = {  # of the flood
@@ -61,6 +51,8 @@ class Background:
     warn: Mapping[str, int] = field(default_factory=dict)  # rule -> packets a second; quiet is below half of it
     config: Config | None = None  # where there is one, a VM's own limits are those of its policy
     reply: bool = False  # somebody reads the answers: a reply address or a desk is configured
+    probation: int = 0  # ns for which what a person released is left alone, if it is no worse
+    quiet_again: int = 0  # the same for the second null-routed case of a VM; from the third on a person decides
 
 
 def background(config: Config, host: str) -> Background:
@@ -69,6 +61,8 @@ def background(config: Config, host: str) -> Background:
         host=host,
         place=config.host.place,
         quiet=config.clocks.quiet,
+        probation=config.clocks.probation,
+        quiet_again=max(config.clocks.quiet, config.clocks.quiet_again),
         config=config,
         reply=bool(config.mail.reply_to or config.mail.desk),
     )
@@ -124,8 +118,9 @@ def values(
         "spread": _spread(verdict.spread) if verdict else None,
         "readings": [_reading(reading) for reading in verdict.alternatives] if verdict else [],
         "baseline": verdict.baseline if verdict else None,
-        "quiet": background.quiet,
-        **_quiet_below(verdict, vm, background),
+        "quiet": background.quiet if decision.repeat <= 1 else background.quiet_again,
+        "probation": background.probation,
+        **_quiet_below(verdict if decision.repeat < PEOPLE_DECIDE else None, vm, background),
         "reply": background.reply,
         "ended": [_ended(other) for other in ended],
     }

@@ -3,6 +3,8 @@
 routed          tap0, tap1 without master; the host routes to wan0
 bridged         tap0, tap1, wan0 in br0; the host forwards nothing
 routed-bridge   tap0, tap1 in br0, which holds the gateway; the host routes to wan0
+firewall        as Proxmox with its firewall: each tap alone in a bridge of its own, which a veth pair joins
+                to br0 with wan0: tap0 - fwbr0 - fwln0 = fwpr0 - br0 - wan0; the host forwards nothing
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 from namespaces import Namespace
@@ -26,12 +29,15 @@ from scapy.layers.l2 import Ether
 
 from edgeguard import config
 from edgeguard.enforcement.client import Enforcer
+from edgeguard.enforcement.place import Place
 from edgeguard.model import Act, Happened, Network, Order, Outcome, Scope, Tap, TapKind, Target
 from edgeguard.native import Sender
 
 KINDS = ("routed", "bridged", "routed-bridge")
+EVERY_KIND = (*KINDS, "firewall")
 SETTINGS = config.build({}).enforcement
 VERIFY = 2_000_000_000
+UNCHECKED = (str(Path(__file__).with_name("unchecked_child.py")),)
 TARGET4, OTHER4 = "198.51.100.1", "198.51.100.2"
 TARGET6, OTHER6 = "2001:db8:f::101", "2001:db8:f::102"
 FORGED4, FORGED6 = "192.0.2.99", "2001:db8:99::1"
@@ -44,6 +50,8 @@ _ADDRESSES = {
     "bridged": ("203.0.113.10", "203.0.113.11", "203.0.113.2", "2001:db8:e::10", "2001:db8:e::11", "2001:db8:e::2"),
     "routed-bridge": ("192.0.2.10", "192.0.2.11", "192.0.2.1", "2001:db8:1::10", "2001:db8:1::11", "2001:db8:1::1"),
 }
+_ADDRESSES["firewall"] = _ADDRESSES["bridged"]
+_SWITCHED = ("bridged", "firewall")  # the host routes nothing: the WAN is the gateway
 
 
 class Host:
@@ -51,12 +59,15 @@ class Host:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+        self.bridge = {"routed": None, "firewall": "fwbr0"}.get(kind, "br0")  # that tap0 is in
+        self.switched = kind in _SWITCHED
         self.host, self.vm, self.neighbour, self.wan = (Namespace(ipv6=True) for _ in range(4))
         self.vm4, self.neighbour4, self.gateway4, self.vm6, self.neighbour6, self.gateway6 = _ADDRESSES[kind]
         for name in ("all", "default"):
             self.host.sysctl(f"net/ipv4/conf/{name}/rp_filter", "0")
         self._wire()
-        {"routed": self._routed, "bridged": self._bridged, "routed-bridge": self._routed_bridge}[kind]()
+        build = {"routed": self._routed, "bridged": self._bridged, "routed-bridge": self._routed_bridge}
+        {**build, "firewall": self._firewall}[kind]()
         self._neighbours()
         self.enforcer: Enforcer | None = None
 
@@ -99,6 +110,17 @@ class Host:
 
     def _bridged(self) -> None:
         self.host.bridge("br0", "tap0", "tap1", "wan0")
+        self._switched()
+
+    def _firewall(self) -> None:
+        self.host.bridge("br0", "wan0")
+        for number in (0, 1):
+            self.host.veth(f"fwln{number}", self.host, f"fwpr{number}")
+            self.host.bridge(f"fwbr{number}", f"tap{number}", f"fwln{number}")
+            self.host.master(f"fwpr{number}", "br0")
+        self._switched()
+
+    def _switched(self) -> None:
         for address in ("203.0.113.2/24", "2001:db8:e::2/64"):
             self.wan.address("eth0", address)
         self._guests("24")
@@ -124,25 +146,35 @@ class Host:
 
     def _neighbours(self) -> None:
         """Resolved once, so that no frame waits for it."""
-        via = {"routed": "tap0", "bridged": "wan0", "routed-bridge": "br0"}[self.kind]
-        self.gateway_mac = self.wan.mac("eth0") if self.kind == "bridged" else self.host.mac(via)
+        via = "wan0" if self.switched else {"routed": "tap0", "routed-bridge": "br0"}[self.kind]
+        self.gateway_mac = self.wan.mac("eth0") if self.switched else self.host.mac(via)
         neighbour_mac = self.host.mac("tap1") if self.kind == "routed" else self.gateway_mac
         self.neighbour_gateway_mac = neighbour_mac
-        where, name = (self.wan, "eth0") if self.kind == "bridged" else (self.host, via)
+        where, name = (self.wan, "eth0") if self.switched else (self.host, via)
         for address in (self.vm4, self.vm6):
             _permanent(where, name, address, self.vm.mac("eth0"))
         for address in (self.neighbour4, self.neighbour6):
             _permanent(where, "tap1" if name == "tap0" else name, address, self.neighbour.mac("eth0"))
-        if self.kind != "bridged":
+        if not self.switched:
             for address in ("203.0.113.2", "2001:db8:e::2"):
                 _permanent(self.host, "wan0", address, self.wan.mac("eth0"))
 
     # ---- orders -----------------------------------------------------------------------------------
 
-    def start(self, uplinks: tuple[str, ...] = ("wan0",)) -> Enforcer:
-        """An enforcing child in the hypervisor."""
+    def start(
+        self,
+        uplinks: tuple[str, ...] = ("wan0",),
+        program: Sequence[str] = UNCHECKED,
+        kill: str = "",
+        **settings: Any,
+    ) -> Enforcer:
+        """An enforcing child in the hypervisor; it carries out every order unless `program` is another.
+
+        `settings` of [enforcement], where they are not the shipped ones.
+        """
+        wanted = config.build({"enforcement": settings}).enforcement
         with self.host.inside():
-            self.enforcer = Enforcer.start(SETTINGS, uplinks, VERIFY)
+            self.enforcer = Enforcer.start(Place.of(wanted, uplinks, VERIFY, kill), program)
         return self.enforcer
 
     def tap(self, name: str = "tap0") -> Tap:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from enforcement_host import TARGET4, Host, target, until
+from enforcement_host import TARGET4, UNCHECKED, Host, target, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,11 +112,13 @@ import sys
 from edgeguard import config, native
 from edgeguard.enforcement import wire
 from edgeguard.enforcement.client import Enforcer
+from edgeguard.enforcement.place import Place
 from edgeguard.errors import EdgeGuardError
 native.rights_keep()
 order = wire.decode_request(sys.argv[1].encode())
 try:
-    enforcer = Enforcer.start(config.build({}).enforcement, ("wan0",), 10**9)
+    place = Place.of(config.build({}).enforcement, ("wan0",), 10**9)
+    enforcer = Enforcer.start(place, sys.argv[2:])
 except EdgeGuardError as error:
     sys.exit(print(error))
 enforcer.order(order)
@@ -133,7 +135,7 @@ def test_without_rights(kind: str) -> None:
     with Host(kind) as host, host.host.inside():
         order: Order = host.order("d-none", targets=(target(TARGET4),))
         done = subprocess.run(
-            [sys.executable, "-c", NO_RIGHTS, wire.encode(order).decode()],
+            [sys.executable, "-c", NO_RIGHTS, wire.encode(order).decode(), *UNCHECKED],
             capture_output=True,
             text=True,
             timeout=600,

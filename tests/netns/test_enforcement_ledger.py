@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from edgeguard.model import Happened, Order, Scope, Target
 
+KEPT = "203.0.113.77"
 ADDRESSES = ("198.51.100.1", "198.51.100.2", "198.51.100.0/24", "198.51.100.0/25", "2001:db8:f::101", "2001:db8:f::/48")
 # (decision, tap, scope, targets) puts; (decision,) releases
 PUT = st.tuples(
@@ -30,7 +32,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     if not shutil.which("ip") or not shutil.which("nft"):
         pytest.skip("the programs ip and nft are the oracle here")
     with Host(request.param) as host:
-        host.start()
+        host.start(keep=[KEPT])
         yield host
 
 
@@ -41,10 +43,13 @@ def _wanted_routes(host: Host, standing: dict[int, Order]) -> set[tuple[str, ...
         if order.scope == Scope.OWN_ONLY:
             wanted |= {("forged", order.tap.name, version) for version in "46"}
             wanted |= {("own", order.tap.name, str(prefix.network_address)) for prefix in order.prefixes}
+            wanted.add(("route", table, "0.0.0.0"))  # that holds its end
             continue
         if order.scope == Scope.FULL:
             wanted |= {("route", table, "0.0.0.0/0"), ("route", table, "::/0")}
             wanted |= {("to", table, str(prefix.network_address)) for prefix in order.prefixes}
+            wanted |= {("throw", table, KEPT)}
+            wanted |= {(who, str(order.tap.ifindex), host.vm4) for who in (KEPT, "67 68")}
             versions = {4, 6}
         else:
             wanted |= {("route", table, t.place) for t in order.targets}
@@ -66,7 +71,13 @@ def _listed_routes(host: Host) -> set[tuple[str, ...]]:
                 found.add(("forged", words[words.index("iif") + 1], version))
                 continue
             table = words[words.index("lookup") + 1]
-            if table == "main":
+            if table == "main" and words[0] == "505:":
+                tap = str(int(words[words.index("fwmark") + 1].removesuffix("/0"), 16))
+                ports = (
+                    f"{words[words.index('sport') + 1]} {words[words.index('dport') + 1]}" if "sport" in words else ""
+                )
+                found.add((ports or words[2], tap, words[words.index("to") + 1]))
+            elif table == "main":
                 assert words[0] == "530:"
                 found.add(("own", words[words.index("iif") + 1], words[2]))
             elif "iif" in words:
@@ -76,21 +87,28 @@ def _listed_routes(host: Host) -> set[tuple[str, ...]]:
         for line in host.host.run("ip", option, "route", "show", "table", "all", "proto", "78").stdout.splitlines():
             words = line.split()
             everything = "0.0.0.0/0" if version == "4" else "::/0"
-            assert words[0] == "blackhole"
+            kind = {"blackhole": "route", "throw": "throw"}[words[0]]
             where = everything if words[1] == "default" else words[1]
-            found.add(("route", words[words.index("table") + 1], where))
+            left = int(words[words.index("metric") + 1]) - time.clock_gettime(time.CLOCK_BOOTTIME)
+            assert 3_000 < left < 3_602, "the metric is the end: all of these end in an hour"
+            found.add((kind, words[words.index("table") + 1], where))
     return found
 
 
-def _wanted_elements(standing: dict[int, Order]) -> set[tuple[str, ...]]:
+def _wanted_elements(host: Host, standing: dict[int, Order]) -> set[tuple[str, ...]]:
+    """On a routed tap only a full null route has elements as well: for what goes to the host itself."""
     wanted: set[tuple[str, ...]] = set()
+    routed = host.kind == "routed"
     for order in standing.values():
         name = order.tap.name
+        own = {(f"own{prefix.version}", name, str(prefix.network_address)) for prefix in order.prefixes}
         if order.scope == Scope.FULL:
-            wanted.add(("full", name))
+            wanted |= {(kind, name) for kind in ("whole", "full", "link")} | own
+            wanted |= set() if routed else {("into", name)}
+        elif routed:
+            continue
         elif order.scope == Scope.OWN_ONLY:
-            wanted.add(("forged", name))
-            wanted |= {(f"own{prefix.version}", name, str(prefix.network_address)) for prefix in order.prefixes}
+            wanted |= {("forged", name)} | own
         else:
             wanted |= {element for one in order.targets for element in _of_target(name, one)}
     return {element for element in wanted if _wider(element) == element or _wider(element) not in wanted}
@@ -154,8 +172,8 @@ def _agrees(host: Host, standing: dict[int, Order]) -> None:
     if host.kind == "routed":
         assert _listed_routes(host) == _wanted_routes(host, standing)
     else:
-        assert _listed_elements(host) == _wanted_elements(standing)
         assert _chains(host) == {order.tap.name for order in standing.values()}
+    assert _listed_elements(host) == _wanted_elements(host, standing)
 
 
 def _do(host: Host, standing: dict[int, Order], step: tuple[object, ...]) -> None:

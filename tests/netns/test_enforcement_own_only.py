@@ -6,15 +6,13 @@ import contextlib
 import shutil
 import socket
 import struct
-import time
-from collections.abc import Callable, Iterator
-from ipaddress import IPv6Address
+from collections.abc import Iterator
 
 import pytest
 from enforcement_host import (
+    EVERY_KIND,
     FORGED4,
     FORGED6,
-    KINDS,
     OTHER4,
     OTHER6,
     TARGET4,
@@ -28,9 +26,10 @@ from enforcement_host import (
     to,
     until,
 )
+from link_traffic import answers, is_advertisement, is_reply, solicitation, who_has
 from scapy.layers.inet import IP, UDP
-from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
-from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
 from edgeguard.model import Happened, Order, Outcome, Scope
@@ -38,7 +37,7 @@ from edgeguard.model import Happened, Order, Outcome, Scope
 TAKEN4, TAKEN6 = "203.0.113.200", "2001:db8:e::200"  # more forged sources, inside other people's prefixes
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EVERY_KIND)
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     with Host(request.param) as host:
         host.start()
@@ -84,8 +83,8 @@ def nothing_of_ours(host: Host) -> bool:
         rules = [rule for family in (2, 10) for rule in ip.get_rules(family=family)]
         routes = [route for family in (2, 10) for route in ip.get_routes(family=family)]
     left = [rule for rule in rules if rule.get_attr("FRA_PROTOCOL") == 78] + [r for r in routes if r["proto"] == 78]
-    tables = host.host.run("nft", "list", "tables").stdout if shutil.which("nft") else ""
-    return not left and "edgeguard" not in tables
+    ruleset = host.host.run("nft", "list", "ruleset").stdout if shutil.which("nft") else ""
+    return not left and "hook" not in ruleset and "elements" not in ruleset  # our empty table does nothing
 
 
 def test_only_forged_packets_stop(host: Host) -> None:
@@ -141,52 +140,13 @@ def test_with_strict_source_checks(routed: Host) -> None:
 # ---- what stays on the link -----------------------------------------------------------------------
 
 
-def _answers(host: Host, question: bytes, is_answer: Callable[[bytes], bool]) -> bool:
-    """Whether the VM gets a certain frame after it has sent one; asked again until a long bound."""
-    with host.vm.inside():
-        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        sock.bind(("eth0", 3))
-    with sock:
-        sock.settimeout(0.2)
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            sock.send(question)
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    raw, address = sock.recvfrom(2048)
-                    if address[2] != socket.PACKET_OUTGOING and is_answer(raw):
-                        return True
-    return False
-
-
-def _solicitation(host: Host, source: str) -> bytes:
-    """A neighbour solicitation for the gateway; from :: it is duplicate address detection."""
-    group = f"ff02::1:ff{int(IPv6Address(host.gateway6)) & 0xFFFFFF:06x}"
-    group = f"ff02::1:ff{group[-6:-4]}:{group[-4:]}"
-    mac = host.vm.mac("eth0")
-    about = ICMPv6ND_NS(tgt=host.gateway6)
-    option = ICMPv6NDOptSrcLLAddr(lladdr=mac) if source != "::" else b""
-    packet = IPv6(src=source, dst=group, hlim=255) / about
-    return bytes(
-        Ether(src=mac, dst=f"33:33:ff:{group[-7:-5]}:{group[-4:-2]}:{group[-2:]}")
-        / (packet / option if option else packet)
-    )
-
-
-def _is_advertisement(host: Host) -> Callable[[bytes], bool]:
-    wanted = IPv6Address(host.gateway6).packed
-    return lambda raw: raw[12:14] == b"\x86\xdd" and raw[20] == 58 and raw[54] == 136 and raw[62:78] == wanted
-
-
 def test_addresses_are_still_found(host: Host) -> None:
     """ARP and neighbour discovery, from ::, fe80:: and the VM's own, are answered under own-only."""
     own_only(host)
-    mac = host.vm.mac("eth0")
     link_local = "fe80::" + ":".join(f"{n:x}" for n in struct.unpack(">4H", bytes.fromhex("0200000000000099")))
     for source in ("::", link_local, host.vm6):
-        assert _answers(host, _solicitation(host, source), _is_advertisement(host)), source
-    question = bytes(Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / ARP(psrc=host.vm4, hwsrc=mac, pdst=host.gateway4))
-    assert _answers(host, question, lambda raw: raw[12:14] == b"\x08\x06" and raw[20:22] == b"\x00\x02")
+        assert answers(host, solicitation(host, source), is_advertisement(host)), source
+    assert answers(host, who_has(host), is_reply)
 
 
 def test_an_address_can_still_be_had(host: Host) -> None:
@@ -197,9 +157,8 @@ def test_an_address_can_still_be_had(host: Host) -> None:
     six = Ether(src=mac, dst="33:33:00:01:00:02") / IPv6(src="fe80::99", dst="ff02::1:2") / UDP(sport=546, dport=547)
     server, name = {
         "routed": (host.host, "tap0"),
-        "bridged": (host.wan, "eth0"),
         "routed-bridge": (host.host, "br0"),
-    }[host.kind]
+    }.get(host.kind, (host.wan, "eth0"))
     with server.inside():
         heard4 = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         heard4.bind(("0.0.0.0", 67))
@@ -387,8 +346,8 @@ def test_the_next_customer_inherits_nothing(host: Host) -> None:
     _killed(host)
     host.host.remove("tap0")
     host.host.veth("tap0", host.vm, "eth0")
-    if host.kind != "routed":
-        host.host.master("tap0", "br0")
+    if host.bridge:
+        host.host.master("tap0", host.bridge)
     host.start()
     host.enforcer.reconcile([keep])
     host.until("d-own", Happened.LINK_GONE)

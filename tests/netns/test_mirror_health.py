@@ -33,7 +33,7 @@ PORT, GATEWAY = "mirror0", "02:00:00:00:00:fe"
 ONE_OF_16 = "0x0/0xf0000+4"  # u32: by four bits of the identification of IPv4
 CONFIG = """
 uplinks = ["up0"]
-enforce = ["all.hard"]
+enforce = {enforce}
 [limits.syn]
 warn = 200
 act = 500
@@ -127,10 +127,11 @@ def hypervisor(tmp_path: Path) -> Iterator[Hypervisor]:
 
 
 @contextlib.contextmanager
-def daemon(hypervisor: Hypervisor, blocks: int = 1024) -> Iterator[None]:
+def daemon(hypervisor: Hypervisor, blocks: int = 1024, enforce: str = '["all.hard"]') -> Iterator[None]:
     """The daemon runs, and the bridge knows where the gateway is."""
     config = hypervisor.folder / "edgeguard.toml"
-    config.write_text(CONFIG.format(one=ONE, two=TWO, folder=hypervisor.folder, blocks=blocks), encoding="utf-8")
+    settings = {"folder": hypervisor.folder, "blocks": blocks, "enforce": enforce}
+    config.write_text(CONFIG.format(one=ONE, two=TWO, **settings), encoding="utf-8")
     running = hypervisor.host.popen(sys.executable, "-m", "edgeguard", "run", "-c", str(config))
     hypervisor.pid = running.pid
     try:
@@ -173,15 +174,39 @@ def test_who_floods_is_known_by_its_mac(hypervisor: Hypervisor) -> None:
 
 
 def test_tap_and_uplink_both_mirrored(hypervisor: Hypervisor) -> None:
-    """Every frame comes twice: the status says so while the flood lasts, and both copies are VM 1's. (What such a
-    window may not do stands in test_health.py: a flood as large as this one may be acted upon by the tap's counter.)"""
+    """Every frame comes twice: the status says so while the flood lasts, and both copies are VM 1's. Nothing is
+    enforced: the tap's counter would confirm a flood as large as this one, and what is dropped comes no more."""
     hypervisor.mirror("tap1", INGRESS, EGRESS)
     hypervisor.mirror("up0", INGRESS, EGRESS)
-    with daemon(hypervisor):
+    with daemon(hypervisor, enforce="[]"):
         frames = syns(ONE, "192.0.2.10", 30_000)
         _, share = hypervisor.floods("tap1", frames, 15_000, lambda: hypervisor.status()["mirror"]["duplicates"])
         assert share == pytest.approx(0.5, abs=0.2)
         assert {d.subject.vm for d in until(hypervisor.decisions)} == {"vm-1"}
+
+
+@pytest.mark.long  # a whole daemon of its own; the others are looked at by default
+def test_a_port_that_suddenly_doubles(hypervisor: Hypervisor) -> None:
+    """A VM that sends less than hard is in hard from the moment on that each frame comes twice: nothing is done, the
+    desk is told why, and nobody is woken however long it lasts."""
+    hypervisor.mirror("tap1", INGRESS, EGRESS)
+    hard = lambda: [d for d in hypervisor.decisions() if _said_of_hard(d)]  # noqa: E731
+    with daemon(hypervisor):
+        frames = syns(ONE, "192.0.2.10", 1_400)
+        hypervisor.floods("tap1", frames, 700, hypervisor.decisions)
+        assert not hard()
+        hypervisor.mirror("up0", INGRESS, EGRESS)
+        _, (told, *_) = hypervisor.floods("tap1", frames, 700, hard)
+        assert {a.name for a in told.safeties if a.answer == "refuse"} & {"capture health", "independent count"}
+        end = time.monotonic() + 8  # past the five seconds after which a hard flood that goes on pages
+        hypervisor.floods("tap1", frames, 700, lambda: time.monotonic() > end)
+        assert {(d.act, d.page) for d in hypervisor.decisions()} == {("none", None)}
+        assert hypervisor.status()["null_routes"] == 0
+
+
+def _said_of_hard(decision: Decision) -> bool:
+    """Not that `enforce` leaves act alone: it was about the hard band."""
+    return any(answer.reason.endswith("enforces syn.hard") for answer in decision.safeties)
 
 
 def test_a_port_that_samples_and_a_reader_that_stands_still(hypervisor: Hypervisor) -> None:

@@ -66,7 +66,7 @@ def test_a_waiting_tap_gets_the_row_of_one_that_goes(threads: int) -> None:
     counting: Counting | Shards = Counting(0, by_source=False, points=2)
     if threads > 1:
         counting = Shards(threads, points=2)
-    live = Live(config, inventory, counting, MagicMock(), MagicMock(), MagicMock(), Background("host"), lambda: None)  # type: ignore[arg-type]
+    live = Live(config, inventory, counting, *(MagicMock() for _ in range(4)), Background("host"), lambda: None)  # type: ignore[arg-type]
     live.attachments = Attachments(counting, inventory, points=1)  # type: ignore[arg-type]
     with Namespace() as namespace, Namespace() as vm:
         namespace.veth("tap0", vm, "eth0")
@@ -79,7 +79,7 @@ def test_a_waiting_tap_gets_the_row_of_one_that_goes(threads: int) -> None:
             live._follow(capture.changes())
             assert (live.attachments.vm(0), live.attachments.refused) == (OWN, 1)
             assert points(capture, send(vm, "eth1", [FRAME], 20)) == {1}
-            answers = Answers(live, capture)
+            answers = Answers(live, capture, MagicMock())
             assert answers._overflow()["overflow"]["taps"] == ["tap1"]
             with pytest.raises(UsageError, match="VM vm-1: tap tap1 shares the overflow row"):
                 answers._taps(LATE)

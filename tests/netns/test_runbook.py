@@ -27,6 +27,7 @@ file = "{0}/inventory.toml"
 [paths]
 database = "{0}/edgeguard.sqlite"
 socket = "{0}/edgeguard.sock"
+kill = "{0}/observe-only"
 """
 INVENTORY = """
 [[vm]]
@@ -128,9 +129,10 @@ def host(tmp_path: Path) -> Iterator[Host]:
     host.close()
 
 
-def by_hand() -> list[str]:
-    """The lines that the runbook gives to remove everything."""
-    block = re.search(r"<!-- remove by hand -->\n```sh\n(.*?)```", RUNBOOK.read_text(encoding="utf-8"), re.DOTALL)
+def by_hand(what: str = "remove") -> list[str]:
+    """The lines that the runbook gives to remove everything, or to panic."""
+    text = RUNBOOK.read_text(encoding="utf-8")
+    block = re.search(rf"<!-- {what} by hand -->\n```sh\n(.*?)```", text, re.DOTALL)
     assert block
     return block[1].splitlines()
 
@@ -147,11 +149,12 @@ def test_a_restart_takes_up_what_stands(host: Host) -> None:
     host.settles(2)
     assert host.of_ours() == before
     for vm in ("vm-101", "vm-102"):
-        host.edgeguard("nullroute", "release", vm, "--why", "a test")
+        host.edgeguard("nullroute", "release", vm, "--as", "fixed", "--why", "a test")
     host.settles(0)
     assert host.of_ours() == []
-    assert host.namespace.run("nft", "list", "tables").stdout == ""
+    assert "hook" not in host.namespace.run("nft", "list", "ruleset").stdout
     assert host.stop() == 0
+    assert host.namespace.run("nft", "list", "tables").stdout == ""
 
 
 def test_everything_can_be_removed_by_hand(host: Host) -> None:
@@ -169,3 +172,47 @@ def test_everything_can_be_removed_by_hand(host: Host) -> None:
     assert "iif tap101 lookup 99" in host.namespace.run("ip", "rule", "show").stdout
     assert host.namespace.run("ip", "route", "show", "table", "99").stdout.strip() == "blackhole 203.0.113.9"
     assert "192.0.2.10 dev tap101" in host.namespace.run("ip", "route", "show").stdout
+
+
+@pytest.mark.parametrize("hand", [False, True])
+def test_panic_beside_the_daemon(host: Host, hand: bool) -> None:
+    """By the command or by the runbook's lines: everything ends at once and stays ended, the cases say why, nothing
+    can be null-routed until the kill file is gone."""
+    host.start()
+    host.null_route_both()
+    if hand:
+        for line in by_hand("panic"):
+            host.namespace.run(*line.replace("/var/lib/edgeguard/", f"{host.folder}/").split())
+    else:
+        assert "only observes" in host.edgeguard("panic", "--why", "wrong servers are cut")
+    assert host.of_ours() == []
+    assert "hook" not in host.namespace.run("nft", "list", "ruleset").stdout
+    host.settles(0)
+    deadline = time.monotonic() + SETTLE_S
+    while host.namespace.run("nft", "list", "tables").stdout:  # the child's own, empty
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert host.of_ours() == []
+    told = host.edgeguard("explain", "vm-101")
+    assert "the kill file" in told and ("wrong servers are cut" in told) != hand
+    with pytest.raises(subprocess.CalledProcessError):
+        host.edgeguard("nullroute", "add", "vm-101", "--full", "--for", "1h", "--why", "a test")
+    assert host.of_ours() == []
+    (host.folder / "observe-only").unlink()
+    host.edgeguard("nullroute", "add", "vm-101", "--full", "--for", "1h", "--why", "a test")
+    assert host.of_ours() != []
+    assert host.stop() == 0
+
+
+@pytest.mark.long  # a whole daemon of its own; the others are looked at by default
+def test_a_start_beside_a_kill_file_frees(host: Host) -> None:
+    """What stood when the daemon died is ended by a start that finds the kill file, and is never put back."""
+    host.start()
+    host.null_route_both()
+    host.stop(signal.SIGKILL)
+    (host.folder / "observe-only").write_text("alice: on the phone\n")
+    host.start()
+    host.settles(0)
+    assert host.of_ours() == []
+    assert "alice: on the phone" in host.edgeguard("explain", "vm-102")
+    assert host.stop() == 0

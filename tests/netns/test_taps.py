@@ -216,3 +216,21 @@ TestFollowing = Following.TestCase
 TestFollowing.settings = settings(
     max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+def test_a_new_link_with_the_number_of_a_far_peer_takes_no_tap_away() -> None:
+    """Numbers count in each namespace by themselves: a link made here with that of a VM's end is not that end, not
+    even in the first event about it, which names no peer."""
+    with Namespace() as host, Namespace() as vm:
+        vm.bridge("br0")
+        host.veth("tap0", vm, "eth0")
+        far = vm.index("eth0")
+        with host.inside():
+            taps = Taps((), ("lo",))
+            first = {tap.name for tap in taps.current().values()}
+            with host.routes() as ip:
+                ip.link("add", ifname="a", kind="veth", peer={"ifname": "b"})
+            assert host.index("b") == far, "the next number that is free"
+            lost = [change.tap.name for _ in range(3) for change in taps.poll() if change.what == "gone"]
+            taps.close()
+    assert first == {"tap0"} and lost == []

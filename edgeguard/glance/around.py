@@ -7,6 +7,11 @@ from typing import Any
 from edgeguard.units import bits_per_second, percent
 
 
+def trouble_line(cause: str, words: str) -> str:
+    """The cause once: the sentences about files begin with it."""
+    return words if cause in words.partition("/")[0] else f"{cause}: {words}"
+
+
 def host_lines(host: dict[str, Any] | None) -> list[str]:
     """Uplinks, the connection table, the way back; nothing from a daemon that does not look at them."""
     if host is None:

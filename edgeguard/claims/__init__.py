@@ -1,0 +1,1 @@
+"""What a customer says the traffic was, beside what was measured."""

@@ -1,0 +1,87 @@
+"""Answers about exemptions: made from what a case measured, extended by a second person, ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeguard import clock
+from edgeguard.cases.allowed import Granted
+from edgeguard.cases.case import Case
+from edgeguard.errors import UsageError
+from edgeguard.grace import LONGEST
+from edgeguard.live import Live
+from edgeguard.releasing import exempt
+from edgeguard.request import AddExemption, EndExemption, ExtendExemption
+from edgeguard.signature import Wish
+
+Ask = AddExemption | ExtendExemption | EndExemption
+UTMOST = 365 * 24 * clock.HOUR
+
+
+def grant(live: Live, ask: Ask, by: str) -> dict[str, Any]:
+    """Do it, and let the engine go by it from now on."""
+    now = clock.now()
+    if isinstance(ask, AddExemption):
+        told = _add(live, ask, by, now)
+    elif isinstance(ask, ExtendExemption):
+        told = _extend(live, ask, by, now)
+    else:
+        told = _end(live, ask, by, now)
+    live.engine.allowances.exempted(one.exemption for one in live.store.exemptions() if one.holds(now))
+    return told
+
+
+def _add(live: Live, ask: AddExemption, by: str, now: int) -> dict[str, Any]:
+    case = _case(live, ask.term)
+    verdicts = live.store.verdicts(case.id)
+    wish = Wish(by, ask.why, now, ask.for_ns, ask.ceiling, ask.consent)
+    made = exempt(live, case.id, verdicts, case.vm or "", wish)
+    for one in made:
+        live.store.exempt(one)
+        live.store.note(case.id, now, by, f"exempted {one.target} until {clock.utc(one.until)} ({one.id}): {ask.why}")
+    ids = [one.id for one in made]
+    text = f"{case.id}: {case.vm} exempted until {clock.utc(made[0].until)}: {', '.join(ids)}"
+    return {"case": case.id, "exemptions": ids, "text": text}
+
+
+def _case(live: Live, term: str) -> Case:
+    """The youngest case of TERM that has a VM and something measured."""
+    for case in live.store.find(term):
+        if case.vm is not None and live.store.verdicts(case.id):
+            return case
+    raise UsageError(
+        f"{term!r}: no case of that name has measured anything of a VM; only what was seen can be exempted"
+    )
+
+
+def _holding(live: Live, id: str, now: int) -> Granted:
+    found = next((one for one in live.store.exemptions() if one.exemption.id == id and one.holds(now)), None)
+    if found is None:
+        raise UsageError(f"{id!r}: no exemption of that id holds; see 'edgeguard exempt list'")
+    return found
+
+
+def _extend(live: Live, ask: ExtendExemption, by: str, now: int) -> dict[str, Any]:
+    one = _holding(live, ask.term, now).exemption
+    until = one.since + ask.for_ns
+    if ask.for_ns > UTMOST:
+        raise UsageError("an exemption lasts 365 days at most; it can be made anew")
+    if by == one.by and ask.for_ns > LONGEST:
+        raise UsageError(f"{one.id}: {by} made it; more than 30 days takes a second person")
+    if until <= one.until:
+        raise UsageError(f"{one.id}: it lasts until {clock.utc(one.until)} already; `exempt end` ends it sooner")
+    live.store.lengthen(one, until, by)
+    _note(live, one.case, now, by, f"exemption {one.id} lasts until {clock.utc(until)}: {ask.why}")
+    return {"exemptions": [one.id], "text": f"{one.id}: lasts until {clock.utc(until)}, by {one.by} and {by}"}
+
+
+def _end(live: Live, ask: EndExemption, by: str, now: int) -> dict[str, Any]:
+    one = _holding(live, ask.term, now).exemption
+    live.store.end_exemption(one.id, now, by, ask.why)
+    _note(live, one.case, now, by, f"exemption {one.id} ended: {ask.why}")
+    return {"exemptions": [one.id], "text": f"{one.id}: ended; {one.vm} is judged as any other from now on"}
+
+
+def _note(live: Live, case: str | None, now: int, by: str, text: str) -> None:
+    if case is not None:
+        live.store.note(case, now, by, text)

@@ -1,0 +1,40 @@
+"""Who hands deliveries over, as it is configured: the runner, the desk's mail, and the courier between them."""
+
+from __future__ import annotations
+
+import functools
+import socket
+
+from edgeguard.cases.store import Store
+from edgeguard.config import Config
+from edgeguard.hooks.client import Runner
+from edgeguard.hooks.courier import Courier
+from edgeguard.hooks.mailing import Mailing
+from edgeguard.hooks.wire import Settings
+from edgeguard.notice import desk
+
+
+def courier(config: Config, store: Store) -> Courier:
+    """Not started yet, its runner is: it must be before rights are given up. DeliveryError where it cannot be."""
+    wanted = config.hooks.program or config.hooks.url or config.page.program
+    runner = Runner.start(settings(config)) if wanted else None
+    return Courier(store.tray(), config.hooks, runner, bool(config.page.program), mailing(config))
+
+
+def settings(config: Config) -> Settings:
+    """What the runner is told."""
+    hooks, page = config.hooks, config.page
+    return Settings(hooks.program, page.program, hooks.url, hooks.secret_file, hooks.timeout, page.timeout)
+
+
+def host(config: Config) -> str:
+    """This hypervisor's name, as it is told to others."""
+    return config.host.name or socket.gethostname()
+
+
+def mailing(config: Config) -> Mailing | None:
+    """None: nobody reads mails here."""
+    mail = config.mail
+    if not (mail.server and mail.desk and mail.sender):
+        return None
+    return Mailing(functools.partial(desk.tell, mail))

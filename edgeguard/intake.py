@@ -1,0 +1,135 @@
+"""What becomes of a mail that came in: a row, a line in its case's story, an acknowledgement. Nothing else, ever.
+
+    intake = Intake(store, config.mail)
+    said = intake.take(read(raw, own(config.mail)), clock.now())
+
+A reply never frees, exempts or lengthens anything: its mailbox may be the intruder's. Nothing here can record a
+decision.
+"""
+
+from __future__ import annotations
+
+from email.utils import parseaddr
+from typing import Any
+
+from edgeguard import clock
+from edgeguard.cases import codec
+from edgeguard.cases.case import Case
+from edgeguard.cases.intray import Intray, Taken
+from edgeguard.cases.store import Store
+from edgeguard.config import Mail
+from edgeguard.errors import UsageError
+from edgeguard.incoming import Reply, Sort
+from edgeguard.letters import Notice
+from edgeguard.model import identity
+from edgeguard.notice.acknowledged import acknowledgement
+from edgeguard.notice.kinds import Kind
+from edgeguard.replies.mail import Own, bounded
+
+_NEVER_AGAIN = (Kind.ACKNOWLEDGED, Kind.DESK_UNDELIVERED)  # kinds whose loss is told to nobody
+
+
+def own(mail: Mail) -> Own:
+    """What of our own mails a reply is recognised by."""
+    addresses = (parseaddr(one)[1] for one in (mail.sender, mail.desk, mail.reply_to))
+    return Own(mail.reply_to, tuple(address for address in addresses if address))
+
+
+class Intake:
+    """Takes replies. StoreError where the database does not: then nothing of the reply was written."""
+
+    def __init__(self, store: Store, mail: Mail) -> None:
+        self._store = store
+        self._mail = mail
+        self.tray = Intray(store)
+
+    def take(self, reply: Reply, at: int) -> str:
+        """Writes it down and says in one line what became of it."""
+        if reply.sort is Sort.BOUNCE:
+            return self._bounced(reply, at)
+        case = self.tray.case_of(reply.names)
+        notice = self._acknowledgement(reply, case, at) if case is not None and reply.answerable else None
+        promised = notice.values["read_by"] if notice is not None else None
+        taken = Taken(reply, at, case.id if case else None, None, notice.id if notice else None, promised)
+        written = self.tray.take(taken, [notice] if notice is not None else [])
+        return _sentence(reply, written)
+
+    def _acknowledgement(self, reply: Reply, case: Case, at: int) -> Notice | None:
+        """None: nothing was ever decided in the case, so nobody was written to."""
+        decision = self.tray.youngest_decision(case.id)
+        if decision is None or reply.sender is None:
+            return None
+        known = reply.sender.lower() in self.tray.contacts(case.id)
+        return acknowledgement(
+            reply.id,
+            case.id,
+            decision,
+            reply.sender,
+            received=at,
+            keyword=reply.keyword,
+            name=(case.vm_name or case.vm) if known else None,
+            until=self._until(case) if known else None,
+            read_by=at + self._mail.read_within if self._mail.read_within else None,
+            answers=reply.message_id,
+        )
+
+    def _until(self, case: Case) -> int | None:
+        """When the last null route of the case ends at the latest."""
+        ends = [one.decision.until for one in self._store.standing() if one.case.id == case.id]
+        return max((end for end in ends if end is not None), default=None)
+
+    # ---- bounces -------------------------------------------------------------------------------
+
+    def _bounced(self, reply: Reply, at: int) -> str:
+        """A notice came back: the desk is told, and gets the notice itself, once whatever comes back."""
+        lost = self.tray.sent(reply.names)
+        taken = Taken(reply, at, lost.case if lost else None, lost.id if lost else None)
+        written = self.tray.take(taken, self._instead(lost, reply, at) if lost else ())
+        if written is None:
+            return _sentence(reply, None)
+        if lost is None:
+            return f"a mail came back undelivered ({reply.status}); it is none that this database sent"
+        return f"{lost.case}: notice {lost.id} came back undelivered ({reply.status})"
+
+    def _instead(self, notice: Notice, reply: Reply, at: int) -> tuple[Notice, ...]:
+        """Of what the desk itself was sent there is nobody else to tell."""
+        if notice.to is None or notice.kind in _NEVER_AGAIN:
+            return ()
+        told = {**notice.values, **_returned(notice, reply, at)}
+        about, again = (identity("notice", notice.id, what) for what in (Kind.DESK_UNDELIVERED, "next contact"))
+        return (
+            Notice(about, notice.case, notice.decision, Kind.DESK_UNDELIVERED, None, told),
+            Notice(again, notice.case, notice.decision, notice.kind, None, notice.values),
+        )
+
+
+def take_body(store: Store, mail: Mail, body: str) -> dict[str, str]:
+    """The daemon's answer to a reply that was read elsewhere. UsageError where it is none."""
+    try:
+        reply = codec.loads(Reply, body)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise UsageError("the reply is not one that 'edgeguard reply' of this version wrote") from None
+    return {"text": Intake(store, mail).take(bounded(reply), clock.now())}
+
+
+def _returned(notice: Notice, reply: Reply, at: int) -> dict[str, Any]:
+    return {
+        "refused_at": at,
+        "bounced": True,
+        "notice": notice.id,
+        "kind_refused": notice.kind,
+        "contact_refused": notice.to,
+        "error": f"it came back undelivered: {reply.status}",
+    }
+
+
+def _sentence(reply: Reply, written: Taken | None) -> str:
+    who = reply.sender or "nobody known"
+    if written is None:
+        return f"{reply.sort} from {who}: known already, nothing was written"
+    kind = reply.keyword or reply.sort
+    defect = f"; it cannot be read: {reply.defect}" if reply.defect else ""
+    if written.case is None:
+        return f"no case: {kind} from {who} is number {written.seq} of 'edgeguard reply --unmatched'{defect}"
+    told = ", acknowledged" if written.acknowledged else ""
+    return f"{written.case}: {kind} from {who} recorded{told}{defect}"

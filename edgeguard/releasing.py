@@ -1,0 +1,101 @@
+"""Answers to releases: what a person found, the exemption that follows from it, and the decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeguard import clock, signature
+from edgeguard.decision.ledger import Entry
+from edgeguard.errors import StoreError, UsageError
+from edgeguard.grace import Disposition, Exemption, Grace
+from edgeguard.live import Live
+from edgeguard.model import Decision, Network, Target, Verdict, Vm
+from edgeguard.request import ReleaseNullRoute
+from edgeguard.signature import Signature, Wish
+
+NOT_RECORDED = "the decision could not be recorded; the daemon's log says why"
+
+
+def release(live: Live, ask: ReleaseNullRoute, by: str) -> dict[str, Any]:
+    """End what TERM means: case by case, each with its disposition. All is prepared before anything is done."""
+    entries = standing(live, ask.term)
+    if not entries:
+        raise UsageError(f"{ask.term!r}: nothing of that name is null-routed; see 'edgeguard nullroute list'")
+    now = clock.now()
+    cases = sorted({entry.decision.case for entry in entries})
+    prepared = [(case, _of(entries, case)) for case in cases]
+    graces = [_grace(live, case, of_case, ask, by, now) for case, of_case in prepared]
+    decisions = [
+        _released(live, case, of_case, now, ask, by, grace)
+        for (case, of_case), grace in zip(prepared, graces, strict=True)
+    ]
+    exempted = [one.id for grace in graces for one in grace.exempts]
+    text = (
+        f"{', '.join(cases)}: released {len(entries)} null route{'s' if len(entries) > 1 else ''} as {ask.disposition}"
+    )
+    told = f"{text}; exempted: {', '.join(exempted)}" if exempted else text
+    return {"cases": cases, "decisions": [one.id for one in decisions], "exemptions": exempted, "text": told}
+
+
+def _of(entries: list[Entry], case: str) -> tuple[Entry, ...]:
+    return tuple(entry for entry in entries if entry.decision.case == case)
+
+
+def _released(
+    live: Live, case: str, entries: tuple[Entry, ...], now: int, ask: ReleaseNullRoute, by: str, grace: Grace
+) -> Decision:
+    decision = live.engine.release(entries, now, ask.why, by, grace)
+    if decision is None:
+        raise StoreError(f"{case}: nothing was released: {NOT_RECORDED}")
+    return decision
+
+
+def _grace(live: Live, case: str, entries: tuple[Entry, ...], ask: ReleaseNullRoute, by: str, now: int) -> Grace:
+    rules = tuple(dict.fromkeys(entry.rule for entry in entries if entry.rule))
+    judged = [v for v in live.store.verdicts(case) if not rules or v.rule in rules]
+    disposition, rate = Disposition(ask.disposition), signature.rate(judged, _peak(live, entries))
+    if disposition is not Disposition.EXEMPT:
+        return Grace(disposition, rate, rules)
+    targets = tuple({t.key(): t for entry in entries for t in entry.decision.targets}.values())
+    made = Signature(entries[0].order.vm, case, targets, rate)
+    wish = Wish(by, ask.why, now, ask.for_ns, ask.ceiling, ask.consent)
+    return Grace(disposition, rate, rules, signature.exemptions(made, wish, own(live, made.vm)))
+
+
+def _peak(live: Live, entries: tuple[Entry, ...]) -> int:
+    """Packets of the loudest second of what is released, behind its null route, too."""
+    points = ((entry.point, entry.rule) for entry in entries if entry.point is not None and entry.rule is not None)
+    episodes = (live.engine.docket.episode(point, rule) for point, rule in points)
+    return max((episode.peak for episode in episodes if episode), default=0)
+
+
+def exempt(live: Live, case: str, verdicts: list[Verdict], vm: str, wish: Wish) -> tuple[Exemption, ...]:
+    """Exemptions of what a case measured, without a release."""
+    targets: dict[object, Target] = {t.key(): t for verdict in verdicts for t in verdict.targets}
+    made = Signature(vm, case, tuple(targets.values()), signature.rate(verdicts))
+    return signature.exemptions(made, wish, own(live, vm))
+
+
+def own(live: Live, vm: str) -> list[Network]:
+    """Addresses of the VM's customer on this host's inventory: nobody else has to agree to what goes there."""
+    vms = live.inventory.vms()
+    customer = next((one.customer for one in vms if one.id == vm), None)
+    return [network for one in vms if _theirs(one, vm, customer) for network in one.addresses]
+
+
+def _theirs(one: Vm, vm: str, customer: str | None) -> bool:
+    return one.id == vm or (customer is not None and one.customer == customer)
+
+
+def standing(live: Live, term: str) -> list[Entry]:
+    """The null routes that TERM means: one by its decision, or all of a case, tap, VM or address."""
+    ledger = live.engine.ledger
+    one = ledger.get(term)
+    if one:
+        return [one]
+    vm = live.inventory.by_term(term)
+    return [
+        entry
+        for entry in ledger
+        if term in (entry.decision.case, entry.order.tap.name) or (vm and entry.order.vm == vm.id)
+    ]

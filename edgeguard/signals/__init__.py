@@ -1,0 +1,1 @@
+"""Reports from outside about our own addresses, in the form of XARF 4."""
