@@ -47,6 +47,8 @@ USUAL = {
     ("forged-random", "routed"),
     ("carpet", "routed-bridge"),
 }
+# With `--dist loadgroup` one after the other: four floods at once on two cores starve one another.
+LONG = (pytest.mark.long, pytest.mark.xdist_group("lab"))
 ALL = [(name, kind) for name in SCENARIOS for kind in KINDS]
 PACKAGE = Path(__file__).resolve().parents[2]
 
@@ -70,7 +72,7 @@ def _needs_a_flood(offered: int) -> None:
 
 
 def _marked(cases: list[tuple[str, str]]) -> list[Any]:
-    return [pytest.param(*c, marks=() if c in USUAL else pytest.mark.long, id="-".join(c)) for c in cases]
+    return [pytest.param(*c, marks=() if c in USUAL else LONG, id="-".join(c)) for c in cases]
 
 
 @pytest.mark.parametrize(("name", "kind"), _marked(ALL))
