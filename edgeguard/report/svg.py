@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from edgeguard.glance.words import told
+
 
 class Markup(str):
     """Text that is markup already."""
@@ -14,16 +16,16 @@ class Markup(str):
 
 def element(name: str, *inside: object, **attributes: object) -> Markup:
     """`class_` is class, `text_anchor` is text-anchor; an attribute of None is left out."""
-    told = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{html.escape(_figure(value))}"'
+    pairs = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(told(_figure(value)))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup(f"<{name}{told}>{joined(inside)}</{name}>")
+    return Markup(f"<{name}{pairs}>{joined(inside)}</{name}>")
 
 
 def joined(parts: Iterable[object]) -> Markup:
-    return Markup("".join(part if isinstance(part, Markup) else html.escape(str(part)) for part in parts))
+    return Markup("".join(part if isinstance(part, Markup) else html.escape(told(part)) for part in parts))
 
 
 def picture(width: float, height: float, name: str, inside: Iterable[object]) -> Markup:

@@ -10,7 +10,8 @@ from edgeguard.glance.words import told
 from edgeguard.report import words
 
 WIDTH = 80
-RULE_WIDTH = 13  # of a rule's name and of a version: longer ones are cut
+RULING_WIDTHS = (12, 9, 8, 8, 10, 13, 11, 9)  # a longer name of a rule or version is cut
+TIME_WIDTHS = (23, 7, 9, 9, 9)
 
 
 def text(found: Measures, host: str, now: int) -> str:
@@ -29,10 +30,9 @@ def _lines(found: Measures, host: str, now: int) -> Iterator[str]:
         yield f"{name:<13}{number:>9}  {what}"[:WIDTH]
     yield from _rulings(found)
     yield ""
-    widths = (24, 8, 10, 10, 10)
-    yield _row(words.TIME_COLUMNS, widths)
+    yield _row(words.TIME_COLUMNS, TIME_WIDTHS)
     for row in words.times(found):
-        yield _row(row, widths)
+        yield _row(row, TIME_WIDTHS)
 
 
 def _rulings(found: Measures) -> Iterator[str]:
@@ -41,20 +41,18 @@ def _rulings(found: Measures) -> Iterator[str]:
     yield ""
     yield "cases with a warning or a null route, and what people said of them"
     yield ""
-    widths = (RULE_WIDTH, RULE_WIDTH, 7, 8, 10, 13, 11)
-    heads = (*words.RULING_COLUMNS[:4], *(head[:12] for head in words.RULING_COLUMNS[4:]))
-    yield _row(heads, widths, words=2)
+    yield _row(words.RULING_COLUMNS, RULING_WIDTHS, names=2)
     for one in found.rulings:
-        yield _row(words.ruling(one), widths, words=2)
+        yield _row(words.ruling(one), RULING_WIDTHS, names=2)
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], words: int = 1) -> str:
-    """The first `words` cells to the left, numbers to the right, what has no width behind them."""
+def _row(cells: Sequence[str], widths: Sequence[int], names: int = 1) -> str:
+    """The first `names` cells to the left, numbers to the right, what has no width behind them."""
     parts = []
     for number, cell in enumerate(cells):
         if number >= len(widths):
             parts.append(f"  {told(cell)}")
             continue
         width = widths[number]
-        parts.append(f"{told(cell)[: width - 1]:<{width}}" if number < words else f"{cell:>{width}}")
+        parts.append(f"{told(cell)[: width - 1]:<{width}}" if number < names else f"{cell:>{width}}")
     return "".join(parts)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgeguard.cases.measures import TIMES, Measures, Ruling, Took
 
 NOTHING = "-"
-STEPS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+UNITS = ((0.001, 1000, "ms"), (1.0, 60, "s"), (60.0, 60, "min"), (3_600.0, 24, "h"))  # s, how many of the next, name
 WITHOUT = {  # of the keys of measures.TIMES: what those lack that have not come to their end
     "notice": "not sent",
     "warning": "not sent",
@@ -23,10 +23,11 @@ def span(seconds: float | None) -> str:
     """'850 ms', '1.4 s', '12.5 min', '4.0 h', '2.3 d': as fine as it matters."""
     if seconds is None:
         return NOTHING
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    size, name = next(((size, name) for size, name in STEPS if seconds >= size), (1.0, "s"))
-    return f"{seconds / size:.1f} {name}"
+    for size, most, name in UNITS:
+        told = f"{seconds / size:.{0 if name == 'ms' else 1}f}"
+        if float(told) < most:
+            return f"{told} {name}"
+    return f"{seconds / 86_400:.1f} d"
 
 
 def share(value: float | None) -> str:
@@ -37,11 +38,12 @@ def share(value: float | None) -> str:
 def counts(found: Measures) -> Iterator[tuple[str, str, str]]:
     """Name, number, what it is."""
     scopes = ", ".join(f"{scope} {number:,}" for scope, number in found.scopes.items() if number)
-    by = f"; by a person {found.by_people:,}" if found.by_people else ""
     yield "cases", f"{found.opened:,}", f"opened; {found.still_open:,} of them are open still"
     yield "observations", f"{found.observed:,}", "told to the desk only"
     yield "warnings", f"{found.warnings:,}", "to the customer; to the desk where there is no contact"
-    yield "null routes", f"{found.null_routes:,}", f"{scopes}{by}" if found.null_routes else "none"
+    yield "null routes", f"{found.null_routes:,}", scopes
+    if found.by_people:
+        yield "by hand", f"{found.by_people:,}", "of the null routes: a person's"
     if found.refused:
         yield "refused", f"{found.refused:,}", "null routes that the kernel did not take"
 
@@ -67,4 +69,4 @@ def title(found: Measures, host: str) -> str:
 
 def nothing(found: Measures) -> str:
     """Said in place of all figures."""
-    return f"nothing in {found.month}: no case, no warning, no null route is recorded of that month"
+    return f"nothing in {found.month}: no case, no warning and no null route is recorded"
