@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edgeguard.cases.packing import teach
 from edgeguard.errors import StoreError
 
 APPLICATION = 0x45644764  # 'EdGd' in the file header: this is our database and no other's
@@ -94,6 +95,7 @@ def connect(path: Path) -> sqlite3.Connection:
         create(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
+            teach(connection)
             _prepare(connection, path)
         except BaseException:
             connection.close()
@@ -109,6 +111,7 @@ def connect_reading(path: Path) -> sqlite3.Connection:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         try:
+            teach(connection)
             _current(connection, path)
         except BaseException:
             connection.close()

@@ -39,7 +39,7 @@ _LETTER = (
     "last_error",
     "sent_at",
     "(SELECT json_extract(r.body, '$.status') FROM replies r WHERE r.notice = outbox.id LIMIT 1) AS undelivered",
-    "mail",
+    "coalesce(unpack(packed_mail), mail) AS mail",
 )
 
 
