@@ -32,6 +32,8 @@ LEVELS: list[set[str]] = [
         "logs",
         "kill_file",
         "companion",
+        "context",
+        "exchange",
         "states",
         "grace",
     },
