@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 from edgeguard.cases.tally import Times, Unsent
 
 CAUSES = (  # of what may be wrong, what matters most first
-    *("kill file", "capture", "not stopped", "fleet", "configuration", "rules", "inventory", "uplinks", "host"),
+    *(
+        "kill file",
+        "capture",
+        "not stopped",
+        "fleet",
+        "standing",
+        "configuration",
+        "rules",
+        "inventory",
+        "uplinks",
+        "host",
+    ),
     *("mail", "hooks", "replies", "database", "metrics"),
 )
 
