@@ -2,10 +2,10 @@
 
 The ladder for a subject of unknown standing: warn -> WARN; act and hard -> narrow; own-only where
 forged packets go to no target that stands out; full when a hard flood moves (three targets null-routed
-within `clocks.moves` of one case), where breaker and pace let it. A good standing is warned first in the act band, and
-waited for a moment in hard; with a counted prior of our own a flood of the act band that moves is full, and a hard one
-at once. Every null route has an end. A scan, a busy client and what the other side completes are told; what reaches a VM
-is observed.
+within `clocks.moves` of one case), where breaker and pace let it. A good standing is warned first in the act band,
+and waited for a moment in hard; with a counted prior of our own a flood of the act band that moves is full, and a hard
+one at once. Every null route has an end. A scan, a busy client and what the other side completes are told; what
+reaches a VM is observed.
 """
 
 from __future__ import annotations

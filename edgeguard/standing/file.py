@@ -10,9 +10,9 @@ facts = { contact_verified = true }
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from edgeguard.clock import SECOND
@@ -26,7 +26,7 @@ class File:
     """A provider (provider.py)."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path = Path(path)
         self._stamp: tuple[int, ...] = ()
         self._customers: Mapping[str, Any] = {}
         self._as_of: Any = None
@@ -38,12 +38,14 @@ class File:
 
     def _follow(self) -> None:
         try:
-            status = os.stat(self._path)
+            status = self._path.stat()
             stamp = status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
             if stamp == self._stamp:
                 return
-            with open(self._path, "rb") as file:
+            with self._path.open("rb") as file:
                 content = file.read(MOST + 1)
+        except TimeoutError:
+            raise  # a pipe that nobody writes to
         except OSError as error:
             raise NoAnswerError(f"{self._path}: cannot be read: {error.strerror}") from None
         self._stamp = ()  # what is wrong is read again
@@ -56,7 +58,7 @@ class File:
             raise NoAnswerError(f"{self._path}: longer than {MOST:,} bytes")
         try:
             text = content.decode()
-            document = json.loads(text) if self._path.endswith(".json") else tomllib.loads(text)
+            document = json.loads(text) if self._path.suffix == ".json" else tomllib.loads(text)
         except (ValueError, RecursionError) as error:
             raise NoAnswerError(f"{self._path}: cannot be understood: {str(error)[:200]}") from None
         if not isinstance(document, dict) or not document.keys() <= KEYS:

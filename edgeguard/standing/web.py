@@ -43,6 +43,8 @@ class Web:
             return {}
         try:
             token = Path(self._token_file).read_bytes().split(b"\n", 1)[0].strip().decode("ascii")
+        except TimeoutError:
+            raise
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "is no ASCII text"
             raise NoAnswerError(f"{self._token_file}: the token cannot be read: {why}") from None

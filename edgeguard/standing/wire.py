@@ -1,4 +1,4 @@
-"""Messages between the daemon and the process that asks for standings: a value as JSON a datagram, typed and bounded."""
+"""Messages between the daemon and the process that asks for standings: a typed value as JSON a datagram."""
 
 from __future__ import annotations
 
