@@ -33,5 +33,10 @@ def is_in_doubt(decision: Decision) -> bool:
     Who is in good standing is warned meanwhile.
     """
     refused = refusing(decision)
-    waits = decision.scope is Scope.WARN and refused == {STANDING}
-    return (decision.scope is Scope.OBSERVE or waits) and bool(refused) and refused <= set(ASKED_AGAIN)
+    held = decision.scope is Scope.OBSERVE and bool(refused) and refused <= set(ASKED_AGAIN)
+    return held or is_warned_first(decision)
+
+
+def is_warned_first(decision: Decision) -> bool:
+    """A good standing alone stood in the way of a null route below hard."""
+    return decision.scope is Scope.WARN and refusing(decision) == {STANDING}

@@ -56,19 +56,20 @@ def _sent(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[
         reason = f"{verdict.band} band, but {held.name} refuses: {held.reason}"
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
     decided = _null_routed(question, answers)
-    return _waited(question, answers, refused) if refused and decided.act is Act.NULL_ROUTE else decided
+    return _waited_for(question, answers, refused) if refused and decided.act is Act.NULL_ROUTE else decided
 
 
-def _waited(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
+def _waited_for(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
     """What would be null-routed, were its customer not in good standing: told once, and asked about again.
 
     Nobody is written to for the moment that hard is waited for: what follows is told.
     """
-    reason = f"over {question.verdict.band}, and not null-routed yet: {refused[0].reason}"
-    if question.verdict.band is Band.HARD:
-        return replace(_decision(question, Scope.OBSERVE, question.verdict.targets, answers, reason), silent=True)
+    verdict, enough = question.verdict, units.duration_text(standing.patience(question))
+    reason = f"over {verdict.band}: null-routed if it goes on for {enough}, as its customer is in good standing"
+    if verdict.band is Band.HARD:
+        return replace(_decision(question, Scope.OBSERVE, verdict.targets, answers, reason), silent=True)
     decided = _warned(question, answers, refused, reason)
-    return replace(decided, silent=decided.silent or standing.is_waited_for(question))
+    return replace(decided, silent=decided.silent or standing.was_waited_for(question))
 
 
 def _null_routed(question: Question, answers: tuple[SafetyAnswer, ...]) -> Decision:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
-from edgeguard.decision.answer import PASS, STANDING, is_in_doubt, refusing
+from edgeguard.decision.answer import PASS, STANDING, is_in_doubt, is_warned_first, refusing
 from edgeguard.model import Act, Band, Decision, Scope
 
 KEPT = 24 * HOUR  # config.bounds.LONGEST_MEMORY
@@ -69,6 +69,10 @@ class Recent:
         found = self.waiting.get(f"{case} {band}")
         return at - found[0] if found and 0 <= at - found[1] <= _pause(band) else None
 
+    def has_waited(self, case: str, band: Band) -> bool:
+        """Whether that was so before, within a day."""
+        return f"{case} {band}" in self.waiting
+
     def was_paged(self, cause: str, case: str, at: int, within: int) -> bool:
         return _paged(cause, case) in _near(self.paged, at, within)
 
@@ -93,8 +97,9 @@ class Recent:
         elif any(a.name == COUNT and a.answer == PASS for a in decision.safeties):
             unconfirmed = _without(unconfirmed, who)
         waiting = self.waiting
-        if band is not None and STANDING in refusing(decision):
-            waiting = _lasting(waiting, f"{decision.case} {band}", at, _pause(band))
+        if is_warned_first(decision) or (band is Band.HARD and refusing(decision) == {STANDING}):
+            of = band or Band.ACT
+            waiting = _lasting(waiting, f"{decision.case} {of}", at, _pause(of))
         if doubted and band is Band.HARD:
             held = _lasting(self.held, decision.case, at, PAUSE)
         else:

@@ -41,9 +41,9 @@ def patience(question: Question) -> int:
     return settings.patience_fast if fast else settings.patience
 
 
-def is_waited_for(question: Question) -> bool:
-    """Whether this wait has begun before: its owner was told then."""
-    return question.recent.waited(question.case, question.verdict.band, question.verdict.at) is not None
+def was_waited_for(question: Question) -> bool:
+    """Whether this case was waited for in this band before: its owner was told then."""
+    return question.recent.has_waited(question.case, question.verdict.band)
 
 
 def is_prior(question: Question) -> bool:
