@@ -45,7 +45,7 @@ class Fact:
 
     def __post_init__(self) -> None:
         if self.name not in FACTS:
-            raise NoGroundError(f"{self.name!r} may not be a ground; facts of a standing are {', '.join(FACTS)}")
+            raise NoGroundError(f"{self.name[:60]!r} may not be a ground; facts of a standing are {', '.join(FACTS)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def _fact(name: str, holds: object, as_of: int | None, now: int) -> Fact:
     try:
         fact = Fact(name, holds is True, as_of)
     except NoGroundError as error:
-        raise NoAnswerError(str(error)[:300]) from None
+        raise NoAnswerError(str(error)) from None
     if not isinstance(holds, bool):
         raise NoAnswerError(f"fact {_quoted(name)} is {_quoted(holds)}: neither true nor false")
     return fact

@@ -16,6 +16,8 @@ from edgeguard.exchange import NoAnswerError, within
 from edgeguard.standing import answer, wire
 from edgeguard.standing.provider import Provider, provider
 
+MOST_QUOTED = 60  # characters
+
 
 def main(arguments: list[str]) -> int:
     """The process's whole life; its exit code."""
@@ -41,7 +43,10 @@ def ask(asked: Provider, customer: str, seconds: float) -> Told:
         raise NoAnswerError(f"it did not answer within {seconds * 1000:.0f} ms") from None
     except OSError as error:
         raise NoAnswerError(error.strerror or type(error).__name__) from None
-    return answer.read(found, clock.now())
+    try:
+        return answer.read(found, clock.now())
+    except NoAnswerError as why:
+        raise NoAnswerError(f"its answer about {customer[:MOST_QUOTED]!r} is not believed: {why}") from None
 
 
 def _reply(one: wire.Ask, asked: Provider, seconds: float) -> wire.Reply:
