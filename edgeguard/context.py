@@ -69,11 +69,12 @@ class Told:
         return self
 
     def words(self, now: int) -> str:
-        """A good one with its facts and their age."""
+        """With its facts and their age."""
         facts = [f"{FACTS[fact.name]}: {'yes' if fact.holds else 'no'}{self._aged(fact, now)}" for fact in self.facts]
         valid = [f"valid until {utc(self.until)}"] if self.until is not None else []
-        told = f"good by the provider, as of {utc(self.as_of or 0)} ({_age(now, self.as_of or 0)})"
-        return "; ".join([told, *facts, *valid])
+        told = "good by the provider" if self.good else f"unknown, which is not bad: {self.why}"
+        as_of = "" if self.as_of is None else f", as of {utc(self.as_of)} ({_age(now, self.as_of)})"
+        return "; ".join([told + as_of, *facts, *valid])
 
     def _aged(self, fact: Fact, now: int) -> str:
         """The age of a fact where it is another one than the answer's."""

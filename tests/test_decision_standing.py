@@ -100,6 +100,11 @@ def test_the_answer_is_stored_with_its_facts_and_their_age() -> None:
         UNKNOWN,
         "unknown, which is not bad: no answer: it did not answer within 2000 ms",
     )
+    says = Context(Told(False, "the provider says so", facts[1:], T - 9 * DAY))
+    assert answer(question(ALL, verdict=ACT, context=says), "standing").reason == (
+        "unknown, which is not bad: the provider says so, as of 2025-12-23 00:04:05 UTC (9 d ago); "
+        "somebody answers at night: no"
+    )
     said = answer(question(ALL, verdict=ACT, context=BOTH), "standing")
     assert said.answer == PASS
     assert said.reason == "counted prior: case EG-0 of VM vm-7, opened 2025-12-29 00:04:05 UTC, closed as confirmed"

@@ -25,7 +25,12 @@ from edgeguard.config.standing import StandingSettings
 from edgeguard.context import Fact, Told
 from edgeguard.errors import ConfigError
 from edgeguard.exchange import NoAnswerError
+from edgeguard.inventory import configured
 from edgeguard.inventory.entries import parse
+from edgeguard.lab.scenario import SCENARIOS
+from edgeguard.lab.write import write
+from edgeguard.model import Act, Decision, Scope
+from edgeguard.replay import Replay
 from edgeguard.standing import asker, child, wire
 from edgeguard.standing.asker import Asker
 from edgeguard.standing.provider import provider
@@ -556,10 +561,24 @@ def test_check_asks_the_provider(listed: Listed, tmp_path: Path, service: str) -
     ((grade, text),) = found(file=listed("a"))
     assert grade == "ok" and "answers; customer a is good by the provider" in text
     ((grade, text),) = found(file=listed("b"))
-    assert (grade, text.partition("; ")[2]) == ("ok", f"customer a is unknown: {NIL}")
+    assert (grade, text.partition("; ")[2]) == ("ok", f"customer a is unknown, which is not bad: {NIL}")
     ((grade, text),) = found(file=str(tmp_path / "none.json"))
     assert grade == "wrong" and "none.json: asked for customer a: cannot be read: No such file" in text
     ((grade, text),) = found(url=f"{service}/fails/s3cret/{{customer}}")
     assert grade == "wrong" and "status 500" in text and "s3cret" not in text
     built = config.build({"standing": {"file": listed("a")}})
     assert [one.grade for one in standing(built, ())] == ["warning"]
+
+
+def test_a_replay_asks_nobody(service: str, tmp_path: Path) -> None:
+    """With a provider configured a savefile is judged as ever: no question leaves, and the answer says why."""
+    beside = write(SCENARIOS["syn-flood"], tmp_path / "flood.pcap")[0]
+    text = beside.read_text() + f'\n[standing]\nurl = "{service}/good/{{customer}}"\n'
+    beside.write_text(text)
+    settings, told = config.load(beside), []
+    Replay(tmp_path / "flood.pcap", settings, configured(settings.inventory), told.append).run()
+    (decision,) = (one for one in told if isinstance(one, Decision) and one.act is Act.NULL_ROUTE)
+    (said,) = (one for one in decision.safeties if one.name == "standing")
+    assert (decision.scope, said.answer) == (Scope.NARROW, "unknown")
+    assert said.reason == "unknown, which is not bad: a replay asks nobody, and knows no history"
+    assert Service.told == []

@@ -32,6 +32,5 @@ def standing(config: Config, vms: Sequence[Vm]) -> Iterator[Finding]:
         yield wrong("standing", what, f"{name}: asked for customer {customer}: {why}; every customer is unknown so")
         return
     now = clock.now()
-    holds = told.at(now, settings.age)
-    said = holds.words(now) if holds.good else f"unknown: {holds.why}"
+    said = told.at(now, settings.age).words(now)
     yield ok("standing", what, f"{name}: answers; customer {customer} is {said}")

@@ -20,9 +20,9 @@ def standing(question: Question) -> SafetyAnswer:
         return SafetyAnswer(STANDING, PASS, f"counted prior: {context.prior.words}")
     if context.told is None:
         return SafetyAnswer(STANDING, UNKNOWN, f"unknown, which is not bad: {_why_unasked(question)}")
-    if not context.told.good:
-        return SafetyAnswer(STANDING, UNKNOWN, f"unknown, which is not bad: {context.told.why}")
     words = context.told.words(question.verdict.at)
+    if not context.told.good:
+        return SafetyAnswer(STANDING, UNKNOWN, words)
     if band is Band.WARN:
         return SafetyAnswer(STANDING, PASS, f"{words}; a warning waits for nothing")
     if _stands(question):
