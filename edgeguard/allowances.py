@@ -46,9 +46,10 @@ class Allowances:
         """From now on these hold, and no others."""
         self._exemptions = tuple(exemptions)
 
-    def judged(self, priors: Iterable[Prior]) -> None:
-        """From now on these settled cases count, and no others."""
-        self._priors = tuple(priors)
+    def judged(self, priors: Iterable[Prior], case: str | None = None) -> None:
+        """From now on these settled cases count, and no others; `case`: no others of that one."""
+        others = () if case is None else (one for one in self._priors if one.case != case)
+        self._priors = (*others, *priors)
 
     def context(self, vm: Vm | None, case: str, at: int, within: int) -> Context:
         """What is known of a VM's customer: the youngest settled case within the time beside this one, and its standing

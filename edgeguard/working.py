@@ -7,7 +7,6 @@ from typing import Any
 
 from edgeguard import clock
 from edgeguard.cases.case import Case
-from edgeguard.decision import repeats
 from edgeguard.errors import UsageError
 from edgeguard.live import Live
 from edgeguard.request import ClaimCase, CloseCase, NoteCase
@@ -51,5 +50,5 @@ def _close(live: Live, case: Case, ask: CloseCase, by: str) -> str:
     if not live.store.judge_case(case.id, clock.now(), ask.outcome, by, ask.why):
         raise UsageError(f"{case.id}: a person has said how it ended already: {case.outcome}")
     live.engine.docket.drop(case.id)
-    live.engine.allowances.judged(live.store.priors(clock.now() - repeats.KEPT))
+    live.engine.allowances.judged(live.store.priors(0, case.id), case.id)
     return f"{case.id}: closed as {ask.outcome}"

@@ -202,6 +202,10 @@ def test_whose_prior_counts() -> None:
     assert prior(VM) == later
     kept.stepped(DAY)
     assert prior(VM, at=T + 30 * DAY - 1) == replace(later, opened=T)
+    kept.judged([], "EG-9")
+    assert prior(VM) == replace(PRIOR, opened=PRIOR.opened + DAY)
+    kept.judged([later], "EG-9")
+    assert prior(VM) == later
 
 
 # ---- what may be a ground ------------------------------------------------------------------------

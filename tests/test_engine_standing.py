@@ -274,6 +274,8 @@ def test_only_what_a_vm_sent_is_a_prior(tmp_path: Path, rule: str, kind: str, co
         )
         assert [one.case for one in store.priors(START)] == ["EG-1"][:counts]
         assert store.priors(START + 1) == []
+        assert [one.case for one in store.priors(0, "EG-1")] == ["EG-1"][:counts]
+        assert store.priors(0, "EG-2") == []
 
 
 def test_a_prior_and_a_flood_that_moves_below_hard_is_full() -> None:

@@ -15,7 +15,7 @@ from edgeguard.states import CLOSED
 
 _WEIGHS = """
 SELECT c.id, c.vm, c.customer, c.opened, c.outcome FROM cases c JOIN judgements j ON j.case_id = c.id
-WHERE c.opened >= ?1 AND c.vm IS NOT NULL AND c.outcome IN ('confirmed', 'undetermined')
+WHERE c.opened >= ?1 AND (?4 IS NULL OR c.id = ?4) AND c.vm IS NOT NULL AND c.outcome IN ('confirmed', 'undetermined')
 AND EXISTS (SELECT 1 FROM verdicts v WHERE v.case_id = c.id AND json_extract(v.body, '$.band') IN ('act', 'hard')
     AND json_extract(v.body, '$.rule') NOT IN (SELECT value FROM json_each(?2))
     AND coalesce(json_extract(v.body, '$.kind'), '') NOT IN (SELECT value FROM json_each(?3)))
@@ -115,11 +115,11 @@ def judge(db: sqlite3.Connection, id: str, at: int, outcome: str, by: str, cause
     return True
 
 
-def priors(db: sqlite3.Connection, since: int) -> list[Prior]:
-    """Cases opened since a time of which a person said that they were confirmed, or undetermined.
+def priors(db: sqlite3.Connection, since: int, case: str | None = None) -> list[Prior]:
+    """Cases opened since a time, or this one of them, of which a person said: confirmed, or undetermined.
 
     Only floods out of the VM that were over act: what reached it, a warning, a scan, an outside report weighs nothing.
     Nor does what a person released as exempt, or as our fault.
     """
-    rows = db.execute(_WEIGHS, (int(since), json.dumps(list(INTO)), json.dumps([Kind.SCAN, Kind.BUSY])))
+    rows = db.execute(_WEIGHS, (int(since), json.dumps(INTO), json.dumps([Kind.SCAN, Kind.BUSY]), case))
     return [Prior(*row) for row in rows]

@@ -177,10 +177,10 @@ class Reader:
         with self._reading("read the releases"):
             return allowed.releases(self._db, since)
 
-    def priors(self, since: int) -> list[Prior]:
-        """Settled cases since a time that count against their customer; the oldest first."""
+    def priors(self, since: int, case: str | None = None) -> list[Prior]:
+        """Settled cases since a time that count against their customer, the oldest first; `case`: this one alone."""
         with self._reading("read the settled cases"):
-            return allowed.priors(self._db, since)
+            return allowed.priors(self._db, since, case)
 
     def timeline(self, case: str) -> list[Entry]:
         """The case's story from its opening to its end, in the order of time."""
