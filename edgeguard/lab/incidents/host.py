@@ -38,6 +38,7 @@ from edgeguard.record import NOBODY, Records
 from edgeguard.vitals import Vitals
 from edgeguard.way_back import WayBack
 
+NEVER = 2**62
 IFINDEX = 100  # of the first tap
 KEY = (0, 0)  # of the distinct counts: the same in every run
 PATIENCE_S = 60  # of real time, until the mail server has what is due
@@ -65,6 +66,7 @@ class Host:
         self.states: dict[str, list[str]] = {}  # of each case, in turn
         self._background = background(config, config.host.name)
         self._decided: dict[str, Decision] = {}
+        self._news, self._due = False, NEVER  # something may have to be mailed: now, or then
         self._outbox = Outbox(self.store.box(), config.mail, now=now)
         self._courier = Courier(self.store.tray(), config.hooks, None, False, mailing(config), now)
         self._outward = Outward(self.store, config.hooks, config.host.name, self._courier, self._vm_of)
@@ -111,6 +113,7 @@ class Host:
         self.engine.look(now)
         for outcome in self.kernel.outcomes(now):
             self.store.outcome(outcome)
+            self._news = True
             self.engine.outcome(outcome)
         if now % SECOND == 0:
             self._vitals.take(now, [(point, self._tap(point)) for point in range(len(self.vms))])
@@ -123,8 +126,16 @@ class Host:
         """Whether time alone brings anything about."""
         return self.engine.docket.busy or bool(len(self.engine.ledger)) or self.kernel.next is not None
 
-    def settle(self) -> None:
-        """Until the mail server has taken all that is due at this virtual moment."""
+    def settle(self, acted: bool = False) -> None:
+        """Until the mail server has taken all that is due at this virtual moment. `acted`: by a person, just now."""
+        if not (acted or self._news or self._due <= self.now()):
+            return
+        self._news = False
+        self._hand_over()
+        due = self._box.next_due()
+        self._due = NEVER if due is None else due
+
+    def _hand_over(self) -> None:
         deadline = time.monotonic() + PATIENCE_S
         self._outbox.wake()
         self._courier.wake()
@@ -187,6 +198,7 @@ class Host:
             self.troubles.append(f"{case.id}: {error}")
             return False
         self._decided[decision.id] = decision
+        self._news = True
         self.entered(case.id, case.state)
         for order in orders:
             self.kernel.take(order, decision.at)
@@ -205,6 +217,7 @@ class Host:
         """No VM changes its addresses in these stories."""
 
     def page(self, cause: str, case: str, line: str) -> None:
+        self._news = True
         self.store.deliver([page(cause, self.config.host.name, self.now(), case, [line])])
 
     def closed(self, case: Case, at: int) -> None:

@@ -47,7 +47,7 @@ class Stage:
         for act in sorted(self.incident.acts, key=lambda act: act.at):
             self._until(BEGIN + act.at)
             act.do(self)
-            self._settle()
+            self._settle(acted=True)
         self._until(BEGIN + self.incident.lasts)
         return self._played()
 
@@ -84,9 +84,9 @@ class Stage:
             every = streams.merged([rows for _, rows in made])
             host.feed(every, streams.merged([rows for stream, rows in made if stream.phantom]))
 
-    def _settle(self) -> None:
+    def _settle(self, acted: bool = False) -> None:
         for host in self.hosts:
-            host.settle()
+            host.settle(acted)
 
     # ---- the end -------------------------------------------------------------------------------
 

@@ -40,6 +40,6 @@ INCIDENT = Incident(
         expect.verdict_about("vm-0", "syn"),
         expect.refused("return path", "vm-0"),
         expect.no_mail(*(f"owner{n}@example.net" for n in range(VMS))),
-        expect.walked("vm-0", "suspect-data", "closed"),
+        expect.walked("vm-0", "observed", "closed"),
     ),
 )
