@@ -1,6 +1,6 @@
 """An incident in virtual time: hosts, mail server, packets, people; every step is as long as something can happen in.
 
-    played = play(incident)
+played = play(incident)
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ def _rows(stream: Stream, what: str, own: str, at: Times, numbers: Times, out: b
     fixed = {"ts": at, "packets": stream.packets, "bytes": stream.packets * stream.size}
     fixed |= {"kind": kind, "protocol": protocol, "tcp_flags": flags, "family": ip_address(own).version}
     fixed |= dict(zip(("src_hi", "src_lo", "dst_hi", "dst_lo"), (*source, *target), strict=True))
-    server_sends = not out if what != "syn-ack" or stream.what == "connections" else out
-    fixed |= {"src_port": stream.port, "dst_port": ports} if server_sends else {"src_port": ports, "dst_port": stream.port}
+    sent, got = (stream.port, ports) if what == "syn-ack" else (ports, stream.port)  # it is the server's
+    fixed |= {"src_port": sent, "dst_port": got}
     fixed |= {"out_of": stream.vm, "into": NOBODY} if out else {"out_of": NOBODY, "into": stream.vm}
     for name, value in fixed.items():
         rows[name] = value

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgeguard import units
 from edgeguard.clock import HOUR, MINUTE, SECOND
-from edgeguard.lab.incidents.incident import Figure, Incident, Played
+from edgeguard.lab.incidents.incident import Figure, Incident, Line, Played
 
+_VIRTUAL = "Virtual time: packets, clocks and the kernel are played; engine, database and mail are the real ones."
+_REAL = "Real time: real packets, the real daemon, real null routes, in namespaces of their own."
 Print = Callable[[str, str], None]  # style, line
 
 
@@ -30,17 +32,25 @@ def judge(incident: Incident, played: Played) -> Result:
     asked = [(one.text, one.wrong(played)) for one in incident.expected]
     wrong = [f"{text}: {why}" for text, why in asked if why is not None] + list(played.troubles)
     values = {
-        "incident": incident.name,
-        "year": incident.year,
-        "ok": not wrong,
+        **heading(incident, played.lines, wrong),
         "expectations": [{"text": text, "ok": why is None, "wrong": why} for text, why in asked],
         "troubles": list(played.troubles),
         "figures": [_figure(one, played) for one in incident.figures],
-        "then": [{"at_ns": line.at, "text": line.text} for line in incident.then],
-        "here": [{"at_ns": line.at, "text": line.text} for line in played.lines],
         "mails": len(played.mails),
+        "real": None,
     }
     return Result(values, tuple(wrong))
+
+
+def heading(incident: Incident, here: Iterable[Line], wrong: Sequence[str]) -> dict[str, Any]:
+    """What virtual and real runs have in common."""
+    return {
+        "incident": incident.name,
+        "year": incident.year,
+        "ok": not wrong,
+        "then": [{"at_ns": line.at, "text": line.text} for line in incident.then],
+        "here": [{"at_ns": line.at, "text": line.text} for line in here],
+    }
 
 
 def _figure(figure: Figure, played: Played) -> dict[str, Any]:
@@ -51,7 +61,7 @@ def _figure(figure: Figure, played: Played) -> dict[str, Any]:
 def tell(incident: Incident, result: Result, say: Print) -> None:
     """Both timelines in the order of time, the figures, and what had to be so."""
     say("bold", f"Incident {incident.name} ({incident.year}): {incident.sentence}.")
-    say("dim", "Virtual time: packets, clocks and the kernel are played; engine, database and mail are the real ones.")
+    say("dim", _REAL if result.values["real"] else _VIRTUAL)
     rows = [(line["at_ns"], "then", line["text"]) for line in result.values["then"]]
     rows += [(line["at_ns"], "here", line["text"]) for line in result.values["here"]]
     for at, whose, text in sorted(rows, key=lambda row: row[0]):

@@ -21,9 +21,12 @@ INCIDENT = Incident(
     ),
     figures=(Figure("flooding accounts that are stopped", "6 at most", expect.number_cut, counts=True),),
     hosts=(guests(20),),
-    streams=tuple(
-        Stream("syn", RATE, (SECOND if n < 6 else 4 * SECOND, 10 * SECOND), vm=n, to=f"203.0.113.{80 + n}")
-        for n in range(7)
+    streams=(
+        *(
+            Stream("syn", RATE, (SECOND if n < 6 else 4 * SECOND, 10 * SECOND), vm=n, to=f"203.0.113.{80 + n}")
+            for n in range(7)
+        ),
+        *(Stream("connections", 20, (0, 20 * SECOND), vm=n, to="203.0.113.5") for n in range(7, 20)),
     ),
     lasts=40 * MINUTE,
     expected=(
