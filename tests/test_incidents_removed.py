@@ -215,8 +215,8 @@ def test_what_is_not_noticed_is_named_rightly(name_: str) -> None:
 # ---- each way of the table -------------------------------------------------------------------------------
 
 IN_STORIES = {  # ways that the engine goes in a story, which says so
-    ("observed", "narrow"): "forged-neighbour",
-    ("narrow", "end"): "forged-neighbour",
+    ("observed", "narrow"): "networking-disabled",
+    ("narrow", "end"): "networking-disabled",
     ("narrow", "release"): "ten-workers",
     ("observed", "doubt"): "mass-false-positive",
 }

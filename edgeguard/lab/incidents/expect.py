@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
@@ -12,8 +13,10 @@ from edgeguard.lab.account import NullRoute
 from edgeguard.lab.incidents.guests import DESK
 from edgeguard.lab.incidents.incident import Expectation, Played
 from edgeguard.lab.incidents.post import Taken
-from edgeguard.model import PAGES, Decision, Scope, Verdict
+from edgeguard.model import PAGES, Act, Decision, Scope, Verdict
+from edgeguard.notice.lint import BANNED
 from edgeguard.reading import INTO
+from edgeguard.states import AUTOMATION, ONE, TABLE
 
 NOTICE_S = 60  # from a null route to its mail, at most
 
@@ -148,6 +151,27 @@ def verdict_about(vm: str, rule: str) -> Expectation:
     return Expectation(f"the rule '{rule}' has seen what happens at {vm}", wrong)
 
 
+def observed_only(reason: str) -> Expectation:
+    """A decision of this reason was made, and all of them did nothing."""
+
+    def wrong(played: Played) -> str | None:
+        found = [decision for decision in decisions(played) if reason in decision.reason]
+        done = [decision for decision in found if decision.act is not Act.NONE or decision.scope is not Scope.OBSERVE]
+        return _unless(bool(found) and not done, f"{len(found)} decisions, of which {len(done)} did something")
+
+    return Expectation(f"{reason} is observed, and nothing comes of it by itself", wrong)
+
+
+def binding_takes_two() -> Expectation:
+    """The table that the hosts go by lets nobody alone, and no program, deny access for good."""
+
+    def wrong(_: Played) -> str | None:
+        lone = [way for way in TABLE if way.to == "upheld" and way.event == "uphold" and {ONE, AUTOMATION} & {*way.who}]
+        return _unless(not lone, f"out of {', '.join(way.from_ for way in lone)} one is enough")
+
+    return Expectation("nobody alone, and no program, can keep a server null-routed", wrong)
+
+
 # ---- who is told ----------------------------------------------------------------------------------------
 
 
@@ -210,6 +234,17 @@ def spaced(since: int, apart: int) -> Expectation:
         return _unless(bool(gaps) and min(gaps) >= apart, f"gaps of {[gap / SECOND for gap in gaps]} s")
 
     return Expectation(f"from number {since} on null routes are {units.duration_text(apart)} apart at least", wrong)
+
+
+def calm() -> Expectation:
+    """No word of those that the mails of 2017 had, or of the others that the lint bans."""
+
+    def wrong(played: Played) -> str | None:
+        texts = [f"{mail.subject} {' '.join(mail.text.split())}" for mail in played.mails if DESK not in mail.to]
+        found = [hit[0] for text in texts for banned in BANNED if (hit := re.search(banned, text, re.IGNORECASE))]
+        return _unless(bool(texts) and not found, f"{len(texts)} mails; found {found}")
+
+    return Expectation("no mail thanks for a submission, accuses, or promises without a clock", wrong)
 
 
 def claim_is(field: str, answer: Answer, why: str = "") -> Expectation:

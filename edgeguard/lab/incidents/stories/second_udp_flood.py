@@ -56,6 +56,7 @@ INCIDENT = Incident(
         expect.freed("quiet: no second reached half of the warn limit"),
         expect.freed("1 h long, as it was the second time"),
         expect.freed("its lifetime is over"),
+        expect.binding_takes_two(),
         expect.walked("vm-0", "narrow", "probation", "closed"),
         expect.paged("", 0),
     ),

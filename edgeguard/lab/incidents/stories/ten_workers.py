@@ -11,6 +11,7 @@ from edgeguard.lab.incidents.streams import Stream
 
 OWNER = "owner@example.net"
 TEN = tuple(f"vm-{n}" for n in range(10))
+BEGINS = MINUTE  # until then there is only what a monitor says
 FREED = 20 * MINUTE
 AGAIN = FREED + 3 * HOUR + 6 * MINUTE
 RATE = 6_000  # over act, far below hard
@@ -19,7 +20,7 @@ WORK = tuple(
     stream
     for n in range(10)
     for stream in (
-        Stream("syn", RATE, (SECOND, 8 * SECOND), vm=n, port=5432),
+        Stream("syn", RATE, (BEGINS, BEGINS + 8 * SECOND), vm=n, port=5432),
         Stream("syn", 2_000, (5 * MINUTE, FREED), vm=n, port=5432, every=5 * MINUTE),
         Stream("syn", RATE, (AGAIN, AGAIN + 8 * SECOND), vm=n, port=5432),
     )
@@ -44,7 +45,7 @@ INCIDENT = Incident(
     hosts=(guests(10, "Example Batch", OWNER),),
     streams=WORK,
     acts=(
-        Report(30 * SECOND, 0, "infrastructure", "cpu_load", "ten new machines at full load, no payment history"),
+        Report(10 * SECOND, 0, "infrastructure", "cpu_load", "ten new machines at full load, no payment history"),
         Answer(2 * MINUTE, 0, "MINE these ten workers fill our queue database"),
         Release(FREED, TEN, "alex", "unverified", "the owner says it is his own queue"),
     ),
@@ -54,13 +55,16 @@ INCIDENT = Incident(
         expect.at_most_narrow(),
         expect.only_targets("203.0.113.80"),
         expect.null_routed_times(10),
+        expect.null_routed_times(10, BEGINS),
         expect.null_routed_times(0, AGAIN),
+        expect.observed_only("an outside report of infrastructure/other"),
         expect.told_in_time(),
         expect.mail_says(OWNER, "203.0.113.80:5432 (tcp)", "ends by itself"),
         expect.refused("probation", *TEN),
         expect.mail_says("desk@example.net", "alex released this"),
         expect.freed("the owner says it is his own queue"),
         expect.walked("vm-0", "narrow", "probation", "closed"),
+        expect.binding_takes_two(),
         expect.paged("", 0),
     ),
 )
