@@ -20,11 +20,12 @@ from edgeguard.decision.repeats import Repeats
 from edgeguard.grace import Exemption, Rate
 from edgeguard.lab.incidents import told
 from edgeguard.lab.incidents.catalogue import INCIDENTS
-from edgeguard.lab.incidents.incident import Incident
+from edgeguard.lab.incidents.incident import Incident, Played
 from edgeguard.lab.incidents.stage import play
 from edgeguard.model import Act, CameBack, Decision, Scope, TapKind
 from edgeguard.reading import Circumstances
 from edgeguard.states import TABLE
+from edgeguard.vitals import OLD_ENOUGH, Vitals
 
 Changes = dict[str, Any]
 
@@ -60,6 +61,16 @@ def seen_by_the_kernel(incident: Incident) -> Incident:
 
 
 @contextmanager
+def of_a_moment() -> Iterator[None]:
+    """The kernel is asked of the last moments alone, not of the whole window."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Vitals, "_snapshots", lambda self, now: [self._young if now - self._young.at >= OLD_ENOUGH else self._old]
+        )
+        yield
+
+
+@contextmanager
 def without_repeats() -> Iterator[None]:
     """Every null route is the first."""
     with pytest.MonkeyPatch.context() as patch:
@@ -78,6 +89,7 @@ MECHANISMS: list[tuple[str, Callable[[Incident], Incident], Without]] = [
     ("second-udp-flood", same, without_repeats),
     ("mass-false-positive", same, lambda: without_safety("ALL", "independent count")),
     ("mass-false-positive", seen_by_the_kernel, nullcontext),
+    ("mass-false-positive", same, of_a_moment),
     ("forged-neighbour", by_address, nullcontext),
     ("victim", as_if_sent, nullcontext),
     ("six-accounts", same, lambda: without_safety("ALL", "breaker")),
@@ -240,3 +252,14 @@ def test_without_a_way_a_story_fails(way: tuple[str, str]) -> None:
     """The engine goes by the table: without its way the case of the story does not get on."""
     with without_way(*way):
         assert fails(INCIDENTS[IN_STORIES[way]])
+
+
+def test_one_who_binds_alone_is_noticed() -> None:
+    """With a table in which one person is enough, the stories that end by people fail."""
+    lone = replace(TABLE.ways["narrow", "uphold"], who=("one person",))
+    (expected,) = [one for one in INCIDENTS["ten-workers"].expected if "nobody alone" in one.text]
+    nothing = Played(0, (), {}, {}, (), ())
+    assert expected.wrong(nothing) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TABLE.ways, ("narrow", "uphold"), lone)  # type: ignore[arg-type]
+        assert expected.wrong(nothing) == "out of narrow one is enough"

@@ -36,8 +36,8 @@ def listed(as_json: bool) -> None:
     from edgeguard.lab.incidents.catalogue import INCIDENTS  # noqa: PLC0415
 
     for incident in INCIDENTS.values():
-        row = {"incident": incident.name, "year": incident.year, "sentence": incident.sentence}
-        told = f"{incident.name:21}{incident.year:9} {incident.sentence}"
+        row = {"incident": incident.name, "source": incident.source, "sentence": incident.sentence}
+        told = f"{incident.name:21}{incident.source:9} {incident.sentence}"
         click.echo(json.dumps({**row, "real": bool(incident.real)}) if as_json else told)
 
 

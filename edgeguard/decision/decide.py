@@ -13,7 +13,7 @@ from dataclasses import replace
 from edgeguard import units
 from edgeguard.clock import MINUTE
 from edgeguard.config import Config
-from edgeguard.decision import breaker, exempted, forged, moving, pace, paging, probation, reach, safeties
+from edgeguard.decision import breaker, exempted, forged, independent, moving, pace, paging, probation, reach, safeties
 from edgeguard.decision.answer import MEASUREMENTS, PASS, REFUSE, refusals
 from edgeguard.decision.backwards import doubt
 from edgeguard.decision.question import Question
@@ -153,7 +153,8 @@ def _warned(
 ) -> Decision:
     """A warning goes to a customer: only where it is certain who that is and what was counted."""
     targets = question.verdict.targets
-    unsure = next((answer for answer in refused if answer.name in safeties.BEFORE_WARNING), None)
+    contradicted = (independent.NAME,) if independent.contradicts(question) else ()
+    unsure = next((answer for answer in refused if answer.name in safeties.BEFORE_WARNING + contradicted), None)
     if unsure:
         reason = f"over {question.verdict.band}, but {unsure.name} refuses: {unsure.reason}"
         return _decision(question, Scope.OBSERVE, targets, answers, reason)

@@ -67,7 +67,7 @@ class Incident:
     """One story."""
 
     name: str
-    year: str
+    source: str  # the year it happened, or 'measured', 'foreseen'
     sentence: str
     then: tuple[Line, ...]
     figures: tuple[Figure, ...]

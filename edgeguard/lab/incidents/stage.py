@@ -57,9 +57,9 @@ class Stage:
         while self.now() < end:
             at, running = self.now(), self._running(self.now())
             then = min(end, at + SLOT if running else self._idle(at))
+            self.now.at = then  # before anything happens: the threads that send see one time in each step
             if running:
                 self._feed(running, at, then)
-            self.now.at = then
             for host in self.hosts:
                 host.look(then)
             self._settle()

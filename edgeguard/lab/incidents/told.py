@@ -46,7 +46,7 @@ def heading(incident: Incident, here: Iterable[Line], wrong: Sequence[str]) -> d
     """What virtual and real runs have in common."""
     return {
         "incident": incident.name,
-        "year": incident.year,
+        "source": incident.source,
         "ok": not wrong,
         "then": [{"at_ns": line.at, "text": line.text} for line in incident.then],
         "here": [{"at_ns": line.at, "text": line.text} for line in here],
@@ -60,7 +60,7 @@ def _figure(figure: Figure, played: Played) -> dict[str, Any]:
 
 def tell(incident: Incident, result: Result, say: Print) -> None:
     """Both timelines in the order of time, the figures, and what had to be so."""
-    say("bold", f"Incident {incident.name} ({incident.year}): {incident.sentence}.")
+    say("bold", f"Incident {incident.name} ({incident.source}): {incident.sentence}.")
     say("dim", _REAL if result.values["real"] else _VIRTUAL)
     rows = [(line["at_ns"], "then", line["text"]) for line in result.values["then"]]
     rows += [(line["at_ns"], "here", line["text"]) for line in result.values["here"]]

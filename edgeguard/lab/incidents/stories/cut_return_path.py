@@ -25,7 +25,7 @@ def _client(vm: int, rate: int) -> tuple[Stream, ...]:
 
 INCIDENT = Incident(
     name="cut-return-path",
-    year="foreseen",
+    source="foreseen",
     sentence="an upstream filter drops everything towards a host with 20 busy clients",
     then=(
         Line(CUT, "nothing comes back any more; every client tries on, and none of its connections completes"),

@@ -12,7 +12,7 @@ FLOODER, NEIGHBOUR = 0, 1
 
 INCIDENT = Incident(
     name="forged-neighbour",
-    year="measured",
+    source="measured",
     sentence="a VM floods with its neighbour's address as the sender",
     then=(
         Line(0, "a VM floods with its neighbour's address"),

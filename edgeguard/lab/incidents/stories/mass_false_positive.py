@@ -15,13 +15,13 @@ ALL = tuple(f"vm-{n}" for n in range(VMS))
 
 def _wrong(host: int, vm: int) -> tuple[Stream, Stream]:
     """What the VM sends, and what the data says beside it: no kernel has seen that."""
-    said = Stream("udp", 6_000, (2 * SECOND, 14 * SECOND), vm=vm, host=host, packets=50, size=200, phantom=True)
+    said = Stream("udp", 6_000, (2 * SECOND, 14 * SECOND), vm=vm, host=host, packets=200, size=60, phantom=True)
     return Stream("connections", 20, (0, 20 * SECOND), vm=vm, host=host, to="203.0.113.5"), said
 
 
 INCIDENT = Incident(
     name="mass-false-positive",
-    year="2023",
+    source="2023",
     sentence="wrong upstream data shows outbound floods of every server on three hosts at once",
     then=(
         Line(0, "wrong upstream data: many healthy servers are cut as 'outbound DoS'"),

@@ -15,7 +15,7 @@ CLEANED = 40 * MINUTE
 
 INCIDENT = Incident(
     name="networking-disabled",
-    year="2017",
+    source="2017",
     sentence="a broken-into server floods an empty address with SYNs",
     then=(
         Line(0, "a broken-into server floods an empty address; all its networking is disabled"),

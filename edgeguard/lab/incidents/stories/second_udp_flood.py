@@ -24,7 +24,7 @@ def _flood(at: int) -> Stream:
 
 INCIDENT = Incident(
     name="second-udp-flood",
-    year="2013",
+    source="2013",
     sentence="1 Gbit/s of UDP, again 16 days after the first time; what the owner says of it does not fit",
     then=(
         Line(0, "a first UDP flood; access is cut, and given back after a talk"),

@@ -13,7 +13,7 @@ RATE = 60_000
 
 INCIDENT = Incident(
     name="six-accounts",
-    year="foreseen",
+    source="foreseen",
     sentence="a fraudster floods from six customers' accounts to trip the breaker, then from a seventh",
     then=(
         Line(0, "six accounts flood at once: a breaker that only stops would stop for everybody"),

@@ -28,7 +28,7 @@ WORK = tuple(
 
 INCIDENT = Incident(
     name="ten-workers",
-    year="2019",
+    source="2019",
     sentence="ten new workers at full load look like an attack, and do again three hours after they were freed",
     then=(
         Line(0, "automation sees ten machines at full load: it powers all down and locks the account"),

@@ -13,7 +13,7 @@ FLOOD = (2 * SECOND, 12 * SECOND)
 
 INCIDENT = Incident(
     name="victim",
-    year="measured",
+    source="measured",
     sentence="a VM under an inbound SYN flood answers with 100,000 SYN-ACKs a second",
     then=(
         Line(0, "an inbound SYN flood reaches a server, which answers each SYN"),
