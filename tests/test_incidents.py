@@ -107,7 +107,7 @@ def test_the_command_prints_both_timelines() -> None:
     done = CliRunner().invoke(main, ["lab", "incident", "networking-disabled"])
     assert done.exit_code == 0, done.output
     assert "then  a mail: thanks for a submission" in done.stdout
-    assert "here  hv1.example.net: null-route narrow to 203.0.113.99" in done.stdout
+    assert "here  null-route narrow to 203.0.113.99" in done.stdout
     assert "cut off until the owner is told why: then 12 h, here 1.0" in done.stdout
     done = CliRunner().invoke(main, ["lab", "incident", "networking-disabled", "--json"])
     found = json.loads(done.stdout)
@@ -115,6 +115,14 @@ def test_the_command_prints_both_timelines() -> None:
     assert {one["ok"] for one in found["expectations"]} == {True}
     here = [line["at_ns"] for line in found["here"]]
     assert here == sorted(here) and len(here) >= 5
+
+
+@pytest.mark.long
+def test_all_of_them_are_one_line_of_json_each() -> None:
+    """`--all --json`, in the order they are told; the exit code is that of all."""
+    done = CliRunner().invoke(main, ["lab", "incident", "--all", "--json"])
+    assert done.exit_code == 0
+    assert [json.loads(line)["incident"] for line in done.stdout.splitlines()] == EIGHT
 
 
 @pytest.mark.parametrize(

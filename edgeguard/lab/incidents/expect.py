@@ -279,6 +279,15 @@ def until_free(vm: str) -> Callable[[Played], int | None]:
     return found
 
 
+def at_latest(vm: str) -> Callable[[Played], int | None]:
+    """From the VM's first null route to the end that it had from its first moment, whoever sleeps."""
+
+    def found(played: Played) -> int | None:
+        return next((r.decision.until - r.decision.at for r in _of(played, vm) if r.decision.until), None)
+
+    return found
+
+
 def until_acknowledged(contact: str) -> Callable[[Played], int | None]:
     """From the owner's answer to its acknowledgement."""
 

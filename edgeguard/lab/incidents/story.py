@@ -25,11 +25,17 @@ def lines(stories: Stories, begin: int) -> Iterator[Line]:
 
 
 def _told(stories: Stories, begin: int) -> Iterator[tuple[int, str, str]]:
-    """(ns since the beginning, what is alike, the text)."""
-    for host, entries in stories:
+    """(ns since the beginning, what is alike, the text); with its host where there are several."""
+    every = list(stories)
+    several = len({host for host, _ in every}) > 1
+    for host, entries in every:
         for entry in entries:
             if entry.what in TOLD or _is_handed_over(entry) or _is_verified(entry):
-                yield entry.at - begin, f"{entry.what} {_kind(entry)}", f"{host}: {entry.text}"
+                yield (
+                    entry.at - begin,
+                    f"{entry.what} {_kind(entry)}",
+                    f"{host}: {entry.text}" if several else entry.text,
+                )
 
 
 def _kind(entry: Entry) -> str:

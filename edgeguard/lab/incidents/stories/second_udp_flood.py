@@ -34,6 +34,7 @@ INCIDENT = Incident(
     ),
     figures=(
         Figure("null-routed until the owner is told", "not known", expect.until_mail("vm-0")),
+        Figure("cut off if no answer is found clear", "for good", expect.at_latest("vm-0")),
         Figure("answer until it is acknowledged", "none", expect.until_acknowledged(OWNER)),
     ),
     hosts=(guests(2),),

@@ -40,11 +40,12 @@ INCIDENT = Incident(
     figures=(
         Figure("cut off until the owner is told", "not known", expect.until_mail("vm-0")),
         Figure("answer until it is acknowledged", "none", expect.until_acknowledged(OWNER)),
-        Figure("null-routed until free", "12 h 06 m", expect.until_free("vm-0")),
+        Figure("cut off until a person frees it", "12 h 06 m", expect.until_free("vm-0")),
+        Figure("cut off if no person comes", "for good", expect.at_latest("vm-0")),
     ),
     hosts=(guests(10, "Example Batch", OWNER),),
     streams=WORK,
-    acts=(
+    acts=(  # the person comes within the half hour that the acknowledgement promises
         Report(10 * SECOND, 0, "infrastructure", "cpu_load", "ten new machines at full load, no payment history"),
         Answer(2 * MINUTE, 0, "MINE these ten workers fill our queue database"),
         Release(FREED, TEN, "alex", "unverified", "the owner says it is his own queue"),
