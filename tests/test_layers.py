@@ -61,7 +61,7 @@ LEVELS: list[set[str]] = [
         "overview",
     },
     {"resuming", "reaping", "panicked"},
-    {"assembly", "backtest", "summary", "jsonl"},
+    {"assembly", "backtest", "summary", "jsonl", "report"},
     {"cli", "lab"},
     {"__main__"},
 ]

@@ -61,8 +61,9 @@ class Box:
         """The mail server took it. partly: what it said to refuse some of the recipients."""
         with self._writing(f"mark notice {id} as sent"):
             self._db.execute(
-                "UPDATE outbox SET state = 'sent', sent_at = ?, message_id = ?, mail = ?, attempts = attempts + 1,"
-                " last_error = ? WHERE id = ?",
+                "UPDATE outbox SET state = 'sent', sent_at = ?, message_id = ?, mail = NULL, packed_mail = pack(?),"
+                " packed = CASE WHEN body = '' THEN packed ELSE pack(body) END, body = '',"
+                " attempts = attempts + 1, last_error = ? WHERE id = ?",
                 (at, mail.message_id, codec.dumps(mail), partly, id),
             )
 

@@ -67,7 +67,9 @@ class Intray:
         """The notice that one of these names is. That it left may not be written down yet."""
         for name in names:
             for id, case, decision, kind, to, body in self._rows(
-                "SELECT id, case_id, decision, kind, recipient, body FROM outbox WHERE id = ?", name
+                "SELECT id, case_id, decision, kind, recipient, coalesce(unpack(packed), body)"
+                " FROM outbox WHERE id = ?",
+                name,
             ):
                 return Notice(id, case, decision, kind, to, codec.loads(dict, body))
         return None

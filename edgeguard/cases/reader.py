@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import ipaddress
 import sqlite3
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,7 +39,7 @@ _LETTER = (
     "last_error",
     "sent_at",
     "(SELECT json_extract(r.body, '$.status') FROM replies r WHERE r.notice = outbox.id LIMIT 1) AS undelivered",
-    "mail",
+    "coalesce(unpack(packed_mail), mail) AS mail",
 )
 
 
@@ -69,6 +69,16 @@ class Reader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """All that is asked inside sees the same state of the database."""
+        with self._reading("read it"):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
 
     def case(self, id: str) -> Case | None:
         """The case of that id."""

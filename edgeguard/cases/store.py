@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgeguard import __version__
 from edgeguard.cases import allowed, codec
 from edgeguard.cases.box import Box, put_notice
 from edgeguard.cases.case import Case
@@ -177,8 +178,8 @@ class Store(Reader):
     def _put_verdict(self, case: str, verdict: Verdict) -> None:
         # Ids derive from content: the same verdict may lead to a second decision, narrow and then full.
         self._db.execute(
-            "INSERT OR IGNORE INTO verdicts (id, case_id, at, body) VALUES (?, ?, ?, ?)",
-            (verdict.id, case, int(verdict.at), codec.dumps(verdict)),
+            "INSERT OR IGNORE INTO verdicts (id, case_id, at, body, version) VALUES (?, ?, ?, ?, ?)",
+            (verdict.id, case, int(verdict.at), codec.dumps(verdict), __version__),
         )
 
     def _put_decision(self, case: str, verdict: Verdict | None, decision: Decision, order: Order | None) -> None:

@@ -71,8 +71,8 @@ def _outcomes(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
 
 def _letters(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
     rows = db.execute(
-        "SELECT id, kind, recipient, state, created, attempts, next_try, last_error, sent_at, mail"
-        " FROM outbox WHERE case_id = ? ORDER BY seq",
+        "SELECT id, kind, recipient, state, created, attempts, next_try, last_error, sent_at,"
+        " coalesce(unpack(packed_mail), mail) FROM outbox WHERE case_id = ? ORDER BY seq",
         (case,),
     )
     for id, kind, recipient, state, created, attempts, last, error, sent_at, mail in rows:

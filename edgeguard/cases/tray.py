@@ -116,7 +116,8 @@ class Tray:
         """It was taken: never handed over again."""
         with self._writing(f"mark delivery {id} as sent"):
             self._db.execute(
-                "UPDATE deliveries SET state = 'sent', sent_at = ?, attempts = attempts + 1, last_error = NULL"
+                "UPDATE deliveries SET state = 'sent', sent_at = ?, attempts = attempts + 1, last_error = NULL,"
+                " packed = pack(body), body = ''"
                 " WHERE id = ? AND state != 'sent'",
                 (at, id),
             )

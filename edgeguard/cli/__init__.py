@@ -23,6 +23,7 @@ PLACES = {
     "reap": "edgeguard.cli.reap:reap",
     "replay": "edgeguard.cli.replay:replay",
     "reply": "edgeguard.cli.reply:reply",
+    "report": "edgeguard.cli.report:report",
     "run": "edgeguard.cli.run:run",
     "signal": "edgeguard.cli.signal:signal",
     "status": "edgeguard.cli.status:status",
