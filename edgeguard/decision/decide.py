@@ -14,7 +14,19 @@ from dataclasses import replace
 
 from edgeguard import units
 from edgeguard.config import Config
-from edgeguard.decision import breaker, exempted, forged, moving, pace, paging, probation, reach, safeties, standing
+from edgeguard.decision import (
+    breaker,
+    exempted,
+    forged,
+    independent,
+    moving,
+    pace,
+    paging,
+    probation,
+    reach,
+    safeties,
+    standing,
+)
 from edgeguard.decision.answer import MEASUREMENTS, PASS, REFUSE, STANDING, refusals
 from edgeguard.decision.backwards import doubt
 from edgeguard.decision.question import Question
@@ -168,7 +180,8 @@ def _warned(
 ) -> Decision:
     """A warning goes to a customer: only where it is certain who that is and what was counted."""
     targets = question.verdict.targets
-    unsure = next((answer for answer in refused if answer.name in safeties.BEFORE_WARNING), None)
+    contradicted = (independent.NAME,) if independent.contradicts(question) else ()
+    unsure = next((answer for answer in refused if answer.name in safeties.BEFORE_WARNING + contradicted), None)
     if unsure:
         reason = f"over {question.verdict.band}, but {unsure.name} refuses: {unsure.reason}"
         return _decision(question, Scope.OBSERVE, targets, answers, reason)
