@@ -246,7 +246,9 @@ def test_lists_are_in_order(ends: list[tuple[int, bool]], tmp_path_factory: pyte
         assert [case.id for case in store.cases(100)] == young
         assert [case.id for case in store.cases(3)] == young[:3]
         old = [case.id for case in sorted(cases, key=lambda case: (case.opened, case.id))]
-        assert [case.id for case in store.open_cases()] == [id for id in old if id in left]
+        still = [id for id in old if id in left]
+        assert [case.id for case in store.open_cases()] == still
+        assert [case.id for case in store.open_cases(2)] == still[-2:]
         assert [case.id for case in store.find("web1")] == [id for id in young if id in left] + [
             id for id in young if id not in left
         ]

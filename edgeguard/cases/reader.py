@@ -88,9 +88,12 @@ class Reader:
         """The youngest cases, youngest first."""
         return self._cases("ORDER BY opened DESC, id LIMIT ?", limit)
 
-    def open_cases(self) -> list[Case]:
-        """Cases that neither a person nor the clock has settled, oldest first."""
-        return self._cases("WHERE closed IS NULL ORDER BY opened, id")
+    def open_cases(self, youngest: int | None = None) -> list[Case]:
+        """Cases that neither a person nor the clock has settled, oldest first: all, or the youngest so many."""
+        found = self._cases(
+            "WHERE closed IS NULL ORDER BY opened DESC, id DESC LIMIT ?", -1 if youngest is None else youngest
+        )
+        return found[::-1]
 
     def find(self, term: str) -> list[Case]:
         """Cases of a case id, VM id or name, tap, or an address of the VM, or of a customer's sum.
