@@ -5,6 +5,7 @@ A store of another database is one more line in KEPT. Nothing here looks at tabl
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -29,9 +30,12 @@ from samples import (
     notices,
 )
 
+from edgeguard.cases import protocol
+from edgeguard.cases.box import Box
 from edgeguard.cases.protocol import Cases, CaseStore
 from edgeguard.cases.reader import Reader
 from edgeguard.cases.store import Store
+from edgeguard.cases.tray import Tray
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.errors import StoreError
 from edgeguard.grace import LONGEST, Disposition, Exemption, Grace, Rate
@@ -94,6 +98,25 @@ def document(id: str, channel: Channel = Channel.WEBHOOK, created: int = T, caus
 def exemption(until: int = T + HOUR, second: str | None = None, id: str = "x-1") -> Exemption:
     target = ip_network("203.0.113.5/32")
     return Exemption(id, "vm-100", 6, target, 80, Rate(75_000, None), T, until, "alex", "a load test", second=second)
+
+
+# ---- the words themselves ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [(Cases, Reader), (CaseStore, Store), (protocol.Box, Box), (protocol.Tray, Tray)],
+    ids=lambda kind: kind.__module__,
+)
+def test_sqlite_speaks_the_protocol(words: type, kind: type) -> None:
+    """Every word of a protocol must be a method with the same parameters and the same defaults."""
+    names = [name for name in dir(words) if not name.startswith("_")]
+    assert names
+    for name in names:
+        wanted, found = (inspect.signature(getattr(one, name)) for one in (words, kind))
+        assert [(p.name, p.kind, p.default) for p in wanted.parameters.values()] == [
+            (p.name, p.kind, p.default) for p in found.parameters.values()
+        ], name
 
 
 # ---- what is recorded is there ----------------------------------------------------------------------

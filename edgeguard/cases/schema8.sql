@@ -12,3 +12,5 @@ ALTER TABLE outbox ADD COLUMN packed_mail BLOB CHECK (packed_mail IS NULL OR (ma
 ALTER TABLE deliveries ADD COLUMN packed BLOB CHECK (packed IS NULL OR body = '');
 
 CREATE INDEX cases_open ON cases (opened) WHERE closed IS NULL;
+-- How many deliveries wait or were given up, asked at every look of those who hand them over.
+CREATE INDEX deliveries_unsent ON deliveries (channel, state) WHERE state IN ('ready', 'failed');
