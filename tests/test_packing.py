@@ -107,17 +107,31 @@ def test_a_mail_is_kept_small_and_read_whole(store: Store) -> None:
 def test_verdicts_and_decisions_are_read_whole(store: Store) -> None:
     """What is packed is all of it; what stays beside is what is searched."""
     assert (store.verdicts(CASE.id), store.decisions(CASE.id)) == ([VERDICT], [DECISION])
-    assert json.loads(str(row(store, "verdicts")["body"])) == {"rule": "syn"}
+    assert json.loads(str(row(store, "verdicts")["body"])) == {"rule": "syn", "band": "hard", "kind": "flood"}
     kept = json.loads(str(row(store, "decisions")["body"]))
     assert kept == {"scope": "narrow", "by": "automation", "silent": False, "against": [], "beside": None}
+
+
+def statements() -> Iterator[str]:
+    for file in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.sql")]:
+        yield file.read_text(encoding="utf-8")
 
 
 def test_statements_look_for_nothing_that_is_packed() -> None:
     """json_extract finds NULL where a key is packed: every key that code or schema asks for must stay in `body`."""
     asked = set()
-    for file in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.sql")]:
-        asked |= set(re.findall(r"json_\w+\((?:(?:NEW|[dev])\.)?body, '\$\.(\w+)", file.read_text(encoding="utf-8")))
+    for text in statements():
+        found = re.findall(r"json_\w+\((?:(\w+)\.)?body, '\$\.(\w+)", text)
+        asked |= {key for alias, key in found if alias != "r"}  # r: replies are not packed
     assert {"by", "scope", "rule"} <= asked <= {key for keys in SEARCHED.values() for key in keys}
+
+
+def test_statements_read_no_body_as_if_it_were_whole() -> None:
+    """Of decisions (d), verdicts (v), notices and deliveries a statement must take whole(body, packed)."""
+    bare = re.compile(r"(?<!whole\()(?<!json_extract\()(?<!json_array_length\()\b[dv]\.body\b")
+    alone = re.compile(r"SELECT body[^\"]* FROM (?:decisions|verdicts|outbox|deliveries)\b")
+    assert [found for text in statements() for one in (bare, alone) for found in one.findall(text)] == []
+    assert bare.findall("SELECT d.body, v.body") and alone.findall("SELECT body FROM decisions")
 
 
 def test_keys_that_are_searched_are_keys() -> None:
