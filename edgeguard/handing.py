@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import socket
 
-from edgeguard.cases.store import Store
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.config import Config
 from edgeguard.hooks.client import Runner
 from edgeguard.hooks.courier import Courier
@@ -14,7 +14,7 @@ from edgeguard.hooks.wire import Settings
 from edgeguard.notice import desk
 
 
-def courier(config: Config, store: Store) -> Courier:
+def courier(config: Config, store: CaseStore) -> Courier:
     """Not started yet, its runner is: it must be before rights are given up. DeliveryError where it cannot be."""
     wanted = config.hooks.program or config.hooks.url or config.page.program
     runner = Runner.start(settings(config)) if wanted else None

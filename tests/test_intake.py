@@ -77,7 +77,9 @@ def everything(store: Store) -> dict[str, list[Any]]:
 
 
 def acknowledgements(store: Store) -> list[tuple[str, dict[str, Any]]]:
-    rows = store._db.execute("SELECT recipient, body FROM outbox WHERE kind = 'acknowledged' ORDER BY seq")
+    rows = store._db.execute(
+        "SELECT recipient, whole(body, packed) FROM outbox WHERE kind = 'acknowledged' ORDER BY seq"
+    )
     return [(to, json.loads(body)) for to, body in rows]
 
 
@@ -233,7 +235,7 @@ def test_a_bounce_reaches_the_desk_once(store: Store) -> None:
     texts = [entry.text for entry in store.timeline(CASE.id) if entry.what == "reply"]
     assert texts == [f"{NOTICE} came back undelivered: 5.1.1"] * 2
     assert [letter.undelivered for letter in store.letters(CASE.id)] == ["5.1.1", None, None]
-    body = store._db.execute("SELECT body FROM outbox WHERE kind = 'desk-undelivered'").fetchone()[0]
+    body = store._db.execute("SELECT whole(body, packed) FROM outbox WHERE kind = 'desk-undelivered'").fetchone()[0]
     assert lint.check("desk-undelivered", json.loads(body), Facts(), AT) == []
 
 

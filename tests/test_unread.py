@@ -34,7 +34,10 @@ def unread(store: Store) -> Unread:
 
 
 def told(store: Store) -> list[str]:
-    return [json.loads(body)["text"] for (body,) in store._db.execute("SELECT body FROM deliveries ORDER BY seq")]
+    return [
+        json.loads(body)["text"]
+        for (body,) in store._db.execute("SELECT whole(body, packed) FROM deliveries ORDER BY seq")
+    ]
 
 
 def test_a_promise_has_a_clock(store: Store, unread: Unread) -> None:

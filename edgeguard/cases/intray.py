@@ -67,8 +67,7 @@ class Intray:
         """The notice that one of these names is. That it left may not be written down yet."""
         for name in names:
             for id, case, decision, kind, to, body in self._rows(
-                "SELECT id, case_id, decision, kind, recipient, coalesce(unpack(packed), body)"
-                " FROM outbox WHERE id = ?",
+                "SELECT id, case_id, decision, kind, recipient, whole(body, packed) FROM outbox WHERE id = ?",
                 name,
             ):
                 return Notice(id, case, decision, kind, to, codec.loads(dict, body))

@@ -23,6 +23,7 @@ from edgeguard.cases.box import Box, put_notice
 from edgeguard.cases.case import Case
 from edgeguard.cases.database import connect, telling, transaction
 from edgeguard.cases.facts import ENDS, PROVES, STOOD
+from edgeguard.cases.packing import pack, searched
 from edgeguard.cases.reader import Reader, key
 from edgeguard.cases.tray import Tray, put
 from edgeguard.clock import SECOND
@@ -177,17 +178,18 @@ class Store(Reader):
 
     def _put_verdict(self, case: str, verdict: Verdict) -> None:
         # Ids derive from content: the same verdict may lead to a second decision, narrow and then full.
+        text = codec.dumps(verdict)
         self._db.execute(
-            "INSERT OR IGNORE INTO verdicts (id, case_id, at, body, version) VALUES (?, ?, ?, ?, ?)",
-            (verdict.id, case, int(verdict.at), codec.dumps(verdict), __version__),
+            "INSERT OR IGNORE INTO verdicts (id, case_id, at, body, packed, version) VALUES (?, ?, ?, ?, ?, ?)",
+            (verdict.id, case, int(verdict.at), searched("verdicts", text), pack(text), __version__),
         )
 
     def _put_decision(self, case: str, verdict: Verdict | None, decision: Decision, order: Order | None) -> None:
-        until = None if decision.until is None else int(decision.until)
+        until, text = None if decision.until is None else int(decision.until), codec.dumps(decision)
         allowed.put_grace(self._db, decision)
         self._db.execute(
-            "INSERT INTO decisions (id, case_id, verdict, at, act, enforced, until, body, orders)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO decisions (id, case_id, verdict, at, act, enforced, until, body, packed, orders)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 decision.id,
                 case,
@@ -196,7 +198,8 @@ class Store(Reader):
                 decision.act,
                 decision.enforced,
                 until,
-                codec.dumps(decision),
+                searched("decisions", text),
+                pack(text),
                 codec.dumps(order) if order else None,
             ),
         )

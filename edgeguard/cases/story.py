@@ -34,7 +34,7 @@ def _case(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
 
 
 def _verdicts(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
-    for (body,) in db.execute("SELECT body FROM verdicts WHERE case_id = ? ORDER BY at, rowid", (case,)):
+    for (body,) in db.execute("SELECT whole(body, packed) FROM verdicts WHERE case_id = ? ORDER BY at, rowid", (case,)):
         v = codec.loads(Verdict, body)
         yield Entry(
             v.at,
@@ -49,7 +49,9 @@ def _amount(v: Verdict, n: int) -> str:
 
 
 def _decisions(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
-    for (body,) in db.execute("SELECT body FROM decisions WHERE case_id = ? ORDER BY at, rowid", (case,)):
+    for (body,) in db.execute(
+        "SELECT whole(body, packed) FROM decisions WHERE case_id = ? ORDER BY at, rowid", (case,)
+    ):
         d = codec.loads(Decision, body)
         targets = ", ".join(target.place for target in d.targets)
         did = f"{d.act} {d.scope}" if d.act != "none" else str(d.scope)
@@ -72,7 +74,7 @@ def _outcomes(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
 def _letters(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
     rows = db.execute(
         "SELECT id, kind, recipient, state, created, attempts, next_try, last_error, sent_at,"
-        " coalesce(unpack(packed_mail), mail) FROM outbox WHERE case_id = ? ORDER BY seq",
+        " whole(mail, packed_mail) FROM outbox WHERE case_id = ? ORDER BY seq",
         (case,),
     )
     for id, kind, recipient, state, created, attempts, last, error, sent_at, mail in rows:

@@ -38,7 +38,7 @@ def list_cases(term: str | None, only_open: bool, limit: int, as_json: bool, con
     from edgeguard.cli import output, reading  # noqa: PLC0415 - not for --help
 
     with reading.reader(config_path) as reader:
-        found = reader.find(term) if term else reader.open_cases()[::-1] if only_open else reader.cases(limit)
+        found = reader.find(term) if term else reader.open_cases(limit)[::-1] if only_open else reader.cases(limit)
     shown = [case for case in found if case.closed is None or not only_open][:limit]
     if as_json:
         for row in shown:
