@@ -16,13 +16,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from edgeguard.cases import allowed, codec, facts, story
+from edgeguard.cases import allowed, codec, facts, story, words
 from edgeguard.cases.allowed import Granted
 from edgeguard.cases.case import Case, Entry, Letter, Recorded, Standing
 from edgeguard.cases.database import connect_reading, telling
 from edgeguard.cases.facts import STOOD
+from edgeguard.cases.words import Heard
 from edgeguard.letters import Mail
 from edgeguard.model import Decision, Network, Order, Outcome, Verdict
+from edgeguard.word import Word
 
 _CASE = "id, vm, vm_name, tap, ifindex, mac, customer, opened, state, source, closed, outcome"
 YOUNGEST = 2_000  # decisions: more than a host has customers
@@ -175,6 +177,16 @@ class Reader:
         """People's releases since a time, and what is reckoned with them of automation; the oldest first."""
         with self._reading("read the releases"):
             return allowed.releases(self._db, since)
+
+    def words(self, case: str) -> list[Word]:
+        """What people said of a case, in their order."""
+        with self._reading(f"read what was said of {case}"):
+            return words.of_case(self._db, case)
+
+    def unheard(self) -> list[Heard]:
+        """Replies in open cases that moved none of them yet, the oldest first."""
+        with self._reading("read the replies"):
+            return words.unheard(self._db)
 
     def timeline(self, case: str) -> list[Entry]:
         """The case's story from its opening to its end, in the order of time."""
