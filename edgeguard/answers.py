@@ -29,24 +29,29 @@ from edgeguard.releasing import NOT_RECORDED, release
 from edgeguard.request import (
     AddExemption,
     AddNullRoute,
+    AppealCase,
     Ask,
     ClaimCase,
     CloseCase,
     EndExemption,
     ExtendExemption,
+    HoldCase,
     NoteCase,
     ReleaseNullRoute,
+    ReopenCase,
     Request,
     Status,
     TakeReply,
     TakeSignal,
     Top,
+    UpholdCase,
 )
 from edgeguard.signals.report import again
 from edgeguard.target import target
 from edgeguard.working import work
 
 TOP = 5  # of the flow memory, shown
+KEEPING = (HoldCase, UpholdCase, AppealCase, ReopenCase)
 SPANS = (1, 5, 60)  # seconds of which a loud VM's packets are shown
 
 
@@ -61,7 +66,7 @@ class Answers:
             AddNullRoute: self._add,
             ReleaseNullRoute: partial(release, live),
             **dict.fromkeys((AddExemption, ExtendExemption, EndExemption), partial(grant, live)),
-            **dict.fromkeys((ClaimCase, NoteCase, CloseCase), partial(work, live)),
+            **dict.fromkeys((ClaimCase, NoteCase, CloseCase, *KEEPING), partial(work, live)),
             TakeReply: lambda ask, by: intake.take_body(live.store, live.config.mail, ask.body),
             TakeSignal: self._signal,
             Top: lambda ask, by: overview.top(),

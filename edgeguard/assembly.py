@@ -43,6 +43,7 @@ from edgeguard.fleet import Facts
 from edgeguard.fleet.asker import Asker
 from edgeguard.gauges import Gauges
 from edgeguard.handing import courier, host, mailing
+from edgeguard.hearing import Hearing
 from edgeguard.hooks.courier import Courier
 from edgeguard.host import Host
 from edgeguard.inventory import Inventory, configured
@@ -208,6 +209,7 @@ def _hold_back(config: Config, live: Live, stack: ExitStack) -> None:
     live.precautions = Precautions(config.paths.kill, live.attachments, asker, lambda: bool(live.counting.hot()))
     live.chores.append(lambda now: live.engine.allowances.forget(now - live.config.clocks.probation))
     live.chores += [live.outward.unread.look, live.precautions.look, panicked.follow(live, enforcing.place(config))]
+    live.chores.append(Hearing(live).look)
 
 
 def _facts(live: Live) -> Facts:

@@ -75,8 +75,8 @@ class Intake:
 
     def _until(self, case: Case) -> int | None:
         """When the last null route of the case ends at the latest."""
-        ends = [one.decision.until for one in self._store.standing() if one.case.id == case.id]
-        return max((end for end in ends if end is not None), default=None)
+        ends = [one.order.until for one in self._store.standing() if one.case.id == case.id]
+        return max(ends, default=None)
 
     # ---- bounces -------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What people, and the owner of a VM, say of a case: the frozen value. A word is kept as it was said, and never changed.
+"""What people, and the owner of a VM, say of a case: the frozen value. A word is kept as it was said.
 
 Some words keep a null route longer than its clocks would (hold, uphold, keep), and those cover the null routes that
 stood when they were said, no later ones. The others (reply, appeal) only ever make its end sooner, or change nothing.

@@ -12,7 +12,7 @@ from edgeguard.incoming import Reply, Sort
 from edgeguard.letters import Mail
 from edgeguard.model import Decision, Outcome, Verdict
 from edgeguard.units import bits_per_second, count
-from edgeguard.word import Said, Word
+from edgeguard.word import Said
 
 FIRST_LINE = 200  # characters of a reply that stand in the story; `case show` has the rest
 

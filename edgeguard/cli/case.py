@@ -23,7 +23,10 @@ def case() -> None:
     """Look at cases, and work them. What only looks reads the database and needs no daemon."""
 
 
-for command in (release.of_case, work.claim, work.note, work.close):
+for command in (
+    *(release.of_case, work.claim, work.note, work.close),
+    *(work.hold, work.uphold, work.appeal, work.reopen),
+):
     case.add_command(command)
 
 

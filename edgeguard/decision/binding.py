@@ -34,8 +34,8 @@ class Binding:
                 return replace(self, voice=word)
             case Said.UPHOLD:
                 both = bound | ({word.first} if word.first else set())
-                again = self.decided or self.appeal is not None
-                return replace(self, upheld=word, voice=None, appeal=None, decided=again, bound_by=both)
+                was = self.appeal is not None  # without one it is read again, and can be appealed again
+                return replace(self, upheld=word, voice=None, appeal=None, decided=was, bound_by=both)
             case Said.KEEP:
                 return replace(self, upheld=word, voice=None, appeal=None, decided=True, bound_by=bound)
             case Said.APPEAL:
@@ -83,4 +83,6 @@ def by_quiet(quiet: int, clocks: Clocks) -> str | None:
     """Why what is upheld ends now, or None."""
     if quiet < clocks.upheld_quiet:
         return None
-    return f"{units.duration_text(clocks.upheld_quiet)} without attempts: one of the conditions it was upheld under is met"
+    return (
+        f"{units.duration_text(clocks.upheld_quiet)} without attempts: one of the conditions it was upheld under is met"
+    )
