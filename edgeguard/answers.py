@@ -67,7 +67,7 @@ class Answers:
             ReleaseNullRoute: partial(release, live),
             **dict.fromkeys((AddExemption, ExtendExemption, EndExemption), partial(grant, live)),
             **dict.fromkeys((ClaimCase, NoteCase, CloseCase, *KEEPING), partial(work, live)),
-            TakeReply: lambda ask, by: intake.take_body(live.store, live.config.mail, ask.body),
+            TakeReply: lambda ask, by: intake.take_body(live.store, live.config.mail, live.config.roster, ask.body),
             TakeSignal: self._signal,
             Top: lambda ask, by: overview.top(),
             Status: lambda ask, by: {**overview.status(), **self._status()},

@@ -9,11 +9,11 @@ from edgeguard.cases.case import Standing
 from edgeguard.decision import paging
 from edgeguard.decision.ledger import Entry
 from edgeguard.decision.recent import recall
-from edgeguard.enforcement.boottime import boot, boottime, end_of
+from edgeguard.enforcement.boottime import boottime, end_of, stepped
 from edgeguard.errors import EdgeGuardError, StoreError
 from edgeguard.live import Live
 from edgeguard.model import Decision, Happened, Outcome, Scope, Vm
-from edgeguard.word import Said, Word
+from edgeguard.word import Said
 
 
 def resume(live: Live) -> None:
@@ -57,12 +57,7 @@ def _said(live: Live, null_routed: set[str]) -> None:
         if any(word.said is Said.REOPEN for word in words):
             live.engine.docket.reopen(case)
         for word in words if case.id in null_routed else ():
-            live.engine.ends.said(word.moved(_stepped(word)))
-
-
-def _stepped(word: Word) -> int:
-    """By how much the wall clock was set since a word was said, ns; after another boot nobody knows."""
-    return clock.now() - word.at - (boottime() - word.since) if word.boot == boot() else 0
+            live.engine.ends.said(word.moved(stepped(word.at, word.since, word.boot)))
 
 
 def _memory(live: Live) -> int:

@@ -15,7 +15,7 @@ from test_engine import T, flood
 from test_keeping import CLOCKS, Flooded, Now, feed, passes, stands, state
 from test_outbox import settings as mail_settings
 
-from edgeguard import clock, resuming
+from edgeguard import clock, config, resuming
 from edgeguard.clock import SECOND
 from edgeguard.hearing import Hearing
 from edgeguard.incoming import Keyword, Reply, Sort
@@ -27,6 +27,7 @@ from edgeguard.states import TABLE
 from edgeguard.word import OWNER, Said
 from edgeguard.working import work
 
+ROSTER = config.build({}).roster
 OWNERS = "ops0@example.net"
 SENDERS = st.sampled_from([OWNERS, "OPS0@example.net", "else@example.com"])
 
@@ -56,7 +57,9 @@ def flooded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flooded
 def reply(world: Kept, at: int, keyword: Keyword | None = None, sender: str = OWNERS, id: str = "r-1") -> None:
     case = world.store.find("vm-0")[-1]  # the first
     text = f"{keyword or ''} it was our dump".strip()
-    Intake(world.store, mail_settings(25)).take(Reply(id, Sort.REPLY, sender, (case.id,), keyword, text=text), at)
+    Intake(world.store, mail_settings(25), ROSTER).take(
+        Reply(id, Sort.REPLY, sender, (case.id,), keyword, text=text), at
+    )
 
 
 def test_a_reply_brings_the_case_to_review(flooded: Flooded) -> None:

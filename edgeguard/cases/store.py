@@ -85,6 +85,10 @@ class Store(Reader):
         with self._writing("record a delivery"):
             self._put_deliveries(deliveries)
 
+    def is_delivered(self, id: str) -> bool:
+        """Whether a delivery of that id was ever written."""
+        return bool(self._rows("SELECT 1 FROM deliveries WHERE id = ?", id))
+
     def outcome(self, outcome: Outcome, deliveries: Sequence[Delivery] = ()) -> None:
         """Writes what happened to an order, and whom to tell; notices that waited for it become ready."""
         with self._writing(f"record the outcome of {outcome.decision}"):

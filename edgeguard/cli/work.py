@@ -51,7 +51,7 @@ def close(term: str, outcome: str, why: str, as_json: bool, config_path: Path) -
 @click.command(epilog=example("edgeguard case hold web1 --why 'the owner restores a snapshot tonight'"))
 @term_argument
 @why_option
-@click.option("--for", "for_ns", callback=duration, metavar="DURATION", help="How long: 12h at most, and as default.")
+@click.option("--for", "for_ns", callback=duration, metavar="DURATION", help="12h at most; without: to the next shift.")
 @json_option
 @config_option
 def hold(term: str, why: str, for_ns: int | None, as_json: bool, config_path: Path) -> None:

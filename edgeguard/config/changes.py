@@ -23,6 +23,7 @@ from edgeguard.units import duration_text
 
 FOLLOWED = (
     *("enforce", "limits", "group", "vm", "rules", "judging", "protected", "mail", "host.place"),
+    "roster",
     *("clocks.quiet", "clocks.quiet_again", "clocks.repeat", "clocks.undecided", "clocks.lifetime", "clocks.moves"),
     *("clocks.hold", "clocks.second_voice", "clocks.upheld_quiet", "clocks.read_again"),
     *("clocks.appeal", "clocks.appeal_full"),
