@@ -31,11 +31,13 @@ from edgeguard.request import (
     AddNullRoute,
     AppealCase,
     Ask,
+    AskCase,
     ClaimCase,
     CloseCase,
     EndExemption,
     ExtendExemption,
     HoldCase,
+    LookAt,
     NoteCase,
     ReleaseNullRoute,
     ReopenCase,
@@ -51,7 +53,7 @@ from edgeguard.target import target
 from edgeguard.working import work
 
 TOP = 5  # of the flow memory, shown
-KEEPING = (HoldCase, UpholdCase, AppealCase, ReopenCase)
+WORK = (ClaimCase, NoteCase, AskCase, CloseCase, HoldCase, UpholdCase, AppealCase, ReopenCase)
 SPANS = (1, 5, 60)  # seconds of which a loud VM's packets are shown
 
 
@@ -66,10 +68,11 @@ class Answers:
             AddNullRoute: self._add,
             ReleaseNullRoute: partial(release, live),
             **dict.fromkeys((AddExemption, ExtendExemption, EndExemption), partial(grant, live)),
-            **dict.fromkeys((ClaimCase, NoteCase, CloseCase, *KEEPING), partial(work, live)),
+            **dict.fromkeys(WORK, partial(work, live)),
             TakeReply: lambda ask, by: intake.take_body(live.store, live.config.mail, live.config.roster, ask.body),
             TakeSignal: self._signal,
             Top: lambda ask, by: overview.top(),
+            LookAt: lambda ask, by: overview.look(self._vm(ask.term)),
             Status: lambda ask, by: {**overview.status(), **self._status()},
         }
 

@@ -141,6 +141,14 @@ class ReopenCase:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCase:
+    """Ask the desk something (`why`) about a case: nothing else happens."""
+
+    term: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakeReply:
     """A customer's reply, read already: a value of incoming.Reply as codec.py writes it."""
 
@@ -165,9 +173,18 @@ class Top:
 
 
 Keeping = HoldCase | UpholdCase | AppealCase | ReopenCase
-People = AddExemption | ExtendExemption | EndExemption | ClaimCase | NoteCase | CloseCase | Keeping
-Ask = AddNullRoute | ReleaseNullRoute | People | TakeReply | TakeSignal | Status | Top
-LOOKS = (Status, Top)  # change nothing
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """What is seen of a VM (`term`) now, and what is null-routed of it."""
+
+    term: str
+
+
+People = AddExemption | ExtendExemption | EndExemption | ClaimCase | NoteCase | AskCase | CloseCase | Keeping
+Ask = AddNullRoute | ReleaseNullRoute | People | TakeReply | TakeSignal | Status | Top | LookAt
+LOOKS = (Status, Top, LookAt)  # change nothing
 TEXTS = (TakeReply, TakeSignal)  # bring what others wrote; nothing is null-routed or released by them
 VERBS: dict[str, type[Ask]] = {
     "nullroute.add": AddNullRoute,
@@ -179,6 +196,7 @@ VERBS: dict[str, type[Ask]] = {
     "exempt.end": EndExemption,
     "case.claim": ClaimCase,
     "case.note": NoteCase,
+    "case.ask": AskCase,
     "case.close": CloseCase,
     "case.hold": HoldCase,
     "case.uphold": UpholdCase,
@@ -186,6 +204,7 @@ VERBS: dict[str, type[Ask]] = {
     "case.reopen": ReopenCase,
     "status": Status,
     "top": Top,
+    "look": LookAt,
 }
 
 
@@ -239,6 +258,8 @@ def read_request(line: bytes, by: str) -> Request:
 
 def _checked(ask: Ask) -> Ask:
     """The same request, once its types and sizes are what they say."""
+    if isinstance(ask, LookAt) and not _is_line(ask.term):
+        raise DaemonError(f"term must be a line of 1 to {MAX_TEXT} characters")
     if isinstance(ask, LOOKS):
         return ask
     if isinstance(ask, TEXTS):

@@ -9,9 +9,13 @@ from typing import Any
 from edgeguard import clock, keeping
 from edgeguard.cases.case import Case
 from edgeguard.errors import UsageError
+from edgeguard.handing import host
+from edgeguard.hooks.message import to_desk
 from edgeguard.live import Live
+from edgeguard.model import identity
 from edgeguard.request import (
     AppealCase,
+    AskCase,
     ClaimCase,
     CloseCase,
     HoldCase,
@@ -23,7 +27,7 @@ from edgeguard.request import (
 )
 from edgeguard.states import TABLE
 
-Ask = ClaimCase | CloseCase | NoteCase | Keeping
+Ask = ClaimCase | CloseCase | NoteCase | AskCase | Keeping
 
 
 def work(live: Live, ask: Ask, by: str) -> dict[str, Any]:
@@ -43,6 +47,20 @@ def work(live: Live, ask: Ask, by: str) -> dict[str, Any]:
 def _note(live: Live, case: Case, ask: NoteCase, by: str) -> str:
     live.store.note(case.id, clock.now(), by, ask.why)
     return f"{case.id}: noted"
+
+
+def _ask(live: Live, case: Case, ask: AskCase, by: str) -> str:
+    """The desk gets the question, with the case to look at; every clock goes on."""
+    now = clock.now()
+    text = f"{by} asks about {case.id} ({case.vm_name or case.vm or 'no VM'}, {case.state}):\n\n{ask.why}\n\n"
+    text += f'  edgeguard case show {case.id}\n  edgeguard case note {case.id} --why "..."\n'
+    name = host(live.config)
+    asked = to_desk(
+        identity("desk", case.id, by, now), case.id, f"[EdgeGuard] {name}: asked about {case.id}", text, now
+    )
+    live.store.note(case.id, now, by, f"asked the desk: {ask.why}")
+    live.store.deliver([asked])
+    return f"{case.id}: the desk is asked; every clock goes on"
 
 
 def _claim(live: Live, case: Case, ask: ClaimCase, by: str) -> str:
@@ -71,6 +89,7 @@ def _close(live: Live, case: Case, ask: CloseCase, by: str) -> str:
 _ANSWERS: dict[type[Ask], Callable[[Live, Case, Any, str], str]] = {
     ClaimCase: _claim,
     NoteCase: _note,
+    AskCase: _ask,
     CloseCase: _close,
     HoldCase: keeping.hold,
     UpholdCase: keeping.uphold,

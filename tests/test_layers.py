@@ -47,7 +47,7 @@ LEVELS: list[set[str]] = [
     {"questions", "ends"},
     {"engine", "attachments", "mirrored", "readers", "vitals", "host", "usual", "way_back", "check"},
     {"following", "outcomes", "intake", "outside", "pages", "handing", "precautions", "unread", "deadlines"},
-    {"reminding"},
+    {"reminding", "urgent"},
     {"outward"},
     {
         "beside",

@@ -24,7 +24,7 @@ def case() -> None:
 
 
 for command in (
-    *(release.of_case, work.claim, work.note, work.close),
+    *(release.of_case, work.claim, work.note, work.ask, work.close),
     *(work.hold, work.uphold, work.appeal, work.reopen),
 ):
     case.add_command(command)

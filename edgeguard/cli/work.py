@@ -1,4 +1,4 @@
-"""`edgeguard case claim|note|close|hold|uphold|appeal|reopen`: what a person does with a case, through the daemon."""
+"""`edgeguard case claim|note|ask|close|hold|uphold|appeal|reopen`: what a person does with a case, by the daemon."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ def note(term: str, why: str, as_json: bool, config_path: Path) -> None:
     from edgeguard.request import NoteCase  # noqa: PLC0415 - not for --help
 
     act(config_path, NoteCase(term, why), as_json)
+
+
+@click.command(epilog=example("edgeguard case ask web1 --why 'may this customer run load tests?'"))
+@term_argument
+@why_option
+@json_option
+@config_option
+def ask(term: str, why: str, as_json: bool, config_path: Path) -> None:
+    """Ask the desk about a case, by mail: it reads it in the morning. Nothing else happens, and no clock stops."""
+    from edgeguard.request import AskCase  # noqa: PLC0415 - not for --help
+
+    act(config_path, AskCase(term, why), as_json)
 
 
 @click.command(epilog=example("edgeguard case close web1 --outcome overturned --why 'a load test that was announced'"))
