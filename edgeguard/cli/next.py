@@ -115,7 +115,7 @@ def _done(one: Urgent, now: int) -> Iterator[str]:
 
     if not one.standing:
         yield f"done       nothing is null-routed; the case is {one.case.state}"
-    for standing in one.standing[:2]:
+    for standing in one.standing[: 2 if len(one.standing) == 2 else 1]:
         made, facts = standing.decision, standing.facts
         to = ", ".join(target_text(target) for target in made.targets) or "all of it"
         since = duration_text(max(clock.SECOND, now - made.at))
@@ -123,7 +123,7 @@ def _done(one: Urgent, now: int) -> Iterator[str]:
         dropped = f", {count(facts.dropped)} frames dropped" if facts.dropped is not None else ""
         yield f"           proof: {facts.proof}{dropped}"
     if len(one.standing) > 2:
-        yield f"           and {len(one.standing) - 2} more: edgeguard nullroute list"
+        yield f"           and {len(one.standing) - 1} more: edgeguard nullroute list"
 
 
 def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
@@ -140,7 +140,5 @@ def _choices(one: Urgent, frees: str) -> Iterator[str]:
     if not one.standing:
         yield f"edgeguard case show {one.case.id}, edgeguard case close {one.case.id} --outcome ..."
         return
-    for number, choice in enumerate(CHOICES, 1):
-        yield f"  {number}  {choice}"
-    yield "  Enter does nothing:"
-    yield f"     {frees}"
+    yield "   ".join(f"{number}  {choice}" for number, choice in enumerate(CHOICES, 1)) + "   Enter does nothing:"
+    yield frees

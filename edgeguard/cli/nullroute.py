@@ -113,7 +113,7 @@ def _fields(one: Any) -> dict[str, Any]:
     from edgeguard.cli import output  # noqa: PLC0415
 
     kept = ("decision", "facts", "releasing")
-    return {name: output.plain(getattr(one, name)) for name in kept}
+    return {**{name: output.plain(getattr(one, name)) for name in kept}, "until": one.order.until}
 
 
 def _row(one: Any) -> tuple[object, ...]:
