@@ -24,7 +24,9 @@ def kept(
     first = max(decisions, key=lambda one: one.beside is None)
     as_now = replace(first, at=word.at, by=who, until=word.until, targets=targets, repeat=PEOPLE_DECIDE)
     made = compose(replace(as_now, reason=_why(word), silent=False), verdict, vm, background)
-    return tuple(replace(one, id=identity("notice", first.id, word.said, word.at, one.to or "desk")) for one in made)
+    return tuple(
+        replace(one, id=identity("notice", first.id, word.said, word.at, word.by, one.to or "desk")) for one in made
+    )
 
 
 def _why(word: Word) -> str:
