@@ -40,6 +40,7 @@ class Deadline:
     lead: int
     repeat: int
     says: str  # what is to be done, and what happens else
+    promised: bool = False  # to the customer: the desk hears of that by itself before it breaks (unread.py)
     null_routed: bool = True  # while it runs a customer is null-routed, and it waits for a person: it may wake one
 
     def stage(self, at: int) -> str | None:
@@ -97,11 +98,13 @@ def _of_case(reader: Reader, config: Config, case: str, standing: Sequence[Stand
     if said.upheld is not None and said.upheld.until and any(said.upholds(one.decision.id) for one in standing):
         lead = min(24 * HOUR, (said.upheld.until - said.upheld.at) // 4)
         says = f"two people read it again by {clock.utc(said.upheld.until)}, else it ends then"
-        yield Deadline(f"reading {case} {said.upheld.at}", case, "reading", said.upheld.until, lead, 0, says, False)
+        yield Deadline(
+            f"reading {case} {said.upheld.at}", case, "reading", said.upheld.until, lead, 0, says, null_routed=False
+        )
     elif said.hold is not None and said.hold.until and any(one.decision.id in said.hold.covers for one in standing):
         lead = min(HOUR, (said.hold.until - said.hold.at) // 4)
         says = f"the hold is over at {clock.utc(said.hold.until)}; every clock then goes on as before"
-        yield Deadline(f"hold {case}", case, "hold", said.hold.until, lead, 0, says, False)
+        yield Deadline(f"hold {case}", case, "hold", said.hold.until, lead, 0, says, null_routed=False)
 
 
 def _decision(
@@ -124,10 +127,13 @@ def _reply(reader: Reader, config: Config, case: str) -> Iterator[Deadline]:
             continue
         lead = min(10 * MINUTE, (due - taken.at) // 2)
         says = f"a person reads the owner's answer by {clock.utc(due)}: a note, or a decision, says that it was read"
-        yield Deadline(f"reply {taken.reply.id}", case, "reply", due, lead, config.roster.repeat, says)
+        id, promised = f"reply {taken.reply.id}", taken.read_by is not None
+        yield Deadline(id, case, "reply", due, lead, config.roster.repeat, says, promised)
         return
 
 
 def _exempted(one: Exemption) -> Deadline:
     says = f"what {one.vm} sends to {one.target} is exempted until {clock.utc(one.until)}: let it end, or extend it"
-    return Deadline(f"exemption {one.id} {one.until}", one.case, "exemption", one.until, BEFORE, 0, says, False)
+    return Deadline(
+        f"exemption {one.id} {one.until}", one.case, "exemption", one.until, BEFORE, 0, says, null_routed=False
+    )

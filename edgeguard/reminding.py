@@ -50,7 +50,8 @@ class Reminding:
         stage = one.stage(at)
         if stage is None:
             return
-        made = [self._mail(one, stage, to, at) for to in self._whom(one, at)]
+        told = {""} if one.promised and stage == "before" else set()
+        made = [self._mail(one, stage, to, at) for to in self._whom(one, at) if to not in told]
         if one.null_routed and stage == "before":
             made.append(self._page(one, stage))
         new = [delivery for delivery in made if not self._store.is_delivered(delivery.id)]

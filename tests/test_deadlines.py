@@ -99,6 +99,14 @@ def test_a_reply_is_read_within_half_an_hour_while_somebody_is_there(store: Stor
     assert "reply" not in kinds(store, T + 2 * HOUR)
 
 
+def test_what_was_promised_is_told_to_the_desk_once(store: Store) -> None:
+    """The desk hears of a promise before it breaks by another way; a page wakes somebody all the same."""
+    settings = config.build({"mail": {"read_within": "30m"}})
+    Intake(store, mail_settings(25, read_within="30m"), settings.roster).take(REPLY, T)
+    run(store, settings, T, T + 44 * MINUTE)
+    assert [channel for channel, _, _ in told(store)] == ["page", "desk"]
+
+
 def test_without_a_roster_nothing_is_promised_and_the_desk_is_told(store: Store) -> None:
     """A reply has no time then; what has one is the desk's."""
     settings = config.build({})

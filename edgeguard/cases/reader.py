@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from edgeguard.cases import allowed, codec, facts, story, words
+from edgeguard.cases import allowed, codec, facts, story, together, words
 from edgeguard.cases.allowed import Granted
 from edgeguard.cases.case import Case, Entry, Letter, Recorded, Standing
 from edgeguard.cases.database import connect_reading, telling
@@ -177,6 +177,11 @@ class Reader:
         """People's releases since a time, and what is reckoned with them of automation; the oldest first."""
         with self._reading("read the releases"):
             return allowed.releases(self._db, since)
+
+    def beside(self, case: str) -> list[str]:
+        """Cases of the same customer that began within ten minutes of it, the oldest first."""
+        with self._reading("read the cases"):
+            return together.beside(self._db, case)
 
     def words(self, case: str) -> list[Word]:
         """What people said of a case, in their order."""

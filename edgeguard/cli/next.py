@@ -76,7 +76,9 @@ def screen(one: Urgent, number: int, reader: Reader, frees: str, now: int) -> li
     from edgeguard.cli import output, reading  # noqa: PLC0415
 
     case = one.case
-    who = f"{reading.who(case)}, customer {case.customer or 'not known'}"
+    beside = len(reader.beside(case.id))
+    of = f"customer {case.customer or 'not known'}{f' with {beside} more cases now' if beside else ''}"
+    who = f"{reading.who(case)}, {of}"
     title = f"{case.id}  priority {one.priority}: {', '.join(one.why)}"
     below = ["", *_waits(one, reader, now), "", *_choices(one, frees)]
     lines = [title, who, "", *_measured(one, reader), "", *_done(one, now)]
