@@ -35,25 +35,28 @@ class Deadline:
 
     id: str
     case: str | None
-    kind: str  # decision, reply, appeal, hold, reading or exemption
+    kind: str  # decision, reply, appeal, voice, hold, reading or exemption
     due: int
     lead: int
     repeat: int
     says: str  # what is to be done, and what happens else
     promised: bool = False  # to the customer: the desk hears of that by itself before it breaks (unread.py)
+    began: int | None = None  # told at its beginning, too: somebody waits since then
     null_routed: bool = True  # while it runs a customer is null-routed, and it waits for a person: it may wake one
 
     def stage(self, at: int) -> str | None:
-        """'before', 'at', 'after 1', ...: what has to be told now; None: nothing yet."""
+        """'new', 'before', 'at', 'after 1', ...: what has to be told now; None: nothing yet."""
+        if at < self.due - self.lead:
+            return "new" if self.began is not None else None
         if at < self.due:
-            return "before" if self.lead and at >= self.due - self.lead else None
+            return "before"
         late = min(MOST, (at - self.due) // self.repeat) if self.repeat else 0
         return f"after {late}" if late else "at"
 
     def since(self, stage: str) -> int:
         """When a stage began."""
-        if stage == "before":
-            return self.due - self.lead
+        if stage in ("new", "before"):
+            return self.due - self.lead if stage == "before" else self.began or 0
         return self.due + self.repeat * int(stage.partition(" ")[2] or 0)
 
 
@@ -63,7 +66,7 @@ def deadlines(reader: Reader, config: Config, at: int) -> list[Deadline]:
     for one in reader.standing():
         if one.releasing is None:
             of_case.setdefault(one.case.id, []).append(one)
-    found = [one for case, standing in of_case.items() for one in _of_case(reader, config, case, standing)]
+    found = [one for case, standing in of_case.items() for one in _of_case(reader, config, case, standing, at)]
     found += [_exempted(one.exemption) for one in reader.exemptions() if one.holds(at)]
     return sorted(found, key=lambda one: one.due)
 
@@ -85,7 +88,7 @@ def appeal_due(said: Binding, standing: Sequence[Standing], config: Config) -> i
     return binding.due(waiting, min(full, default=None), config.clocks)
 
 
-def _of_case(reader: Reader, config: Config, case: str, standing: Sequence[Standing]) -> Iterator[Deadline]:
+def _of_case(reader: Reader, config: Config, case: str, standing: Sequence[Standing], at: int) -> Iterator[Deadline]:
     words = reader.words(case)
     said, began = people(words), min(one.decision.at for one in standing)
     yield from _decision(config, case, standing, words, began)
@@ -94,7 +97,11 @@ def _of_case(reader: Reader, config: Config, case: str, standing: Sequence[Stand
     if due is not None and said.appeal is not None:
         lead = min(HOUR, (due - said.appeal.at) // 4)
         says = f"a third person upholds or releases it by {clock.utc(due)}, else it ends then"
-        yield Deadline(f"appeal {case} {said.appeal.at}", case, "appeal", due, lead, 0, says)
+        yield Deadline(f"appeal {case} {said.appeal.at}", case, "appeal", due, lead, 0, says, began=said.appeal.at)
+    if said.voice is not None and (ends := said.voice.at + config.clocks.second_voice) > at:
+        says = f"a second person upholds it by {clock.utc(ends)}, else {said.voice.by}'s voice counts for nothing"
+        id = f"voice {case} {said.voice.at}"
+        yield Deadline(id, case, "voice", ends, 0, 0, says, began=said.voice.at, null_routed=False)
     if said.upheld is not None and said.upheld.until and any(said.upholds(one.decision.id) for one in standing):
         lead = min(24 * HOUR, (said.upheld.until - said.upheld.at) // 4)
         says = f"two people read it again by {clock.utc(said.upheld.until)}, else it ends then"
@@ -128,7 +135,7 @@ def _reply(reader: Reader, config: Config, case: str) -> Iterator[Deadline]:
         lead = min(10 * MINUTE, (due - taken.at) // 2)
         says = f"a person reads the owner's answer by {clock.utc(due)}: a note, or a decision, says that it was read"
         id, promised = f"reply {taken.reply.id}", taken.read_by is not None
-        yield Deadline(id, case, "reply", due, lead, config.roster.repeat, says, promised)
+        yield Deadline(id, case, "reply", due, lead, config.roster.repeat, says, promised, began=taken.at)
         return
 
 

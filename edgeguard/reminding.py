@@ -77,7 +77,7 @@ class Reminding:
 
 
 def _when(stage: str) -> str:
-    return {"before": "is due", "at": "is due now"}.get(stage, "is overdue")
+    return {"new": "waits", "before": "is due", "at": "is due now"}.get(stage, "is overdue")
 
 
 def _sentence(text: str) -> str:

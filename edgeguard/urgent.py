@@ -74,7 +74,7 @@ def _points(case: Case, standing: Sequence[Standing], waits: Sequence[Deadline],
     full = any(one.decision.scope is Scope.FULL for one in standing)
     yield (60, "the whole VM is null-routed") if full else (40, "a part of its traffic is null-routed")
     of_people = [one for one in waits if one.kind in WAITING]
-    if any(one.stage(at) not in (None, "before") for one in of_people):
+    if any(one.stage(at) not in (None, "new", "before") for one in of_people):
         yield 25, "a clock of people is broken"
     elif any(one.stage(at) == "before" for one in of_people):
         yield 15, "a clock of people is about to break"

@@ -80,22 +80,22 @@ def test_a_decision_stops_that_clock(store: Store, said: Said) -> None:
     """A hold or an upholding is one; a claim, a note or one voice of two is none."""
     store.note(CASE.id, T + 1, "alex", "I look at it")
     say(store, Said.VOICE, "alex", T + 2)
-    assert kinds(store, T + HOUR) == {"decision": T + 4 * HOUR}
+    assert kinds(store, T + HOUR) == {"decision": T + 4 * HOUR, "voice": T + 2 + 24 * HOUR}
     say(store, said, "robin", T + 3, T + 12 * HOUR)
     assert "decision" not in kinds(store, T + HOUR)
 
 
 def test_a_reply_is_read_within_half_an_hour_while_somebody_is_there(store: Store) -> None:
-    """Told ten minutes before, then at the end, then every quarter of an hour until a person was there."""
+    """Told as it comes, ten minutes before, then at the end, then every quarter of an hour until a person was there."""
     settings = built(ALWAYS)
     Intake(store, mail_settings(25), settings.roster).take(REPLY, T)
     run(store, settings, T, T + 59 * MINUTE)
     replies = [(channel, line) for channel, _, line in told(store)]
-    assert [channel for channel, _ in replies] == ["desk", "page", "desk", "desk"]
+    assert [channel for channel, _ in replies] == ["desk", "desk", "page", "desk", "desk"]
     assert all(f"answer by {clock.utc(T + 30 * MINUTE)}" in line for _, line in replies)
     store.note(CASE.id, T + HOUR, "alex", "read")
     run(store, settings, T + HOUR, T + 3 * HOUR)
-    assert len(told(store)) == 4
+    assert len(told(store)) == 5
     assert "reply" not in kinds(store, T + 2 * HOUR)
 
 
@@ -104,7 +104,7 @@ def test_what_was_promised_is_told_to_the_desk_once(store: Store) -> None:
     settings = config.build({"mail": {"read_within": "30m"}})
     Intake(store, mail_settings(25, read_within="30m"), settings.roster).take(REPLY, T)
     run(store, settings, T, T + 44 * MINUTE)
-    assert [channel for channel, _, _ in told(store)] == ["page", "desk"]
+    assert [channel for channel, _, _ in told(store)] == ["desk", "page", "desk"]
 
 
 def test_without_a_roster_nothing_is_promised_and_the_desk_is_told(store: Store) -> None:
@@ -128,6 +128,7 @@ def test_what_people_keep_has_its_own_clocks(store: Store) -> None:
     run(store, built(ALWAYS), T + 4, T + 25 * HOUR, 10 * MINUTE)
     assert [(channel, "third person" in line) for channel, _, line in told(store)] == [
         ("desk", True),
+        ("desk", True),
         ("page", True),
         ("desk", True),
     ]
@@ -147,10 +148,11 @@ def test_an_exemption_is_remembered_a_week_before_its_end(store: Store) -> None:
 
 
 def test_a_stage_begins_where_the_one_before_ends() -> None:
-    """Nothing before its lead, then each once, and after a day of them no more."""
+    """Nothing before its lead, then each once, and after a day of them no more; somebody who waits is new at once."""
     one = Deadline("x", "c", "reply", 100 * MINUTE, 10 * MINUTE, 15 * MINUTE, "says")
     stages = [one.stage(n * MINUTE) for n in (89, 90, 99, 100, 114, 115, 130, 100 + 96 * 15, 10**6)]
     assert stages == [None, "before", "before", "at", "at", "after 1", "after 2", "after 96", "after 96"]
+    assert replace(one, began=0).stage(89 * MINUTE) == "new" and replace(one, lead=0).stage(99 * MINUTE) is None
     for stage in ("before", "at", "after 1"):
         assert one.stage(one.since(stage)) == stage and one.stage(one.since(stage) - 1) != stage
 
