@@ -16,6 +16,7 @@ from edgeguard.cases import codec
 from edgeguard.cases.database import connect, telling, transaction
 from edgeguard.cases.facts import facts
 from edgeguard.cases.packing import pack
+from edgeguard.cases.together import TOGETHER
 from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.model import Decision
 
@@ -114,7 +115,8 @@ class Box:
         notice = Notice(id, case, decision, kind, to, codec.loads(dict, body))
         known = facts(self._db, codec.loads(Decision, decided), ordered=orders is not None)
         earlier = self._db.execute(
-            "SELECT id FROM outbox WHERE case_id = ? AND recipient IS ? AND state = 'sent' ORDER BY seq", (case, to)
+            f"SELECT id FROM outbox WHERE case_id IN ({TOGETHER}) AND recipient IS ?2 AND state = 'sent' ORDER BY seq",
+            (case, to),
         )
         return Queued(notice, known, attempts, tuple(id for (id,) in earlier))
 

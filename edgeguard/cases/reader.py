@@ -16,14 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from edgeguard.cases import allowed, codec, facts, story
+from edgeguard.cases import allowed, codec, facts, story, together, words
 from edgeguard.cases.allowed import Granted
 from edgeguard.cases.case import Case, Entry, Letter, Recorded, Standing
 from edgeguard.cases.database import connect_reading, telling
 from edgeguard.cases.facts import STOOD
+from edgeguard.cases.words import Heard
 from edgeguard.context import Prior
 from edgeguard.letters import Mail
 from edgeguard.model import Decision, Network, Order, Outcome, Verdict
+from edgeguard.word import Word
 
 _CASE = "id, vm, vm_name, tap, ifindex, mac, customer, opened, state, source, closed, outcome"
 YOUNGEST = 2_000  # decisions: more than a host has customers
@@ -194,6 +196,21 @@ class Reader:
         """Settled cases since a time that count against their customer, the oldest first; `case`: this one alone."""
         with self._reading("read the settled cases"):
             return allowed.priors(self._db, since, case)
+
+    def beside(self, case: str) -> list[str]:
+        """Cases of the same customer that began within ten minutes of it, the oldest first."""
+        with self._reading("read the cases"):
+            return together.beside(self._db, case)
+
+    def words(self, case: str) -> list[Word]:
+        """What people said of a case, in their order."""
+        with self._reading(f"read what was said of {case}"):
+            return words.of_case(self._db, case)
+
+    def unheard(self) -> list[Heard]:
+        """Replies in open cases that moved none of them yet, the oldest first."""
+        with self._reading("read the replies"):
+            return words.unheard(self._db)
 
     def timeline(self, case: str) -> list[Entry]:
         """The case's story from its opening to its end, in the order of time."""
