@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from samples import BY_PERSON, VERDICT, VM, T
 from test_decision import ACT, HARD, MOVING, WARN, persons, question, target
 from test_decision_ladder import ALL, FORGED, QUESTIONS, answer
+from test_exempted import EXEMPT
 
 from edgeguard.allowances import Allowances
 from edgeguard.clock import HOUR, MILLISECOND, MINUTE, SECOND
@@ -178,6 +179,15 @@ def test_a_prior_is_no_way_round_the_bounds_of_full() -> None:
     assert rung(BOTH, replace(HARD, kind=Kind.SCAN)).scope is Scope.WARN
     assert rung(BOTH, HARD, {"protected": {"targets": ["203.0.113.0/24", "2001:db8::/32"]}}).act is Act.NONE
     assert rung(BOTH, HARD, {"enforce": []}).act is Act.NONE
+
+
+def test_a_prior_does_not_cut_what_people_exempted() -> None:
+    """A flood beside exempted traffic is narrow, and the exempted target is not in it."""
+    both = (replace(target("203.0.113.5"), share=0.5), replace(target("203.0.113.99"), share=0.5))
+    beside = replace(HARD, measured=120_000, at_least=120_000, targets=both)
+    decision = rung(BOTH, beside, exemptions=(EXEMPT,))
+    assert (decision.scope, decision.targets) == (Scope.NARROW, both[1:])
+    assert rung(BOTH, beside).scope is Scope.FULL
 
 
 def test_whose_prior_counts() -> None:
