@@ -154,6 +154,18 @@ def test_the_patience_is_the_configurations() -> None:
     assert rung(GOOD, FAST, never, recent=lasted(10 * SECOND, Band.ACT)).scope is Scope.WARN
 
 
+def test_an_enforced_scan_is_waited_for_like_a_flood() -> None:
+    """Where `enforce` names scans a good one is waited for; where nothing would be null-routed nobody waits."""
+    over, scan = {"enforce": ["scan.act", "scan.hard"]}, replace(ACT, kind=Kind.SCAN)
+    first = rung(GOOD, scan, over)
+    assert (first.scope, is_in_doubt(first)) == (Scope.WARN, True)
+    assert "good standing" in first.reason
+    assert rung(GOOD, scan, over, recent=lasted(MINUTE, Band.ACT)).scope is Scope.NARROW
+    none = replace(scan, targets=(target("203.0.113.5"),))
+    held = {**over, "protected": {"targets": ["203.0.113.5"]}}
+    assert rung(GOOD, none, held).reason == rung(Context(), none, held).reason
+
+
 # ---- a counted prior -----------------------------------------------------------------------------
 
 
@@ -251,7 +263,7 @@ WIDTH = {Scope.OBSERVE: 0, Scope.WARN: 1, Scope.NARROW: 2, Scope.OWN_ONLY: 2, Sc
 RECENTS = st.sampled_from([NOTHING, *(lasted(ns, band) for ns in (SECOND, 10 * SECOND, MINUTE) for band in Band)])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(QUESTIONS, RECENTS)
 def test_a_good_standing_is_never_harsher_than_unknown(asked: Question, recent: Recent) -> None:
     """Of any question at all: with a good answer nothing more is dropped, told or paged than with none."""
