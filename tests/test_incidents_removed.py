@@ -239,7 +239,7 @@ def test_nothing_is_wrong_with_the_table() -> None:
     assert wrong(TABLE) == []
 
 
-@pytest.mark.parametrize(("state", "event"), list(TABLE.ways), ids=" ".join)
+@pytest.mark.parametrize(("state", "event"), list(TABLE.ways), ids=[" ".join(way) for way in TABLE.ways])
 def test_without_a_way_an_invariant_fails(state: str, event: str) -> None:
     """Each way of the table is there for a sentence of the design."""
     with without_way(state, event):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
@@ -14,7 +13,6 @@ from edgeguard.lab.incidents.guests import DESK
 from edgeguard.lab.incidents.incident import Expectation, Played
 from edgeguard.lab.incidents.post import Taken
 from edgeguard.model import PAGES, Act, Decision, Scope, Verdict
-from edgeguard.notice.lint import BANNED
 from edgeguard.reading import INTO
 from edgeguard.states import AUTOMATION, ONE, TABLE
 
@@ -236,15 +234,15 @@ def spaced(since: int, apart: int) -> Expectation:
     return Expectation(f"from number {since} on null routes are {units.duration_text(apart)} apart at least", wrong)
 
 
-def calm() -> Expectation:
-    """No word of those that the mails of 2017 had, or of the others that the lint bans."""
+def never_said(*words: str) -> Expectation:
+    """No mail to an owner has any of these, in whatever case."""
 
     def wrong(played: Played) -> str | None:
         texts = [f"{mail.subject} {' '.join(mail.text.split())}" for mail in played.mails if DESK not in mail.to]
-        found = [hit[0] for text in texts for banned in BANNED if (hit := re.search(banned, text, re.IGNORECASE))]
-        return _unless(bool(texts) and not found, f"{len(texts)} mails; found {found}")
+        found = [word for text in texts for word in words if word.lower() in text.lower()]
+        return _unless(bool(texts) and not found, f"{len(texts)} mails; said: {found}")
 
-    return Expectation("no mail thanks for a submission, accuses, or promises without a clock", wrong)
+    return Expectation(f"no owner reads {', '.join(map(repr, words))}", wrong)
 
 
 def claim_is(field: str, answer: Answer, why: str = "") -> Expectation:
