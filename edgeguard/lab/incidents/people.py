@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
 
 from edgeguard import intake, signature
 from edgeguard.claims.check import check
 from edgeguard.claims.claim import Claim
+from edgeguard.clock import SECOND
 from edgeguard.decision.ledger import Entry
 from edgeguard.errors import DaemonError, EdgeGuardError
-from edgeguard.evidence.xarf import timestamp
 from edgeguard.grace import Disposition, Grace
 from edgeguard.lab.incidents.host import Host
 from edgeguard.lab.incidents.stage import Stage
@@ -109,7 +110,7 @@ class Report:
         document = {
             "xarf_version": "4.0.0",
             "report_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.vm}.{self.at}.example.net")),
-            "timestamp": timestamp(now),
+            "timestamp": datetime.fromtimestamp(now // SECOND, UTC).isoformat(),
             "reporter": who,
             "sender": who,
             "source_identifier": str(host.vms[self.vm].addresses[0].network_address),
