@@ -7,7 +7,7 @@ import gc
 import logging
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email.utils import parseaddr
 from pathlib import Path
@@ -60,6 +60,7 @@ from edgeguard.readers import Readers
 from edgeguard.readiness import Readiness
 from edgeguard.reload import Reload
 from edgeguard.resuming import resume
+from edgeguard.standing.asker import Asker as Standings
 from edgeguard.usual import Usual
 
 if TYPE_CHECKING:
@@ -205,9 +206,28 @@ def _hold_back(config: Config, live: Live, stack: ExitStack) -> None:
     if asker is not None:
         stack.callback(asker.close)
         asker.about = functools.partial(_facts, live)
+    _ask_for_standings(config, live, stack)
     live.precautions = Precautions(config.paths.kill, live.attachments, asker, lambda: bool(live.counting.hot()))
     live.chores.append(lambda now: live.engine.allowances.forget(now - live.config.clocks.probation))
     live.chores += [live.outward.unread.look, live.precautions.look, panicked.follow(live, enforcing.place(config))]
+
+
+def _ask_for_standings(config: Config, live: Live, stack: ExitStack) -> None:
+    """Of the customers here, by a process of its own, before a decision needs them."""
+    if config.standing.is_asked:
+        asker = Standings.start(config.standing)
+        stack.callback(asker.close)
+        asker.customers = functools.partial(_customers, live)
+        live.engine.allowances.known = asker
+        live.chores.append(lambda _: asker.look())
+
+
+def _customers(live: Live) -> Iterator[str]:
+    """Of this host, those first whose VMs are loud."""
+    loud = (live.attachments.vm(point) for point in live.counting.hot())
+    for vm in (*loud, *(vm for _, vm in live.attachments.rows())):
+        if vm is not None and vm.customer is not None:
+            yield vm.customer
 
 
 def _facts(live: Live) -> Facts:

@@ -18,7 +18,7 @@ from edgeguard.config import Config
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.readings import JUDGED
 from edgeguard.crossings import rearm
-from edgeguard.decision.answer import is_in_doubt
+from edgeguard.decision.answer import is_in_doubt, is_warned_first
 from edgeguard.decision.decide import AUTOMATION, at_other_tap, decide, release
 from edgeguard.decision.ending import by_quiet
 from edgeguard.decision.ledger import Entry, Ledger
@@ -145,15 +145,17 @@ class Engine:
         return self.around.vm(verdict.point), self.around.tap(verdict.point)
 
     def _decide_again(self, verdict: Verdict | None) -> None:
-        """A flood that was only observed because of what may change goes on: told if it may be null-routed now, or
-        has to wake a person."""
+        """A flood that was only observed because of what may change goes on: told if it may be null-routed now, has to
+        wake a person, or if its owner is to be warned first."""
         if verdict is None:
             return
         vm, tap = self._where(verdict)
         case = self.docket.case(verdict, vm, tap)
         decision = decide(self._question(verdict, case, vm, tap))
-        self.recent = self.recent.heard(decision, case.customer, verdict.band)
-        if decision.act is Act.NULL_ROUTE or decision.page:
+        warns = is_warned_first(decision) and not decision.silent
+        if not warns:  # a wait begins with its warning, and not with the thought of it
+            self.recent = self.recent.heard(decision, case.customer, verdict.band)
+        if decision.act is Act.NULL_ROUTE or decision.page or warns:
             self.around.verdict(verdict)
             self._decide(verdict)
 

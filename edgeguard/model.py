@@ -219,6 +219,7 @@ PAGES = (
     "disagreement",  # ledger and kernel do not agree, and could not be made to
     "unreachable",  # a full null route whose customer has no contact
     "against a release",  # automation null-routed what a person released within 72 hours
+    "counted prior",  # a full null route of a customer with a settled case within 30 days: a person looks soon
 )
 
 

@@ -55,6 +55,7 @@ class Questions:
             customers=around.customers(),
             standing_taps=ledger.taps,
             recent=recent,
+            context=self._allowances.context(vm, case.id, verdict.at, config.clocks.repeat),
             permit=around.permit() if acts and config.fleet.is_asked else None,
         )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from edgeguard import clock
 from edgeguard.cases.case import Standing
-from edgeguard.decision import paging
+from edgeguard.decision import paging, repeats
 from edgeguard.decision.ledger import Entry
 from edgeguard.decision.recent import recall
 from edgeguard.enforcement.boottime import boottime, end_of
@@ -34,6 +34,7 @@ def resume(live: Live) -> None:
     now, clocks = clock.now(), live.config.clocks
     holding = [one.exemption for one in live.store.exemptions() if one.holds(now)]
     live.engine.allowances.load(live.store.releases(now - max(clocks.probation, clocks.repeat)), holding)
+    live.engine.allowances.judged(live.store.priors(now - repeats.KEPT))
     live.engine.recent = recall(live.store.lately(clock.now(), _memory(live)))
     live.enforcer.reconcile([entry.order for entry in entries])
 

@@ -50,4 +50,5 @@ def _close(live: Live, case: Case, ask: CloseCase, by: str) -> str:
     if not live.store.judge_case(case.id, clock.now(), ask.outcome, by, ask.why):
         raise UsageError(f"{case.id}: a person has said how it ended already: {case.outcome}")
     live.engine.docket.drop(case.id)
+    live.engine.allowances.judged(live.store.priors(0, case.id), case.id)
     return f"{case.id}: closed as {ask.outcome}"

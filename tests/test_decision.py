@@ -126,6 +126,7 @@ def test_every_safety_is_asked_in_order() -> None:
         "attribution",
         "exemption",
         "probation",
+        "standing",
         "return path",
         "completed",
         "harm",

@@ -21,6 +21,7 @@ from edgeguard.cases.allowed import Granted
 from edgeguard.cases.case import Case, Entry, Letter, Recorded, Standing
 from edgeguard.cases.database import connect_reading, telling
 from edgeguard.cases.facts import STOOD
+from edgeguard.context import Prior
 from edgeguard.letters import Mail
 from edgeguard.model import Decision, Network, Order, Outcome, Verdict
 
@@ -185,6 +186,11 @@ class Reader:
         """People's releases since a time, and what is reckoned with them of automation; the oldest first."""
         with self._reading("read the releases"):
             return allowed.releases(self._db, since)
+
+    def priors(self, since: int, case: str | None = None) -> list[Prior]:
+        """Settled cases since a time that count against their customer, the oldest first; `case`: this one alone."""
+        with self._reading("read the settled cases"):
+            return allowed.priors(self._db, since, case)
 
     def timeline(self, case: str) -> list[Entry]:
         """The case's story from its opening to its end, in the order of time."""

@@ -13,6 +13,7 @@ from edgeguard.check.hooks import fleet, hooks
 from edgeguard.check.mailserver import mail
 from edgeguard.check.places import places
 from edgeguard.check.rights import back_ends, rights
+from edgeguard.check.standing import standing
 from edgeguard.check.table import table
 from edgeguard.config import Config
 from edgeguard.errors import ConfigError
@@ -37,6 +38,7 @@ def findings(path: Path | None) -> list[Finding]:
         *mail(settings.mail),
         *hooks(settings),
         *fleet(settings),
+        *standing(settings, inventory.vms()),
         *table(),
         *attachment(settings.capture.exclude, settings.uplinks, inventory, enforcing(settings, inventory.vms())),
     ]

@@ -26,6 +26,7 @@ FOLLOWED = (
     *("clocks.quiet", "clocks.quiet_again", "clocks.repeat", "clocks.undecided", "clocks.lifetime", "clocks.moves"),
     *("clocks.probation", "capture.loss", "capture.lag", "capture.duplicates"),
     *("log", "metrics.top", "breaker", "pace", "fleet.customers", "fleet.within"),
+    *("standing.patience", "standing.patience_fast", "standing.fast_bits", "standing.patience_hard"),
 )
 MASK = "***"
 LONGEST = 200  # characters of a value in the log

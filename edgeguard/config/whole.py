@@ -30,6 +30,7 @@ from edgeguard.config.sections import (
     Protected,
     RulesSettings,
 )
+from edgeguard.config.standing import StandingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Config(Section):
     breaker: Breaker
     pace: Pace
     fleet: Fleet
+    standing: StandingSettings
     inventory: InventorySettings
     mail: Mail
     hooks: HooksSettings
