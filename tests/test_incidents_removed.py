@@ -14,6 +14,7 @@ from samples import SUM_VERDICT, TAP, VERDICT, VM
 from test_decision import ACT, GOOD, HARD, question
 
 from edgeguard.clock import SECOND
+from edgeguard.context import FACTS, Context, Told
 from edgeguard.decision import safeties
 from edgeguard.decision.decide import decide
 from edgeguard.decision.repeats import Repeats
@@ -159,6 +160,7 @@ HELD: dict[tuple[str, str], tuple[Changes, Callable[[Decision], bool]]] = {
     ("ALL", "completed"): ({"verdict": ANSWERED}, told_only),
     ("ALL", "enforceable"): ({"tap": replace(TAP, kind=TapKind.NONE)}, nothing_done),
     ("ALL", "target share"): ({"verdict": replace(HARD, targets=())}, woken),
+    ("ALL", "standing"): ({"verdict": ACT, "context": Context(Told(True, as_of=HARD.at))}, told_only),
     ("ALL", "pace"): ({"standing_taps": 64}, nothing_done),
     ("ALL", "fleet permit"): ({"over": {"fleet": {"url": "https://fleet.example.net"}}, "permit": False}, nothing_done),
     ("OF_SUM", "capture health"): ({"verdict": SUM, "window": LATE}, doubted),
@@ -263,3 +265,13 @@ def test_one_who_binds_alone_is_noticed() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(TABLE.ways, ("narrow", "uphold"), lone)  # type: ignore[arg-type]
         assert expected.wrong(nothing) == "out of narrow one is enough"
+
+
+def test_a_ground_that_is_none_is_noticed() -> None:
+    """With a shared key among the facts of a standing the story of 2019 fails."""
+    (expected,) = [one for one in INCIDENTS["ten-workers"].expected if "can rest on" in one.text]
+    nothing = Played(0, (), {}, {}, (), ())
+    assert expected.wrong(nothing) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FACTS, "shared_ssh_key", "shares a key")  # type: ignore[arg-type]
+        assert expected.wrong(nothing) == "recorded: shared_ssh_key"

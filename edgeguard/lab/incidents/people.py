@@ -124,6 +124,27 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """A person says how the youngest case of a VM ended, also of one that the clock has settled (working.py)."""
+
+    at: int
+    vm: str
+    by: str
+    outcome: str
+    cause: str
+    host: int = 0
+
+    def do(self, stage: Stage) -> None:
+        host = stage.hosts[self.host]
+        case = next(iter(host.store.find(self.vm)), None)
+        if case is None or not host.store.judge_case(case.id, stage.now(), self.outcome, self.by, self.cause):
+            host.troubles.append(f"{self.vm} has no case that {self.by} could close")
+            return
+        host.engine.docket.drop(case.id)
+        host.engine.allowances.judged(host.store.priors(0, case.id), case.id)
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """What the owner says the traffic was is laid beside what was measured."""
 
