@@ -42,7 +42,8 @@ from edgeguard.evidence.xarf import Reporter
 from edgeguard.fleet import Facts
 from edgeguard.fleet.asker import Asker
 from edgeguard.gauges import Gauges
-from edgeguard.handing import courier, host, mailing
+from edgeguard.handing import courier, host, mailing, names_of
+from edgeguard.hearing import Hearing
 from edgeguard.hooks.courier import Courier
 from edgeguard.host import Host
 from edgeguard.inventory import Inventory, configured
@@ -59,6 +60,7 @@ from edgeguard.precautions import Precautions
 from edgeguard.readers import Readers
 from edgeguard.readiness import Readiness
 from edgeguard.reload import Reload
+from edgeguard.reminding import Reminding
 from edgeguard.resuming import resume
 from edgeguard.standing.asker import Asker as Standings
 from edgeguard.usual import Usual
@@ -190,7 +192,7 @@ def _followers(live: Live, writer: Writer, hooks: Courier, lines: Lines) -> tupl
         live.configure,
         lambda config: live.outbox.configure(config.mail),
         lambda config: writer.report_as(_reporter(config)),
-        lambda config: hooks.mail_by(mailing(config)),
+        lambda config: hooks.serve(mailing(config), names_of(config)),
         lambda config: lines.shape(config.log.format),
     )
 
@@ -210,6 +212,8 @@ def _hold_back(config: Config, live: Live, stack: ExitStack) -> None:
     live.precautions = Precautions(config.paths.kill, live.attachments, asker, lambda: bool(live.counting.hot()))
     live.chores.append(lambda now: live.engine.allowances.forget(now - live.config.clocks.probation))
     live.chores += [live.outward.unread.look, live.precautions.look, panicked.follow(live, enforcing.place(config))]
+    live.chores.append(Hearing(live).look)
+    live.chores.append(Reminding(live.store, lambda: live.config, host(config), live.outward.recorded).look)
 
 
 def _ask_for_standings(config: Config, live: Live, stack: ExitStack) -> None:

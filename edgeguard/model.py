@@ -218,6 +218,7 @@ PAGES = (
     "breaker",  # too many customers at once
     "disagreement",  # ledger and kernel do not agree, and could not be made to
     "unreachable",  # a full null route whose customer has no contact
+    "a clock",  # a person's time to decide or to read is nearly over while a customer is null-routed
     "against a release",  # automation null-routed what a person released within 72 hours
     "counted prior",  # a full null route of a customer with a settled case within 30 days: a person looks soon
 )

@@ -269,7 +269,7 @@ def test_only_what_a_vm_sent_is_a_prior(tmp_path: Path, rule: str, kind: str, co
             store.put_case(Case(id, "vm-1", None, None, None, None, "C", START, "observed"))
             store.judge_case(id, START + SECOND, "confirmed", "alex", "so it was")
         store._db.execute(
-            "INSERT INTO verdicts VALUES ('v-1', 'EG-1', ?, ?)",
+            "INSERT INTO verdicts (id, case_id, at, body) VALUES ('v-1', 'EG-1', ?, ?)",
             (START, dumps({"band": "hard", "rule": rule, "kind": kind})),
         )
         assert [one.case for one in store.priors(START)] == ["EG-1"][:counts]

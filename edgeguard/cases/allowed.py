@@ -90,7 +90,7 @@ def releases(db: sqlite3.Connection, since: int) -> list[Decision]:
     """People's releases since a time, and automation's null routes: of each case the first, and those against a
     person's release; the oldest first."""
     rows = db.execute(
-        "SELECT body FROM decisions d WHERE at >= ?1 AND (id IN (SELECT decision FROM dispositions)"
+        "SELECT whole(body, packed) FROM decisions d WHERE at >= ?1 AND (id IN (SELECT decision FROM dispositions)"
         " OR (act = 'null-route' AND json_extract(body, '$.by') = 'automation'"
         " AND (json_array_length(body, '$.against') > 0 OR NOT EXISTS (SELECT 1 FROM decisions e"
         " WHERE e.case_id = d.case_id AND e.act = 'null-route' AND e.at >= ?1 AND e.rowid < d.rowid))))"

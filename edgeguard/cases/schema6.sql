@@ -3,10 +3,14 @@
 -- The EdgeGuard that judged; null: written before this version.
 ALTER TABLE verdicts ADD COLUMN version TEXT;
 
--- What was handed over is kept packed (packing.py): `body` is empty then, and `mail` null. Rows that wait, were refused, or
--- left before this version are as they were.
-ALTER TABLE outbox ADD COLUMN packed BLOB CHECK (packed IS NULL OR (body = '' AND state = 'sent'));
+-- Long texts are packed (packing.py): `body` holds what is searched of them then, `mail` nothing. Null in rows that were
+-- written before this version.
+ALTER TABLE verdicts ADD COLUMN packed BLOB;
+ALTER TABLE decisions ADD COLUMN packed BLOB;
+ALTER TABLE outbox ADD COLUMN packed BLOB CHECK (packed IS NULL OR body = '');
 ALTER TABLE outbox ADD COLUMN packed_mail BLOB CHECK (packed_mail IS NULL OR (mail IS NULL AND state = 'sent'));
-ALTER TABLE deliveries ADD COLUMN packed BLOB CHECK (packed IS NULL OR (body = '' AND state = 'sent'));
+ALTER TABLE deliveries ADD COLUMN packed BLOB CHECK (packed IS NULL OR body = '');
 
 CREATE INDEX cases_open ON cases (opened) WHERE closed IS NULL;
+-- How many deliveries wait or were given up, asked at every look of those who hand them over.
+CREATE INDEX deliveries_unsent ON deliveries (channel, state) WHERE state IN ('ready', 'failed');

@@ -8,8 +8,7 @@ from edgeguard.cases.facts import STOOD
 from edgeguard.cases.month import Month
 from edgeguard.cases.reader import Reader
 from edgeguard.model import Act, Scope
-
-AUTOMATION = "automation"
+from edgeguard.states import AUTOMATION
 
 _DECISIONS = f"""
     SELECT d.id, d.case_id, d.at, d.act, json_extract(d.body, '$.scope'), d.enforced,

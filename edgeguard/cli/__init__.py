@@ -18,6 +18,7 @@ PLACES = {
     "explain": "edgeguard.cli.explain:explain",
     "hooks": "edgeguard.cli.hooks:hooks",
     "lab": "edgeguard.cli.lab:lab",
+    "next": "edgeguard.cli.next:next_case",
     "nullroute": "edgeguard.cli.nullroute:nullroute",
     "panic": "edgeguard.cli.reap:panic",
     "reap": "edgeguard.cli.reap:reap",
@@ -28,6 +29,7 @@ PLACES = {
     "signal": "edgeguard.cli.signal:signal",
     "status": "edgeguard.cli.status:status",
     "top": "edgeguard.cli.top:top",
+    "why": "edgeguard.cli.why:why",
 }
 
 

@@ -12,6 +12,7 @@ from edgeguard.config.fields import Bits, Section
 from edgeguard.config.groups import Group, Setting
 from edgeguard.config.limits import AllLimits
 from edgeguard.config.modes import enforceable
+from edgeguard.config.roster import Roster
 from edgeguard.config.sections import (
     CaptureSettings,
     Clocks,
@@ -65,6 +66,7 @@ class Config(Section):
     mail: Mail
     hooks: HooksSettings
     page: PageSettings
+    roster: Roster
     paths: Paths
     evidence: EvidenceSettings
     log: LogSettings

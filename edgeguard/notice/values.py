@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from edgeguard import __version__
+from edgeguard import __version__, roster
 from edgeguard.clock import SECOND
 from edgeguard.config import Config
 from edgeguard.letters import Notice
@@ -28,7 +28,13 @@ PEOPLE_DECIDE = 3  # from this null-routed case of a VM on quiet ends nothing by
 SHOWN_TARGETS = 5
 SHOWN_SHARES = 20
 WITHOUT_ESTIMATES: dict[str, Any] = {"spread": None, "readings": []}  # what a customer is not shown
-LATER_SLOTS: dict[str, Any] = {"baseline": None, "quiet_bits": None, "bounced": None, "probation": None}
+LATER_SLOTS: dict[str, Any] = {
+    "baseline": None,
+    "quiet_bits": None,
+    "bounced": None,
+    "probation": None,
+    "read_by": None,
+}
 
 # What floods got later than the first rows of an outbox: a row that was written before has these values.
 LATER: dict[str, Any] = {  # of the flood
@@ -122,8 +128,15 @@ def values(
         "probation": background.probation,
         **_quiet_below(verdict if decision.repeat < PEOPLE_DECIDE else None, vm, background),
         "reply": background.reply,
+        "read_by": _read_by(background, decision.at),
         "ended": [_ended(other) for other in ended],
     }
+
+
+def _read_by(background: Background, at: int) -> int | None:
+    """By when a person reads an answer that is sent at once; None: nobody promises it."""
+    config = background.config
+    return roster.promised(config.roster, config.mail.read_within, at) if config and background.reply else None
 
 
 def _quiet_below(verdict: Verdict | None, vm: Vm | None, background: Background) -> dict[str, int | None]:

@@ -90,7 +90,8 @@ class Answer:
         mail["Subject"], mail["Message-ID"] = f"Re: {last.subject}", f"<answer-{self.at}-{self.vm}@example.net>"
         mail["In-Reply-To"] = headers["Message-ID"]
         mail.set_content(f"{self.text}\n\n> {last.text.splitlines()[0]}\n")
-        intake.Intake(host.store, host.config.mail).take(read(bytes(mail), intake.own(host.config.mail)), stage.now())
+        taking = intake.Intake(host.store, host.config.mail, host.config.roster)
+        taking.take(read(bytes(mail), intake.own(host.config.mail)), stage.now())
 
 
 @dataclass(frozen=True, slots=True)
