@@ -15,6 +15,7 @@ from test_decision import ACT, GOOD, HARD, question
 from test_decision_standing import GOOD as GOOD_STANDING
 
 from edgeguard.clock import SECOND
+from edgeguard.context import FACTS, Context, Told
 from edgeguard.decision import safeties
 from edgeguard.decision.decide import decide
 from edgeguard.decision.repeats import Repeats
@@ -161,6 +162,7 @@ HELD: dict[tuple[str, str], tuple[Changes, Callable[[Decision], bool]]] = {
     ("ALL", "completed"): ({"verdict": ANSWERED}, told_only),
     ("ALL", "enforceable"): ({"tap": replace(TAP, kind=TapKind.NONE)}, nothing_done),
     ("ALL", "target share"): ({"verdict": replace(HARD, targets=())}, woken),
+    ("ALL", "standing"): ({"verdict": ACT, "context": Context(Told(True, as_of=HARD.at))}, told_only),
     ("ALL", "pace"): ({"standing_taps": 64}, nothing_done),
     ("ALL", "fleet permit"): ({"over": {"fleet": {"url": "https://fleet.example.net"}}, "permit": False}, nothing_done),
     ("OF_SUM", "capture health"): ({"verdict": SUM, "window": LATE}, doubted),
@@ -241,7 +243,7 @@ def test_nothing_is_wrong_with_the_table() -> None:
     assert wrong(TABLE) == []
 
 
-@pytest.mark.parametrize(("state", "event"), list(TABLE.ways), ids=" ".join)
+@pytest.mark.parametrize(("state", "event"), list(TABLE.ways), ids=[" ".join(way) for way in TABLE.ways])
 def test_without_a_way_an_invariant_fails(state: str, event: str) -> None:
     """Each way of the table is there for a sentence of the design."""
     with without_way(state, event):
@@ -265,3 +267,13 @@ def test_one_who_binds_alone_is_noticed() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(TABLE.ways, ("narrow", "uphold"), lone)  # type: ignore[arg-type]
         assert expected.wrong(nothing) == "out of narrow one is enough"
+
+
+def test_a_ground_that_is_none_is_noticed() -> None:
+    """With a shared key among the facts of a standing the story of 2019 fails."""
+    (expected,) = [one for one in INCIDENTS["ten-workers"].expected if "can rest on" in one.text]
+    nothing = Played(0, (), {}, {}, (), ())
+    assert expected.wrong(nothing) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FACTS, "shared_ssh_key", "shares a key")  # type: ignore[arg-type]
+        assert expected.wrong(nothing) == "recorded: shared_ssh_key"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from edgeguard import units
 from edgeguard.claims.claim import Answer
 from edgeguard.clock import SECOND
+from edgeguard.context import Fact, NoGroundError
 from edgeguard.lab.account import NullRoute
 from edgeguard.lab.incidents.guests import DESK
 from edgeguard.lab.incidents.incident import Expectation, Played
 from edgeguard.lab.incidents.post import Taken
 from edgeguard.model import PAGES, Act, Decision, Scope, Verdict
-from edgeguard.notice.lint import BANNED
 from edgeguard.reading import INTO
 from edgeguard.states import AUTOMATION, ONE, TABLE
 
@@ -131,6 +130,40 @@ def refused(safety: str, *vms: str) -> Expectation:
     return Expectation(f"the safety '{safety}' refuses{f' for {_few(vms)}' if vms else ''}", wrong)
 
 
+def answered(safety: str, answer: str, why: str, *vms: str) -> Expectation:
+    """For each of these VMs the safety said so, in these words."""
+
+    def wrong(played: Played) -> str | None:
+        found = {
+            decision.subject.vm
+            for decision in decisions(played)
+            for one in decision.safeties
+            if (one.name, one.answer) == (safety, answer) and why in one.reason
+        }
+        missing = [vm for vm in vms if vm not in found]
+        return _unless(not missing, f"it did not for {', '.join(missing)}")
+
+    return Expectation(f"the safety '{safety}' says {answer} for {_few(vms)}: {why}", wrong)
+
+
+def no_ground(*names: str) -> Expectation:
+    """None of these facts about a customer can be recorded."""
+
+    def wrong(_: Played) -> str | None:
+        taken = [name for name in names if not _is_refused(name)]
+        return _unless(not taken, f"recorded: {', '.join(taken)}")
+
+    return Expectation(f"no standing can rest on {', '.join(names)}", wrong)
+
+
+def _is_refused(fact: str) -> bool:
+    try:
+        Fact(fact, False, 0)
+    except NoGroundError:
+        return True
+    return False
+
+
 def no_verdict(*vms: str) -> Expectation:
     """No rule finds anything in what these VMs send."""
 
@@ -179,13 +212,14 @@ def told_in_time() -> Expectation:
     """Each owner has the mail of each null route within a minute."""
 
     def wrong(played: Played) -> str | None:
-        late = [route for route in null_routes(played) if (_notice_after(played, route) or 10**18) > NOTICE_S * SECOND]
+        late = [route for route in null_routes(played) if (notice_after(played, route) or 10**18) > NOTICE_S * SECOND]
         return _unless(not late, f"{len(late)} null routes without a mail within {NOTICE_S} s")
 
     return Expectation(f"every null route's mail is with its owner within {NOTICE_S} s", wrong)
 
 
-def _notice_after(played: Played, route: NullRoute) -> int | None:
+def notice_after(played: Played, route: NullRoute) -> int | None:
+    """ns from a null route to the next mail of its case to an owner."""
     case = route.decision.case
     mails = (m for m in played.mails if case in m.subject and DESK not in m.to and m.at >= route.decision.at)
     return next((mail.at - route.decision.at for mail in mails), None)
@@ -236,15 +270,15 @@ def spaced(since: int, apart: int) -> Expectation:
     return Expectation(f"from number {since} on null routes are {units.duration_text(apart)} apart at least", wrong)
 
 
-def calm() -> Expectation:
-    """No word of those that the mails of 2017 had, or of the others that the lint bans."""
+def never_said(*words: str) -> Expectation:
+    """No mail to an owner has any of these, in whatever case."""
 
     def wrong(played: Played) -> str | None:
         texts = [f"{mail.subject} {' '.join(mail.text.split())}" for mail in played.mails if DESK not in mail.to]
-        found = [hit[0] for text in texts for banned in BANNED if (hit := re.search(banned, text, re.IGNORECASE))]
-        return _unless(bool(texts) and not found, f"{len(texts)} mails; found {found}")
+        found = [word for text in texts for word in words if word.lower() in text.lower()]
+        return _unless(bool(texts) and not found, f"{len(texts)} mails; said: {found}")
 
-    return Expectation("no mail thanks for a submission, accuses, or promises without a clock", wrong)
+    return Expectation(f"no owner reads {', '.join(map(repr, words))}", wrong)
 
 
 def claim_is(field: str, answer: Answer, why: str = "") -> Expectation:
@@ -256,58 +290,6 @@ def claim_is(field: str, answer: Answer, why: str = "") -> Expectation:
         return _unless(good, "; ".join(f"{one.said}: {one.answer}, {one.why}" for one in found) or "not checked")
 
     return Expectation(f"the claim's {field} is {answer}{f': {why}' if why else ''}", wrong)
-
-
-# ---- numbers -------------------------------------------------------------------------------------------
-
-
-def until_mail(vm: str) -> Callable[[Played], int | None]:
-    """From the VM's first null route to its mail."""
-    return lambda played: next((_notice_after(played, route) for route in _of(played, vm)), None)
-
-
-def until_free(vm: str) -> Callable[[Played], int | None]:
-    """From the VM's first null route to its last end."""
-
-    def found(played: Played) -> int | None:
-        routes = _of(played, vm)
-        ends = [route.ended for route in routes]
-        if not routes or None in ends:
-            return None
-        return max(end for end in ends if end is not None) - routes[0].decision.at
-
-    return found
-
-
-def at_latest(vm: str) -> Callable[[Played], int | None]:
-    """From the VM's first null route to the end that it had from its first moment, whoever sleeps."""
-
-    def found(played: Played) -> int | None:
-        return next((r.decision.until - r.decision.at for r in _of(played, vm) if r.decision.until), None)
-
-    return found
-
-
-def until_acknowledged(contact: str) -> Callable[[Played], int | None]:
-    """From the owner's answer to its acknowledgement."""
-
-    def found(played: Played) -> int | None:
-        mails = [m for m in mails_to(played, contact) if dict(m.headers).get("In-Reply-To", "").startswith("<answer-")]
-        if not mails:
-            return None
-        answered = int(dict(mails[0].headers)["In-Reply-To"].split("-")[1])
-        return mails[0].at - played.begin - answered
-
-    return found
-
-
-def number_cut(played: Played) -> int:
-    """How many VMs are null-routed."""
-    return len({route.decision.subject.vm for route in null_routes(played)})
-
-
-def _of(played: Played, vm: str) -> list[NullRoute]:
-    return [route for route in null_routes(played) if route.decision.subject.vm == vm]
 
 
 def _unless(good: bool, told: str) -> str | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
 
 from edgeguard import intake, signature
 from edgeguard.claims.check import check
 from edgeguard.claims.claim import Claim
+from edgeguard.clock import SECOND
 from edgeguard.decision.ledger import Entry
 from edgeguard.errors import DaemonError, EdgeGuardError
-from edgeguard.evidence.xarf import timestamp
 from edgeguard.grace import Disposition, Grace
 from edgeguard.lab.incidents.host import Host
 from edgeguard.lab.incidents.stage import Stage
@@ -110,7 +111,7 @@ class Report:
         document = {
             "xarf_version": "4.0.0",
             "report_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.vm}.{self.at}.example.net")),
-            "timestamp": timestamp(now),
+            "timestamp": datetime.fromtimestamp(now // SECOND, UTC).isoformat(),
             "reporter": who,
             "sender": who,
             "source_identifier": str(host.vms[self.vm].addresses[0].network_address),
@@ -121,6 +122,27 @@ class Report:
         signal = report.read(json.dumps(document).encode(), now)
         outside = Outside(host.store, host.inventory, host.config.host.name, host.config.mail)
         outside.take(signal, now, "monitoring")
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A person says how the youngest case of a VM ended, also of one that the clock has settled (working.py)."""
+
+    at: int
+    vm: str
+    by: str
+    outcome: str
+    cause: str
+    host: int = 0
+
+    def do(self, stage: Stage) -> None:
+        host = stage.hosts[self.host]
+        case = next(iter(host.store.find(self.vm)), None)
+        if case is None or not host.store.judge_case(case.id, stage.now(), self.outcome, self.by, self.cause):
+            host.troubles.append(f"{self.vm} has no case that {self.by} could close")
+            return
+        host.engine.docket.drop(case.id)
+        host.engine.allowances.judged(host.store.priors(0, case.id), case.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeguard.clock import MINUTE, SECOND
-from edgeguard.lab.incidents import expect
+from edgeguard.lab.incidents import expect, figures
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
 from edgeguard.lab.incidents.streams import Stream
@@ -31,7 +31,7 @@ INCIDENT = Incident(
         Line(CUT, "nothing comes back any more; every client tries on, and none of its connections completes"),
         Line(CUT + 5 * SECOND, "a detector that counts half-open connections cuts the busiest first"),
     ),
-    figures=(Figure("busy clients cut", "the busiest first", expect.number_cut, counts=True),),
+    figures=(Figure("busy clients cut", "the busiest first", figures.number_cut, counts=True),),
     hosts=(guests(VMS),),
     streams=tuple(one for vm in range(VMS) for one in _client(vm, BUSY if vm == 0 else USUAL)),
     lasts=25 * MINUTE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeguard.clock import MINUTE, SECOND
-from edgeguard.lab.incidents import expect
+from edgeguard.lab.incidents import expect, figures
 from edgeguard.lab.incidents.guests import address, guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
 from edgeguard.lab.incidents.streams import Stream
@@ -18,7 +18,7 @@ INCIDENT = Incident(
         Line(0, "a VM floods with its neighbour's address"),
         Line(SECOND, "a detector that goes by source addresses bans the neighbour; the flood goes on"),
     ),
-    figures=(Figure("neighbours cut", "1", lambda played: expect.number_cut(played) - 1, counts=True),),
+    figures=(Figure("neighbours cut", "1", lambda played: figures.number_cut(played) - 1, counts=True),),
     hosts=(guests(2),),
     streams=(
         Stream("connections", 50, (0, 30 * SECOND), vm=NEIGHBOUR, to="203.0.113.5"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
-from edgeguard.lab.incidents import expect
+from edgeguard.lab.incidents import expect, figures
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
 from edgeguard.lab.incidents.streams import Stream
@@ -28,7 +28,7 @@ INCIDENT = Incident(
         Line(8 * DAY, "one of the customers is told"),
         Line(11 * DAY, "and has the server back"),
     ),
-    figures=(Figure("healthy servers cut", "many", expect.number_cut, counts=True),),
+    figures=(Figure("healthy servers cut", "many", figures.number_cut, counts=True),),
     hosts=(guests(VMS),) * HOSTS,
     streams=tuple(one for host in range(HOSTS) for vm in range(VMS) for one in _wrong(host, vm)),
     lasts=30 * MINUTE,

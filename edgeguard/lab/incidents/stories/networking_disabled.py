@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
-from edgeguard.lab.incidents import expect
+from edgeguard.lab.incidents import expect, figures
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
 from edgeguard.lab.incidents.people import Answer
@@ -24,9 +24,9 @@ INCIDENT = Incident(
         Line(12 * HOUR, "one line comes as an answer; it names no target"),
     ),
     figures=(
-        Figure("cut off until the owner is told why", "12 h", expect.until_mail("vm-0")),
-        Figure("answer until it is acknowledged", "none", expect.until_acknowledged(OWNER)),
-        Figure("null-routed until free", "not known", expect.until_free("vm-0")),
+        Figure("cut off until the owner is told why", "12 h", figures.until_mail("vm-0")),
+        Figure("answer until it is acknowledged", "none", figures.until_acknowledged(OWNER)),
+        Figure("null-routed until free", "not known", figures.until_free("vm-0")),
     ),
     hosts=(guests(3),),
     streams=(
@@ -43,7 +43,7 @@ INCIDENT = Incident(
         expect.null_routed_times(1),
         expect.told_in_time(),
         expect.mail_says(OWNER, f"{EMPTY}:80 (tcp)", "Came back: 0", "snapshot", "backup", "Works:"),
-        expect.calm(),
+        expect.never_said("submission", "thank you", "as soon as possible", "your responsibility", "do not reply"),
         expect.freed("quiet"),
         expect.walked("vm-0", "narrow", "probation", "closed"),
         expect.no_mail("owner1@example.net", "owner2@example.net"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from edgeguard.claims.claim import Answer as Told
 from edgeguard.claims.claim import Claim
 from edgeguard.clock import HOUR, MINUTE, SECOND
-from edgeguard.lab.incidents import expect
+from edgeguard.lab.incidents import expect, figures
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
-from edgeguard.lab.incidents.people import Answer, Claimed
+from edgeguard.lab.incidents.people import Answer, Claimed, Closed
 from edgeguard.lab.incidents.streams import Stream
 
 OWNER = "owner0@example.net"
@@ -33,13 +33,14 @@ INCIDENT = Incident(
         Line(SECOND_TIME + DAY, "access stays cut, as the answer 'was not clear'; what would be enough is not said"),
     ),
     figures=(
-        Figure("null-routed until the owner is told", "not known", expect.until_mail("vm-0")),
-        Figure("cut off if no answer is found clear", "for good", expect.at_latest("vm-0")),
-        Figure("answer until it is acknowledged", "none", expect.until_acknowledged(OWNER)),
+        Figure("null-routed until the owner is told", "not known", figures.until_mail("vm-0")),
+        Figure("cut off if no answer is found clear", "for good", figures.at_latest("vm-0")),
+        Figure("answer until it is acknowledged", "none", figures.until_acknowledged(OWNER)),
     ),
     hosts=(guests(2),),
     streams=(_flood(SECOND), _flood(SECOND_TIME), _flood(THIRD_TIME)),
     acts=(
+        Closed(DAY, "vm-0", "alex", "undetermined", "a talk, and nothing was found"),
         Answer(SECOND_TIME + 5 * MINUTE, 0, "MINE it is a database dump to our storage service"),
         Claimed(SECOND_TIME + 10 * MINUTE, "vm-0", Claim("s3", TCP, None, 443, None), "alex"),
         Claimed(SECOND_TIME + 11 * MINUTE, "vm-0", Claim("http/3"), "alex"),
@@ -49,6 +50,7 @@ INCIDENT = Incident(
         expect.touched("vm-0"),
         expect.at_most_narrow(),
         expect.null_routed_times(3),
+        expect.answered("standing", "pass", "closed as undetermined", "vm-0"),
         expect.told_in_time(),
         expect.mail_says(OWNER, "203.0.113.80:7777 (udp)", "1.0"),
         expect.claim_is("protocol", Told.INCONSISTENT, "HTTP/3 are UDP"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeguard.clock import MINUTE, SECOND
-from edgeguard.lab.incidents import expect
+from edgeguard.lab.incidents import expect, figures
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
 from edgeguard.lab.incidents.streams import Stream
@@ -19,7 +19,7 @@ INCIDENT = Incident(
         Line(0, "six accounts flood at once: a breaker that only stops would stop for everybody"),
         Line(3 * SECOND, "the seventh floods behind it as behind a shield"),
     ),
-    figures=(Figure("flooding accounts that are stopped", "6 at most", expect.number_cut, counts=True),),
+    figures=(Figure("flooding accounts that are stopped", "6 at most", figures.number_cut, counts=True),),
     hosts=(guests(20),),
     streams=(
         *(

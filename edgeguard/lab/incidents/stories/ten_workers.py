@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
-from edgeguard.lab.incidents import expect
+from edgeguard.lab.incidents import expect, figures
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
 from edgeguard.lab.incidents.people import Answer, Release, Report
@@ -38,10 +38,10 @@ INCIDENT = Incident(
         Line(30 * HOUR, "later undone after a public outcry"),
     ),
     figures=(
-        Figure("cut off until the owner is told", "not known", expect.until_mail("vm-0")),
-        Figure("answer until it is acknowledged", "none", expect.until_acknowledged(OWNER)),
-        Figure("cut off until a person frees it", "12 h 06 m", expect.until_free("vm-0")),
-        Figure("cut off if no person comes", "for good", expect.at_latest("vm-0")),
+        Figure("cut off until the owner is told", "not known", figures.until_mail("vm-0")),
+        Figure("answer until it is acknowledged", "none", figures.until_acknowledged(OWNER)),
+        Figure("cut off until a person frees it", "12 h 06 m", figures.until_free("vm-0")),
+        Figure("cut off if no person comes", "for good", figures.at_latest("vm-0")),
     ),
     hosts=(guests(10, "Example Batch", OWNER),),
     streams=WORK,
@@ -65,6 +65,8 @@ INCIDENT = Incident(
         expect.mail_says("desk@example.net", "alex released this"),
         expect.freed("the owner says it is his own queue"),
         expect.walked("vm-0", "narrow", "probation", "closed"),
+        expect.answered("standing", "unknown", "which is not bad", *TEN),
+        expect.no_ground("shared_ssh_key", "payment_history", "account_age"),
         expect.binding_takes_two(),
         expect.paged("", 0),
     ),

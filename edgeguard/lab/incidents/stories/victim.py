@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeguard.clock import MINUTE, SECOND
-from edgeguard.lab.incidents import expect
+from edgeguard.lab.incidents import expect, figures
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
 from edgeguard.lab.incidents.streams import Stream
@@ -19,7 +19,7 @@ INCIDENT = Incident(
         Line(0, "an inbound SYN flood reaches a server, which answers each SYN"),
         Line(SECOND, "a detector that counts what leaves bans the server that is under attack"),
     ),
-    figures=(Figure("servers under attack that are cut", "1", expect.number_cut, counts=True),),
+    figures=(Figure("servers under attack that are cut", "1", figures.number_cut, counts=True),),
     hosts=(guests(2),),
     streams=(
         Stream("syn", RATE, FLOOD, into=True, to="198.51.100.7"),
