@@ -117,6 +117,7 @@ def reopen(live: Live, case: Case, ask: ReopenCase, by: str) -> str:
     opened = replace(case, state=_after(case, Said.REOPEN), closed=None, outcome=None)
     _say(live, opened, _word(case, Said.REOPEN, clock.now(), by, ask.why, []), [])
     live.engine.docket.reopen(opened)
+    live.engine.allowances.judged(live.store.priors(0, case.id), case.id)  # what was said of its end is said no more
     return f"{case.id}: open again, until a person closes it"
 
 

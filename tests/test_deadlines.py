@@ -51,7 +51,7 @@ def kinds(store: Store, at: int, settings: Config | None = None) -> dict[str, in
 def told(store: Store) -> list[tuple[str, str, str]]:
     """Channel, whom, and the first line that it says."""
     found = []
-    for channel, body in store._db.execute("SELECT channel, body FROM deliveries ORDER BY seq"):
+    for channel, body in store._db.execute("SELECT channel, whole(body, packed) FROM deliveries ORDER BY seq"):
         document = json.loads(body)
         line = document["lines"][1] if channel == "page" else document["text"].partition("\n")[0]
         found.append((channel, document.get("to", ""), line))

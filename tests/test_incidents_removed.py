@@ -12,7 +12,6 @@ from invariants import wrong
 from mutations import LISTS, name, without_safety, without_way
 from samples import SUM_VERDICT, TAP, VERDICT, VM
 from test_decision import ACT, GOOD, HARD, question
-from test_decision_standing import GOOD as GOOD_STANDING
 
 from edgeguard.clock import SECOND
 from edgeguard.context import FACTS, Context, Told
@@ -157,7 +156,6 @@ HELD: dict[tuple[str, str], tuple[Changes, Callable[[Decision], bool]]] = {
     ("ALL", "independent count"): ({"kernel": None}, nothing_done),
     ("ALL", "attribution"): ({"vm": replace(VM, customer=None), "verdict": ACT}, nothing_done),
     ("ALL", "exemption"): ({"verdict": ONE_TARGET, "exemptions": (EXEMPT,)}, unwritten),
-    ("ALL", "standing"): ({"context": GOOD_STANDING, "verdict": ACT}, told_only),
     ("ALL", "return path"): ({"around": Circumstances(in_doubt="nothing comes back"), "verdict": ACT}, nothing_done),
     ("ALL", "completed"): ({"verdict": ANSWERED}, told_only),
     ("ALL", "enforceable"): ({"tap": replace(TAP, kind=TapKind.NONE)}, nothing_done),

@@ -228,7 +228,7 @@ def test_the_owner_is_told(flooded: Flooded) -> None:
     assert mails() == before + 1
     work(made, UpholdCase("web0", "agreed"), "robin")
     assert mails() == before + 2
-    (body,) = sqlite3.connect(world.store.path).execute("SELECT body FROM outbox ORDER BY seq DESC LIMIT 1").fetchone()
+    (body,) = world.store._db.execute("SELECT whole(body, packed) FROM outbox ORDER BY seq DESC LIMIT 1").fetchone()
     assert "the server was rebuilt" in body and "alex and robin" in body
 
 
@@ -317,6 +317,23 @@ def test_a_closed_case_is_reopened_until_a_person_closes_it(flooded: Flooded) ->
     work(made, CloseCase("web0", "it was none", "confirmed"), "robin")
     (case,) = world.store.find("vm-0")
     assert (case.state, case.outcome) == ("closed", "confirmed")
+
+
+def test_what_is_reopened_is_no_prior(flooded: Flooded) -> None:
+    """A case that was confirmed counts against its customer until it is open again, and after it is closed so again."""
+    made, _, now = flooded
+    vm = made.engine.around.vm(0)
+
+    def counts() -> bool:
+        return made.engine.allowances.context(vm, "another", now.at, 30 * 24 * HOUR).prior is not None
+
+    passes(made, now, 10)
+    work(made, CloseCase("web0", "it was none", "confirmed"), "alex")
+    assert counts()
+    work(made, ReopenCase("web0", "the reporter sent a capture"), "robin")
+    assert not counts()
+    work(made, CloseCase("web0", "it was none after all", "confirmed"), "robin")
+    assert counts()
 
 
 # ---- the record ------------------------------------------------------------------------------------

@@ -28,11 +28,12 @@ _MAILS = """
     WHERE d.at >= ? AND d.at < ? GROUP BY d.id
 """
 
-# A claim, a note, a release, a null route by hand, a word on how it ended.
+# A claim, a note, a release, a null route by hand, a word on how it ended, or on whether it stays.
 _PEOPLE = """
     SELECT case_id, at FROM notes WHERE at >= ?1 AND author != ?2
     UNION ALL SELECT case_id, at FROM decisions WHERE at >= ?1 AND coalesce(json_extract(body, '$.by'), ?2) != ?2
     UNION ALL SELECT case_id, at FROM judgements WHERE at >= ?1
+    UNION ALL SELECT case_id, at FROM words WHERE at >= ?1 AND principal != 'the owner'
 """
 
 # Released as our own fault is overturned, unless a person said something else of the whole case.
