@@ -59,7 +59,7 @@ def _widens(table: Table) -> Iterator[str]:
         for state in (*_open(table), *WIDTHS[:number]):
             yield from _asked(table, state, width, AUTOMATION, null_routed=True)
             yield from _asked(table, state, width, ONE, null_routed=True)
-    for state in _undecided(table):
+    for state in _null_routed(table):
         yield from _asked(table, state, "refused", AUTOMATION, null_routed=False)
 
 
@@ -89,11 +89,12 @@ def _is_answered(table: Table) -> Iterator[str]:
 
 
 def _is_held(table: Table) -> Iterator[str]:
-    """One person may take a case, and hold it once; binding takes two; an appeal goes to a third."""
+    """One person may take a case, and hold it once; binding takes two, and again two; an appeal a third."""
     for state in _undecided(table):
         yield from _asked(table, state, "claim", ONE, null_routed=True)
         yield from _asked(table, state, "hold", ONE, null_routed=True)
         yield from _asked(table, state, "uphold", TWO, null_routed=True)
+    yield from _asked(table, "upheld", "uphold", TWO, null_routed=True)
     yield from _asked(table, "appealed", "uphold", THIRD, null_routed=True)
 
 
