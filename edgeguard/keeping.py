@@ -57,7 +57,7 @@ def uphold(live: Live, case: Case, ask: UpholdCase, by: str) -> str:
     until = now + live.config.clocks.read_again
     if appealed and people.upheld is not None:
         word = _word(case, Said.KEEP, now, by, ask.why, _of(entries, people.upheld.covers), until=until)
-        _say(live, replace(case, state=state), word, entries)
+        _say(live, replace(case, state=state), replace(word, conditions=people.upheld.conditions), entries)
         return f"{case.id}: the appeal is decided: upheld until {clock.utc(until)} at the latest"
     first = people.voice
     if first is None or now - first.at > live.config.clocks.second_voice or not _of(entries, first.covers):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from samples import BY_PERSON, VERDICT, VM, T
 from test_decision import ACT, HARD, MOVING, WARN, persons, question, target
 from test_decision_ladder import ALL, FORGED, QUESTIONS, answer
+from test_exempted import EXEMPT
 
 from edgeguard.allowances import Allowances
 from edgeguard.clock import HOUR, MILLISECOND, MINUTE, SECOND
@@ -153,6 +154,18 @@ def test_the_patience_is_the_configurations() -> None:
     assert rung(GOOD, FAST, never, recent=lasted(10 * SECOND, Band.ACT)).scope is Scope.WARN
 
 
+def test_an_enforced_scan_is_waited_for_like_a_flood() -> None:
+    """Where `enforce` names scans a good one is waited for; where nothing would be null-routed nobody waits."""
+    over, scan = {"enforce": ["scan.act", "scan.hard"]}, replace(ACT, kind=Kind.SCAN)
+    first = rung(GOOD, scan, over)
+    assert (first.scope, is_in_doubt(first)) == (Scope.WARN, True)
+    assert "good standing" in first.reason
+    assert rung(GOOD, scan, over, recent=lasted(MINUTE, Band.ACT)).scope is Scope.NARROW
+    none = replace(scan, targets=(target("203.0.113.5"),))
+    held = {**over, "protected": {"targets": ["203.0.113.5"]}}
+    assert rung(GOOD, none, held).reason == rung(Context(), none, held).reason
+
+
 # ---- a counted prior -----------------------------------------------------------------------------
 
 
@@ -178,6 +191,15 @@ def test_a_prior_is_no_way_round_the_bounds_of_full() -> None:
     assert rung(BOTH, replace(HARD, kind=Kind.SCAN)).scope is Scope.WARN
     assert rung(BOTH, HARD, {"protected": {"targets": ["203.0.113.0/24", "2001:db8::/32"]}}).act is Act.NONE
     assert rung(BOTH, HARD, {"enforce": []}).act is Act.NONE
+
+
+def test_a_prior_does_not_cut_what_people_exempted() -> None:
+    """A flood beside exempted traffic is narrow, and the exempted target is not in it."""
+    both = (replace(target("203.0.113.5"), share=0.5), replace(target("203.0.113.99"), share=0.5))
+    beside = replace(HARD, measured=120_000, at_least=120_000, targets=both)
+    decision = rung(BOTH, beside, exemptions=(EXEMPT,))
+    assert (decision.scope, decision.targets) == (Scope.NARROW, both[1:])
+    assert rung(BOTH, beside).scope is Scope.FULL
 
 
 def test_whose_prior_counts() -> None:
@@ -241,7 +263,7 @@ WIDTH = {Scope.OBSERVE: 0, Scope.WARN: 1, Scope.NARROW: 2, Scope.OWN_ONLY: 2, Sc
 RECENTS = st.sampled_from([NOTHING, *(lasted(ns, band) for ns in (SECOND, 10 * SECOND, MINUTE) for band in Band)])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(QUESTIONS, RECENTS)
 def test_a_good_standing_is_never_harsher_than_unknown(asked: Question, recent: Recent) -> None:
     """Of any question at all: with a good answer nothing more is dropped, told or paged than with none."""

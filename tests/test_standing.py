@@ -275,6 +275,10 @@ class Service(BaseHTTPRequestHandler):
     def _bad(self) -> None:
         self._say(json.dumps({**SAYS, "standing": "bad"}).encode())
 
+    def _echo(self) -> None:
+        said = json.dumps({**SAYS, "standing": self.headers["Authorization"]})
+        self._say(said.replace("t0ken", "\\u00740ken").encode())
+
     def _null(self) -> None:
         self._say(b"null")
 
@@ -341,6 +345,14 @@ def test_a_url_is_asked(service: str, tmp_path: Path) -> None:
     assert path.count("/") == 2
     assert (verb2, path2, json.loads(body2), token2) == ("POST", "/good", {"customer": CUSTOMER}, "Bearer t0ken")
     assert asked(url=f"{service}/missing/{{customer}}") == Told(False, NIL)
+
+
+def test_a_service_that_echoes_the_token(service: str, tmp_path: Path) -> None:
+    """It is not believed, and the token stands in no reason, even where the answer hides it in an escape."""
+    (tmp_path / "token").write_text("t0ken-hidden\n")
+    with pytest.raises(NoAnswerError, match="its answer repeats the token") as caught:
+        asked(url=f"{service}/echo/{{customer}}", token_file=str(tmp_path / "token"))
+    assert "t0ken" not in str(caught.value)
 
 
 URLS = [

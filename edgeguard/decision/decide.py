@@ -62,10 +62,11 @@ def _sent(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[
         return _warned(question, answers, refused, "over warn: told, nothing is null-routed")
     if not question.unstopped and (done := _done(question)):
         return replace(_decision(question, Scope.OBSERVE, verdict.targets, answers, done), silent=True)
-    if softer := _softer(question, refused):
+    others = tuple(answer for answer in refused if answer.name != STANDING)
+    if softer := _softer(question, others):
         return _warned(question, answers, refused, softer)
-    if held := next((answer for answer in refused if answer.name != STANDING), None):
-        reason = f"{verdict.band} band, but {held.name} refuses: {held.reason}"
+    if others:
+        reason = f"{verdict.band} band, but {others[0].name} refuses: {others[0].reason}"
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
     decided = _null_routed(question, answers)
     return _waited_for(question, answers, refused) if refused and decided.act is Act.NULL_ROUTE else decided

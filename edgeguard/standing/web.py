@@ -24,8 +24,9 @@ class Web:
         self._who = origin(url)
 
     def ask(self, customer: str) -> object:
-        headers = {"Accept": "application/json", **self._token()}
-        body = None
+        headers, body, token = {"Accept": "application/json"}, None, self._token()
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         if self._method == "POST":
             body = json.dumps({"customer": customer}).encode()
             headers["Content-Type"] = "application/json"
@@ -35,12 +36,12 @@ class Web:
             return None
         if status != http.HTTPStatus.OK:
             raise NoAnswerError(f"{self._who} answered with status {status}")
-        return self._document(text)
+        return self._document(text, token)
 
-    def _token(self) -> dict[str, str]:
+    def _token(self) -> str:
         """Read each time: it may be renewed."""
         if not self._token_file:
-            return {}
+            return ""
         try:
             token = Path(self._token_file).read_bytes().split(b"\n", 1)[0].strip().decode("ascii")
         except TimeoutError:
@@ -50,13 +51,16 @@ class Web:
             raise NoAnswerError(f"{self._token_file}: the token cannot be read: {why}") from None
         if not token.isprintable() or not token:
             raise NoAnswerError(f"{self._token_file}: its first line is no token")
-        return {"Authorization": f"Bearer {token}"}
+        return token
 
-    def _document(self, text: bytes) -> object:
+    def _document(self, text: bytes, token: str) -> object:
         if len(text) > MOST:
             raise NoAnswerError(f"{self._who}: its answer is longer than {MOST:,} bytes")
         try:
             found: object = json.loads(text)
+            repeats = bool(token) and token in json.dumps(found)
         except (ValueError, RecursionError):
             raise NoAnswerError(f"{self._who}: its answer is no JSON") from None
+        if repeats:  # or it would stand in the reason why the answer is not believed
+            raise NoAnswerError(f"{self._who}: its answer repeats the token that it was given")
         return {} if found is None else found  # null is an answer that says nothing, and no unknown customer
