@@ -89,8 +89,7 @@ def _is_answered(table: Table) -> Iterator[str]:
 
 
 def _is_held(table: Table) -> Iterator[str]:
-    """One person may take a case, and hold it once; binding takes two, and two read it again; an appeal goes to a
-    third."""
+    """One person may take a case, and hold it once; binding takes two, and again two; an appeal a third."""
     for state in _undecided(table):
         yield from _asked(table, state, "claim", ONE, null_routed=True)
         yield from _asked(table, state, "hold", ONE, null_routed=True)

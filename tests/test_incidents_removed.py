@@ -14,7 +14,7 @@ from samples import SUM_VERDICT, TAP, VERDICT, VM
 from test_decision import ACT, GOOD, HARD, question
 
 from edgeguard.clock import SECOND
-from edgeguard.context import FACTS, Context, Told
+from edgeguard.context import FACTS
 from edgeguard.decision import safeties
 from edgeguard.decision.decide import decide
 from edgeguard.decision.repeats import Repeats
@@ -160,7 +160,6 @@ HELD: dict[tuple[str, str], tuple[Changes, Callable[[Decision], bool]]] = {
     ("ALL", "completed"): ({"verdict": ANSWERED}, told_only),
     ("ALL", "enforceable"): ({"tap": replace(TAP, kind=TapKind.NONE)}, nothing_done),
     ("ALL", "target share"): ({"verdict": replace(HARD, targets=())}, woken),
-    ("ALL", "standing"): ({"verdict": ACT, "context": Context(Told(True, as_of=HARD.at))}, told_only),
     ("ALL", "pace"): ({"standing_taps": 64}, nothing_done),
     ("ALL", "fleet permit"): ({"over": {"fleet": {"url": "https://fleet.example.net"}}, "permit": False}, nothing_done),
     ("OF_SUM", "capture health"): ({"verdict": SUM, "window": LATE}, doubted),

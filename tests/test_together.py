@@ -70,3 +70,12 @@ def test_their_mails_are_one_thread(store: Store) -> None:
     queued = {one.notice.id: one.earlier for one in box.due(due)}
     assert queued[second[0]] == (first[0],)
     box.close()
+
+
+def test_mails_that_are_due_together_are_one_thread(store: Store) -> None:
+    """Of several that leave in one go each stands below those before it, before any of them has left."""
+    first, second, third = (recorded(store, case, n) for n, case in enumerate((CASE, BESIDE, OTHERS)))
+    box = store.box()
+    queued = {one.notice.id: one.earlier for one in box.due(T + 60 * MINUTE)}
+    assert (queued[first[0]], queued[second[0]], queued[third[0]]) == ((), (first[0],), ())
+    box.close()

@@ -6,6 +6,7 @@ marked sent in one transaction of its own, right after the mail server took it.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ class Box:
                 " AND (o.state = 'ready' OR o.due <= ?1) AND o.next_try <= ?1 ORDER BY o.due, o.seq LIMIT ?2",
                 (now, limit),
             ).fetchall()
-            return [self._queued(row) for row in rows]
+            return [self._queued(row, [ahead[0] for ahead in rows[:number]]) for number, row in enumerate(rows)]
 
     def next_due(self) -> int | None:
         """When the next notice becomes due; a time already past: at once; None: the outbox is empty."""
@@ -110,13 +111,16 @@ class Box:
         with telling(self.path, doing), transaction(self._db):
             yield
 
-    def _queued(self, row: Sequence[Any]) -> Queued:
+    def _queued(self, row: Sequence[Any], ahead: Sequence[str]) -> Queued:
+        """`ahead`: notices that are sent before it now. Of these, too, the ones of its thread are earlier: their
+        Message-ID is known before they leave."""
         id, case, decision, kind, to, body, attempts, decided, orders = row
         notice = Notice(id, case, decision, kind, to, codec.loads(dict, body))
         known = facts(self._db, codec.loads(Decision, decided), ordered=orders is not None)
         earlier = self._db.execute(
-            f"SELECT id FROM outbox WHERE case_id IN ({TOGETHER}) AND recipient IS ?2 AND state = 'sent' ORDER BY seq",
-            (case, to),
+            f"SELECT id FROM outbox WHERE case_id IN ({TOGETHER}) AND recipient IS ?2"
+            " AND (state = 'sent' OR id IN (SELECT value FROM json_each(?3))) ORDER BY state != 'sent', seq",
+            (case, to, json.dumps(ahead)),
         )
         return Queued(notice, known, attempts, tuple(id for (id,) in earlier))
 

@@ -236,6 +236,18 @@ def mail_says(to: str, *phrases: str) -> Expectation:
     return Expectation(f"a mail to {to} says {', '.join(map(repr, phrases))}", wrong)
 
 
+def one_thread(address: str) -> Expectation:
+    """All mails to this address but answers to its own hang below the first."""
+
+    def wrong(played: Played) -> str | None:
+        mails = [dict(mail.headers) for mail in mails_to(played, address)]
+        ours = [headers for headers in mails if not headers.get("In-Reply-To", "").startswith("<answer-")]
+        loose = [h for h in ours[1:] if h.get("References", "").split()[:1] != [ours[0]["Message-ID"]]]
+        return _unless(len(ours) > 1 and not loose, f"{len(ours)} mails, of which {len(loose)} stand outside")
+
+    return Expectation(f"all mails to {address} are one thread", wrong)
+
+
 def no_mail(*addresses: str) -> Expectation:
     """These people are not written to."""
 

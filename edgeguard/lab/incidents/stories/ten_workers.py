@@ -61,6 +61,7 @@ INCIDENT = Incident(
         expect.observed_only("an outside report of infrastructure/other"),
         expect.told_in_time(),
         expect.mail_says(OWNER, "203.0.113.80:5432 (tcp)", "ends by itself"),
+        expect.one_thread(OWNER),
         expect.refused("probation", *TEN),
         expect.mail_says("desk@example.net", "alex released this"),
         expect.freed("the owner says it is his own queue"),
