@@ -31,7 +31,7 @@ _NEVER_AGAIN = (Kind.ACKNOWLEDGED, Kind.DESK_UNDELIVERED)  # kinds whose loss is
 
 def own(mail: Mail) -> Own:
     """What of our own mails a reply is recognised by."""
-    addresses = (parseaddr(one)[1] for one in (mail.sender, mail.desk, mail.reply_to))
+    addresses = (parseaddr(one)[1] for one in (mail.sender, mail.desk, mail.desk_copy, mail.reply_to))
     return Own(mail.reply_to, tuple(address for address in addresses if address))
 
 

@@ -13,8 +13,9 @@ from samples import DECISION, RELEASE, VERIFIED, VM, T, notices
 
 from edgeguard.config import Mail as Settings
 from edgeguard.config import build
+from edgeguard.errors import ConfigError
 from edgeguard.letters import Notice, Queued
-from edgeguard.notice.message import recipients, write
+from edgeguard.notice.message import copies, recipients, write
 from edgeguard.notice.refusal import Refusal
 
 MAIL = {"server": "mail.example.net:25", "from": "EdgeGuard <abuse@example.net>", "desk": "desk@example.net"}
@@ -72,6 +73,23 @@ def test_one_thread_a_case() -> None:
     many = message(release, earlier=tuple(f"notice-{n:012x}" for n in range(40)))
     ids = many["References"].split()
     assert len(ids) == 10 and ids[0] == "<notice-000000000000@example.net>" and ids[-1] == many["In-Reply-To"]
+
+
+@pytest.mark.parametrize("to", [None, "ops@example.net"])
+def test_the_desk_copy_is_of_what_customers_get(to: str | None) -> None:
+    """A mail to the desk and an acknowledgement have no copy; a mail to a customer has one, never a recipient twice."""
+    with_copy = settings(desk_copy="ops@example.net")
+    assert message(replace(NOTICE, to=to), with_copy)["Cc"] == (to and "ops@example.net")
+    assert message(replace(NOTICE, kind="acknowledged"), with_copy)["Cc"] is None
+    assert copies(message(settings=with_copy)) == []
+    assert copies(message(replace(NOTICE, to="noc@example.net"), with_copy)) == ["ops@example.net"]
+
+
+@pytest.mark.parametrize("wrong", ["desk", "a@example.net, b@example.net", "<a@example.net>", "a@b\nBcc: c@d", "a b@c"])
+def test_a_wrong_copy_is_refused_when_it_is_read(wrong: str) -> None:
+    """An address that no copy can reach is found at the start, not by a ticket that is missing."""
+    with pytest.raises(ConfigError, match="desk_copy"):
+        settings(desk_copy=wrong)
 
 
 def test_the_message_id_is_stable() -> None:

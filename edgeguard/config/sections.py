@@ -7,7 +7,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from edgeguard.config.fields import Duration, KeptPrefix, Line, Prefix, Program, Promise, Section, Server, Share, Url
+from edgeguard.config.fields import (
+    Copy,
+    Duration,
+    KeptPrefix,
+    Line,
+    Prefix,
+    Program,
+    Promise,
+    Section,
+    Server,
+    Share,
+    Url,
+)
 
 
 class Host(Section):
@@ -120,6 +132,7 @@ class Mail(Section):
     sender: Line = Field(alias="from")
     reply_to: Line
     desk: Line
+    desk_copy: Copy
     tls: Literal["starttls", "tls", "none"]
     user: Line
     password_file: str

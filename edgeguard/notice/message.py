@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeguard.clock import SECOND
-from edgeguard.letters import Mail, Queued
+from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.notice import acknowledged, words
 from edgeguard.notice.kinds import AUTOMATION, Kind
 from edgeguard.notice.refusal import Refusal
@@ -35,6 +35,8 @@ def write(queued: Queued, settings: MailSettings, written_at: int, texts: Path =
     message = EmailMessage(policy=email.policy.SMTP)
     message["From"] = _sender(settings)
     message["To"] = _recipient(notice.to, settings)
+    if copy := _copy(notice, settings):
+        message["Cc"] = copy
     message["Reply-To"] = reply_to(settings, notice.case)
     message["Subject"] = rendered.subject
     message["Date"] = format_datetime(datetime.fromtimestamp(written_at // SECOND, UTC))
@@ -51,7 +53,16 @@ def write(queued: Queued, settings: MailSettings, written_at: int, texts: Path =
 
 def recipients(message: EmailMessage) -> list[str]:
     """The addresses in To, as RCPT TO gets them."""
-    return [address.addr_spec for address in message["To"].addresses]
+    return _addresses(message, "To")
+
+
+def copies(message: EmailMessage) -> list[str]:
+    """The addresses in Cc that are not in To already."""
+    return [address for address in _addresses(message, "Cc") if address not in recipients(message)]
+
+
+def _addresses(message: EmailMessage, header: str) -> list[str]:
+    return [address.addr_spec for address in message[header].addresses] if message[header] else []
 
 
 def message_id(notice: str, settings: MailSettings) -> str:
@@ -63,6 +74,13 @@ def message_id(notice: str, settings: MailSettings) -> str:
 def reply_to(settings: MailSettings, case: str) -> str:
     """Where answers go: with the case's token where the configuration has a place for it."""
     return (settings.reply_to or settings.desk or settings.sender).replace("{case}", case)
+
+
+def _copy(notice: Notice, settings: MailSettings) -> str:
+    """Of what a customer is told, the operator's desk gets a copy; an acknowledgement tells it nothing."""
+    if notice.to is None or notice.kind == Kind.ACKNOWLEDGED:
+        return ""
+    return settings.desk_copy.replace("{case}", words.clean(notice.case))
 
 
 def _sender(settings: MailSettings) -> str:

@@ -25,7 +25,7 @@ from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.logs import about
 from edgeguard.model import identity
 from edgeguard.notice.kinds import Kind
-from edgeguard.notice.message import recipients, write
+from edgeguard.notice.message import copies, recipients, write
 from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.settings import MailSettings
 from edgeguard.notice.smtp import Connection
@@ -162,7 +162,7 @@ class Outbox:
 
     def _deliver_one(self, connection: Connection, queued: Queued) -> None:
         message, mail = self._written(queued)
-        partly = connection.deliver(message, recipients(message))
+        partly = connection.deliver(message, recipients(message), copies(message))
         self._taken[queued.notice.id] = (self._now(), mail, partly)
         self.sent += 1
         self.last_error = None

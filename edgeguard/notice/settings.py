@@ -17,6 +17,8 @@ class MailSettings(Protocol):
     @property
     def desk(self) -> str: ...
     @property
+    def desk_copy(self) -> str: ...  # Cc of each mail to a customer; may hold {case}; empty: nobody
+    @property
     def tls(self) -> str: ...  # starttls, tls, none
     @property
     def user(self) -> str: ...  # empty: no log-in

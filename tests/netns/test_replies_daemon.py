@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mailserver import text_of
 from test_runbook import SETTLE_S, Host, host  # noqa: F401 - a fixture
 
 PORT = 2525  # in a namespace of its own
@@ -104,7 +105,7 @@ def test_an_answer_is_acknowledged_and_frees_nothing(host: Host, mails: Path) ->
     answer["From"], answer["To"] = "owner@example.net", notice["Reply-To"]
     answer["Subject"], answer["In-Reply-To"] = f"Re: {notice['Subject']}", notice["Message-ID"]
     answer["Message-ID"] = "<answer@example.net>"
-    quoted = "\n".join(f"> {line}" for line in notice.get_content().splitlines())
+    quoted = "\n".join(f"> {line}" for line in text_of(notice).splitlines())
     answer.set_content(f"CLEANED it was a miner\n\nOn Thu, EdgeGuard wrote:\n{quoted}\n")
     began = time.monotonic()
     assert ": CLEANED from owner@example.net recorded, acknowledged" in given(host, answer.as_bytes(), "reply")
