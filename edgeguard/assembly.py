@@ -9,7 +9,6 @@ import secrets
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,11 +37,10 @@ from edgeguard.decision.decide import AUTOMATION
 from edgeguard.evidence.place import Place
 from edgeguard.evidence.recorder import Recorder
 from edgeguard.evidence.writer import Writer
-from edgeguard.evidence.xarf import Reporter
 from edgeguard.fleet import Facts
 from edgeguard.fleet.asker import Asker
 from edgeguard.gauges import Gauges
-from edgeguard.handing import courier, host, mailing
+from edgeguard.handing import courier, host, mailing, proofs
 from edgeguard.hooks.courier import Courier
 from edgeguard.host import Host
 from edgeguard.inventory import Inventory, configured
@@ -52,7 +50,9 @@ from edgeguard.mirrored import Mirrored
 from edgeguard.native import confinement
 from edgeguard.native.headers import Headers
 from edgeguard.notice import lint
+from edgeguard.notice.message import write
 from edgeguard.notice.outbox import Outbox
+from edgeguard.notice.outbox import Writer as Writing
 from edgeguard.notice.values import background
 from edgeguard.overview import Overview
 from edgeguard.precautions import Precautions
@@ -61,6 +61,7 @@ from edgeguard.readiness import Readiness
 from edgeguard.reload import Reload
 from edgeguard.resuming import resume
 from edgeguard.usual import Usual
+from edgeguard.xarf import reporter
 
 if TYPE_CHECKING:
     from edgeguard.metrics.listener import Listener
@@ -94,7 +95,7 @@ def run(config: Config, path: Path | None) -> None:
         stack.callback(taps.close)
         taps.require_uplinks()
         counting = _counting(config)
-        outbox = Outbox(store.box(), config.mail)
+        outbox = Outbox(store.box(), config.mail, _write(config))
         hooks = courier(config, store)
         stack.callback(hooks.stop)
         headers, writer = Headers(ROWS), _writer(config, store)
@@ -188,7 +189,7 @@ def _followers(live: Live, writer: Writer, hooks: Courier, lines: Lines) -> tupl
     return (
         live.configure,
         lambda config: live.outbox.configure(config.mail),
-        lambda config: writer.report_as(_reporter(config)),
+        lambda config: writer.report_as(reporter(config, host(config))),
         lambda config: hooks.mail_by(mailing(config)),
         lambda config: lines.shape(config.log.format),
     )
@@ -239,13 +240,12 @@ def _writer(config: Config, store: Store) -> Writer:
     def note(case: str, text: str) -> None:
         store.note(case, clock.now(), AUTOMATION, text)
 
-    return Writer(Place(config.paths.bundles), config.evidence, _reporter(config), codec.dumps, note)
+    return Writer(Place(config.paths.bundles), config.evidence, reporter(config, host(config)), codec.dumps, note)
 
 
-def _reporter(config: Config) -> Reporter:
-    """Who reports a flood to others."""
-    contact = parseaddr(config.mail.sender or config.mail.desk)[1] or f"abuse@{host(config)}"
-    return Reporter(host(config), contact, contact.rpartition("@")[2])
+def _write(config: Config) -> Writing:
+    """Mails with what their decisions rest on."""
+    return functools.partial(write, evidence=functools.partial(proofs, Place(config.paths.bundles)))
 
 
 def _mirrored(

@@ -23,6 +23,7 @@ from edgeguard.incoming import Reply, Sort
 from edgeguard.letters import Notice
 from edgeguard.model import identity
 from edgeguard.notice.acknowledged import acknowledgement
+from edgeguard.notice.enclosure import SLOT
 from edgeguard.notice.kinds import Kind
 from edgeguard.replies.mail import Own, bounded
 
@@ -95,7 +96,8 @@ class Intake:
         """Of what the desk itself was sent there is nobody else to tell."""
         if notice.to is None or notice.kind in _NEVER_AGAIN:
             return ()
-        told = {**notice.values, **_returned(notice, reply, at)}
+        known = {name: value for name, value in notice.values.items() if name != SLOT}
+        told = {**known, **_returned(notice, reply, at)}
         about, again = (identity("notice", notice.id, what) for what in (Kind.DESK_UNDELIVERED, "next contact"))
         return (
             Notice(about, notice.case, notice.decision, Kind.DESK_UNDELIVERED, None, told),

@@ -38,7 +38,7 @@ LEVELS: list[set[str]] = [
     {"glance"},
     {"native"},
     {"config"},
-    {"policy"},
+    {"policy", "xarf"},
     STAGES,
     {"metrics", "readiness", "signature", "target", "request", "control"},
     {"policies", "enforcing"},

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from mailserver import text_of
 from samples import DECISION, RELEASE, VERIFIED, VM, T, notices
 
 from edgeguard.config import Mail as Settings
@@ -47,14 +48,14 @@ def test_headers() -> None:
     assert made["Auto-Submitted"] == "auto-generated"
     assert made["X-EdgeGuard-Case"] == DECISION.case
     assert made["In-Reply-To"] is None and made["References"] is None
-    assert made.get_content_type() == "text/plain" and not made.is_multipart()
+    assert made.get_content_type() == "multipart/mixed"
 
 
 def test_the_text_arrives_as_it_was_rendered() -> None:
     """Seven-bit text, unencoded, line by line what is kept in the case."""
     written, kept = write(Queued(NOTICE, VERIFIED, 0), SETTINGS, T)
-    assert message().get_content().replace("\r\n", "\n") == kept.text
-    assert written["Content-Transfer-Encoding"] == "7bit"
+    assert text_of(message()).replace("\r\n", "\n") == kept.text
+    assert written.get_body(("plain",))["Content-Transfer-Encoding"] == "7bit"  # type: ignore[index]
     assert dict(kept.headers)["Subject"] == kept.subject and kept.message_id == written["Message-ID"]
 
 
@@ -172,4 +173,4 @@ def test_a_name_injects_nothing(name: str) -> None:
     made = message(notice)
     assert made["Bcc"] is None and made["X"] is None
     assert set(made.keys()) == set(message().keys())
-    assert not any(line.startswith(("Bcc", "X:")) for line in made.get_content().splitlines())
+    assert not any(line.startswith(("Bcc", "X:")) for line in text_of(made).splitlines())

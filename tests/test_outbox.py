@@ -346,7 +346,7 @@ TICKET = f"tickets+{CASE.id}@example.net"
 
 
 def test_each_mail_to_a_customer_is_a_ticket(store: Store, running: Any) -> None:
-    """The desk's copy leaves with the mail and names the case in its address, its subject and Reply-To, in one thread."""
+    """The desk's copy leaves with the mail and names the case in address, subject and Reply-To, in one thread."""
     sink = Sink()
     with serving(sink) as port:
         narrowed(store)

@@ -133,6 +133,7 @@ class Mail(Section):
     reply_to: Line
     desk: Line
     desk_copy: Copy
+    pcap: Annotated[bool, Field(strict=True)]
     tls: Literal["starttls", "tls", "none"]
     user: Line
     password_file: str

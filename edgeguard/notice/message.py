@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import email.policy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -18,17 +18,28 @@ from typing import Any
 
 from edgeguard.clock import SECOND
 from edgeguard.letters import Mail, Notice, Queued
-from edgeguard.notice import acknowledged, words
+from edgeguard.notice import acknowledged, hypertext, words
+from edgeguard.notice.enclosure import SLOT, Proofs, content
 from edgeguard.notice.kinds import AUTOMATION, Kind
 from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.render import TEXTS, render
 from edgeguard.notice.settings import MailSettings
 
 LOCAL = re.compile(r"[A-Za-z0-9._+-]{1,64}")  # a mailbox of the mail server's own host, like 'root'
+NAME_LENGTH = 60  # of a file's name before its ending
 THREAD_LENGTH = 10  # Message-IDs in References: the first and the youngest, as RFC 5322 3.6.4 allows
 
 
-def write(queued: Queued, settings: MailSettings, written_at: int, texts: Path = TEXTS) -> tuple[EmailMessage, Mail]:
+Evidence = Callable[[str, str], Proofs | None]  # of a case and a decision; None: there is none
+
+
+def write(
+    queued: Queued,
+    settings: MailSettings,
+    written_at: int,
+    texts: Path = TEXTS,
+    evidence: Evidence = lambda case, decision: None,
+) -> tuple[EmailMessage, Mail]:
     """The message to hand over, and what of it is kept. Refusal where nobody can be addressed."""
     notice = queued.notice
     rendered = render(notice.kind, notice.values, queued.facts, written_at, texts)
@@ -48,7 +59,22 @@ def write(queued: Queued, settings: MailSettings, written_at: int, texts: Path =
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: automatic mails only, a person's act is none
     message["X-EdgeGuard-Case"] = words.clean(notice.case)
     message.set_content(rendered.text, charset="us-ascii", cte="7bit")
+    page = hypertext.page(rendered.subject, rendered.text)
+    message.add_alternative(page, subtype="html", charset="us-ascii", cte="7bit")
+    if SLOT in notice.values:
+        _enclose(message, notice, settings, evidence)
     return message, _kept(message, rendered.text, rendered.fallback)
+
+
+def _enclose(message: EmailMessage, notice: Notice, settings: MailSettings, evidence: Evidence) -> None:
+    """One JSON, no more: mail gates drop the rest. Frames only where the operator wants them in his mails."""
+    proofs = evidence(notice.case, notice.decision)
+    named = re.sub(r"[^A-Za-z0-9-]", "_", notice.case)[:NAME_LENGTH]  # a header, too: nothing but plain words
+    document = content(notice.values[SLOT], proofs)
+    message.add_attachment(document, maintype="application", subtype="json", filename=f"{named}.json")
+    if settings.pcap and proofs is not None and proofs.frames is not None:
+        kind = "vnd.tcpdump.pcap"
+        message.add_attachment(proofs.frames, maintype="application", subtype=kind, filename=f"{named}.pcap")
 
 
 def recipients(message: EmailMessage) -> list[str]:

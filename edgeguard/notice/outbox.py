@@ -24,6 +24,7 @@ from edgeguard.errors import StoreError
 from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.logs import about
 from edgeguard.model import identity
+from edgeguard.notice.enclosure import SLOT
 from edgeguard.notice.kinds import Kind
 from edgeguard.notice.message import copies, recipients, write
 from edgeguard.notice.refusal import Refusal
@@ -214,7 +215,7 @@ class Outbox:
         if lost.to is None:
             return None
         values = {
-            **lost.values,
+            **{name: value for name, value in lost.values.items() if name != SLOT},
             "refused_at": self._now(),
             "notice": lost.id,
             "kind_refused": lost.kind,

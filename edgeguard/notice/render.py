@@ -19,6 +19,7 @@ import jinja2
 from edgeguard import clock, units
 from edgeguard.letters import Facts, Proof
 from edgeguard.notice import builtin, layout, words
+from edgeguard.notice.enclosure import SLOT
 from edgeguard.notice.kinds import NULL_ROUTED, Kind
 from edgeguard.notice.values import LATER, LATER_SLOTS, WITHOUT_ESTIMATES
 
@@ -66,8 +67,9 @@ def render(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, 
 
 def slots_of(values: Mapping[str, Any], facts: Facts, written_at: int) -> dict[str, Any]:
     """Everything a template may name: cleaned values, what happened since, and the time of writing."""
+    named = {name: value for name, value in values.items() if name != SLOT}
     return {
-        **_of_today(words.cleaned(values)),
+        **_of_today(words.cleaned(named)),
         "written": written_at,
         "proof": str(facts.proof),
         "acted": facts.acted,

@@ -20,9 +20,11 @@ from edgeguard.clock import SECOND
 from edgeguard.config import Config
 from edgeguard.letters import Notice
 from edgeguard.model import Alternative, CameBack, Decision, Share, Spread, Subject, Target, Verdict, Vm, identity
+from edgeguard.notice.enclosure import SLOT, enclosure
 from edgeguard.notice.kinds import recipients
 from edgeguard.policy import policy
 from edgeguard.reading import INTO
+from edgeguard.xarf import Reporter, reporter
 
 PEOPLE_DECIDE = 3  # from this null-routed case of a VM on quiet ends nothing by itself
 SHOWN_TARGETS = 5
@@ -52,6 +54,7 @@ class Background:
     config: Config | None = None  # where there is one, a VM's own limits are those of its policy
     reply: bool = False  # somebody reads the answers: a reply address or a desk is configured
     probation: int = 0  # ns for which what a person released is left alone, if it is no worse
+    reporter: Reporter | None = None  # who reports floods in XARF; None: nobody is configured who could
     quiet_again: int = 0  # the same for the second null-routed case of a VM; from the third on a person decides
 
 
@@ -64,6 +67,7 @@ def background(config: Config, host: str) -> Background:
         probation=config.clocks.probation,
         quiet_again=max(config.clocks.quiet, config.clocks.quiet_again),
         config=config,
+        reporter=reporter(config, host),
         reply=bool(config.mail.reply_to or config.mail.desk),
     )
 
@@ -77,6 +81,10 @@ def compose(
 ) -> tuple[Notice, ...]:
     """The notices of a decision. ended: the null routes that a release ends, for its text."""
     slots = values(decision, verdict, vm, background, ended)
+    shown = {**slots, **WITHOUT_ESTIMATES}
+    told = recipients(decision, vm.contact if vm else None, inbound=is_inbound(verdict))
+    if any(to is not None for _, to in told):
+        shown[SLOT] = enclosure(background.reporter, decision, verdict, vm, shown)
     return tuple(
         Notice(
             id=identity("notice", decision.id, kind, to or "desk"),
@@ -84,9 +92,9 @@ def compose(
             decision=decision.id,
             kind=kind,
             to=to,
-            values=slots if to is None else {**slots, **WITHOUT_ESTIMATES},
+            values=slots if to is None else shown,
         )
-        for kind, to in recipients(decision, vm.contact if vm else None, inbound=is_inbound(verdict))
+        for kind, to in told
     )
 
 
