@@ -28,6 +28,7 @@ from edgeguard.letters import Queued
 from edgeguard.model import Act, Happened, Scope
 from edgeguard.notice.message import write
 from edgeguard.notice.outbox import LONGEST_PAUSE, Outbox
+from edgeguard.notice.wording import Texts, wording
 
 OBSERVED = replace(DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None, enforced=False)
 
@@ -500,9 +501,10 @@ def test_a_damaged_template_still_sends(store: Store, running: Any, tmp_path: Pa
     sink = Sink()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "narrow.txt").write_text("Subject: x\n\n{{ unset_slot }}\n")
+    texts = Texts(wording(tmp_path / "texts"))
     narrowed(store)
     with serving(sink) as port:
-        running(store, settings(port), write=lambda q, m, at: write(q, m, at, tmp_path / "texts"))
+        running(store, settings(port), write=lambda q, m, at: write(q, m, at, texts))
         until(lambda: letter(store).state == "sent", "the notice leaves")
     assert "203.0.113.5:80 (tcp)" in text_of(sink.mails[0])
     assert any("built-in text" in entry.text and "unset_slot" in entry.text for entry in store.timeline(CASE.id))

@@ -22,7 +22,7 @@ from edgeguard.config.whole import Config
 from edgeguard.units import duration_text
 
 FOLLOWED = (
-    *("enforce", "limits", "group", "vm", "rules", "judging", "protected", "mail", "host.place"),
+    *("enforce", "limits", "group", "vm", "rules", "judging", "protected", "mail", "notice", "host.place"),
     *("clocks.quiet", "clocks.quiet_again", "clocks.repeat", "clocks.undecided", "clocks.lifetime", "clocks.moves"),
     *("clocks.probation", "capture.loss", "capture.lag", "capture.duplicates"),
     *("log", "metrics.top", "breaker", "pace", "fleet.customers", "fleet.within"),

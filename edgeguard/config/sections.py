@@ -142,6 +142,13 @@ class Mail(Section):
     read_within: Promise
 
 
+class NoticeSettings(Section):
+    """What an operator says in his own words."""
+
+    texts: str
+    ground: Line
+
+
 LONGEST_HOOK = 300_000_000_000
 
 

@@ -25,6 +25,7 @@ from edgeguard.config.sections import (
     LogSettings,
     Mail,
     MetricsSettings,
+    NoticeSettings,
     PageSettings,
     Paths,
     Protected,
@@ -61,6 +62,7 @@ class Config(Section):
     fleet: Fleet
     inventory: InventorySettings
     mail: Mail
+    notice: NoticeSettings
     hooks: HooksSettings
     page: PageSettings
     paths: Paths

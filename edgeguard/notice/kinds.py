@@ -29,6 +29,8 @@ class Kind(StrEnum):
 AUTOMATION = "automation"
 
 
+# What is told of a flood, or of a null route that a person ordered.
+MEASURED = (Kind.WARNING, Kind.NARROW, Kind.OWN_ONLY, Kind.FULL, Kind.FAILED)
 NULL_ROUTED = {Scope.NARROW: Kind.NARROW, Scope.OWN_ONLY: Kind.OWN_ONLY, Scope.FULL: Kind.FULL}
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from pathlib import Path
 from typing import Any
 
 from edgeguard.clock import SECOND
@@ -22,8 +21,9 @@ from edgeguard.notice import acknowledged, hypertext, words
 from edgeguard.notice.enclosure import SLOT, Proofs, content
 from edgeguard.notice.kinds import AUTOMATION, Kind
 from edgeguard.notice.refusal import Refusal
-from edgeguard.notice.render import TEXTS, render
+from edgeguard.notice.render import SHIPPED, render
 from edgeguard.notice.settings import MailSettings
+from edgeguard.notice.wording import Texts
 
 LOCAL = re.compile(r"[A-Za-z0-9._+-]{1,64}")  # a mailbox of the mail server's own host, like 'root'
 NAME_LENGTH = 60  # of a file's name before its ending
@@ -37,7 +37,7 @@ def write(
     queued: Queued,
     settings: MailSettings,
     written_at: int,
-    texts: Path = TEXTS,
+    texts: Texts = SHIPPED,
     evidence: Evidence = lambda case, decision: None,
 ) -> tuple[EmailMessage, Mail]:
     """The message to hand over, and what of it is kept. Refusal where nobody can be addressed."""
@@ -59,7 +59,7 @@ def write(
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: automatic mails only, a person's act is none
     message["X-EdgeGuard-Case"] = words.clean(notice.case)
     message.set_content(rendered.text, charset="us-ascii", cte="7bit")
-    page = hypertext.page(rendered.subject, rendered.text)
+    page = hypertext.page(rendered.subject, rendered.text, rendered.language)
     message.add_alternative(page, subtype="html", charset="us-ascii", cte="7bit")
     if SLOT in notice.values:
         _enclose(message, notice, settings, evidence)

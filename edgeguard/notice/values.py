@@ -31,6 +31,7 @@ SHOWN_TARGETS = 5
 SHOWN_SHARES = 20
 WITHOUT_ESTIMATES: dict[str, Any] = {"spread": None, "readings": []}  # what a customer is not shown
 LATER_SLOTS: dict[str, Any] = {"baseline": None, "quiet_bits": None, "bounced": None, "probation": None}
+LATER_SLOTS |= {"ground": "", "read_within": None}
 
 # What floods got later than the first rows of an outbox: a row that was written before has these values.
 LATER: dict[str, Any] = {  # of the flood
@@ -52,6 +53,8 @@ class Background:
     quiet: int = 0  # ns without flood that end a null route
     warn: Mapping[str, int] = field(default_factory=dict)  # rule -> packets a second; quiet is below half of it
     config: Config | None = None  # where there is one, a VM's own limits are those of its policy
+    ground: str = ""  # in the operator's words: by which clause a null route is put in place
+    read_within: int = 0  # ns within which a person reads a reply; 0: nobody promises that
     reply: bool = False  # somebody reads the answers: a reply address or a desk is configured
     probation: int = 0  # ns for which what a person released is left alone, if it is no worse
     reporter: Reporter | None = None  # who reports floods in XARF; None: nobody is configured who could
@@ -68,6 +71,8 @@ def background(config: Config, host: str) -> Background:
         quiet_again=max(config.clocks.quiet, config.clocks.quiet_again),
         config=config,
         reporter=reporter(config, host),
+        ground=config.notice.ground,
+        read_within=config.mail.read_within,
         reply=bool(config.mail.reply_to or config.mail.desk),
     )
 
@@ -130,6 +135,8 @@ def values(
         "probation": background.probation,
         **_quiet_below(verdict if decision.repeat < PEOPLE_DECIDE else None, vm, background),
         "reply": background.reply,
+        "read_within": background.read_within or None,
+        "ground": background.ground,
         "ended": [_ended(other) for other in ended],
     }
 
