@@ -45,7 +45,7 @@ LEVELS: list[set[str]] = [
     {"crossings", "docket", "sums", "retries", "steps", "surroundings", "allowances", "behind", "fleet"},
     {"questions"},
     {"engine", "attachments", "mirrored", "readers", "vitals", "host", "usual", "way_back", "check"},
-    {"following", "outcomes", "intake", "outside", "pages", "handing", "precautions", "unread"},
+    {"following", "outcomes", "intake", "outside", "pages", "handing", "precautions", "unread", "earlier"},
     {"outward"},
     {
         "beside",

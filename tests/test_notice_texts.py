@@ -27,15 +27,17 @@ from samples import (
     notices,
 )
 
-from edgeguard.clock import SECOND
-from edgeguard.letters import Facts, Proof
+from edgeguard.clock import HOUR, SECOND
+from edgeguard.grace import Disposition, Exemption, Grace, Rate
+from edgeguard.letters import Facts, Past, Proof
 from edgeguard.model import Act, CameBack, Decision, Happened, Scope, Subject, TapKind, Target
 from edgeguard.notice import lint
 from edgeguard.notice.acknowledged import acknowledgement
 from edgeguard.notice.kinds import Kind
 from edgeguard.notice.layout import fill
 from edgeguard.notice.render import render
-from edgeguard.notice.values import values
+from edgeguard.notice.ruling import Ruling, ruled
+from edgeguard.notice.values import compose, values
 from edgeguard.notice.wording import SHIPPED, Texts, wording
 from edgeguard.notice.words import clean, cleaned, listing
 
@@ -53,6 +55,23 @@ UNDELIVERED = {
 
 ENDED = replace(RELEASE, at=T)
 
+FAULT = Grace(Disposition.OUR_FAULT, Rate(50_012, 16_003_840), ("syn",))
+ALONE = Exemption(
+    *("exemption-1", "vm-100", 6, ip_network("203.0.113.5/32"), 80, Rate(75_018, 24_005_760)),
+    *(T, T + 30 * 24 * HOUR, "alex", "it is a load test"),
+)
+WIDER = replace(ALONE, target=ip_network("2001:db8::/64"), port=None, protocol=17, ceiling=Rate(None, 10**9))
+EXEMPT = Grace(Disposition.EXEMPT, Rate(50_012, 16_003_840), ("syn",), (ALONE, WIDER))
+RULING = Ruling(T, ("alex", "kim"), "the program still runs", T + 14 * 24 * HOUR, ("it is named", "x"), 24 * HOUR)
+BEFORE = (replace(DECISION, id="decision-0", at=T - HOUR, targets=TARGETS[1:]),)
+PAST = (
+    Past(
+        "EG-1", T - 9 * HOUR, "narrow", "syn", "flood", measured=60_000, window=SECOND, targets=TARGETS, ended=T - HOUR
+    ),
+    Past("EG-2", T - 99 * HOUR, "full", "udp", "spray", "bits", 10**9, SECOND, (), T - 98 * HOUR, "fixed"),
+    Past("EG-3", T - 199 * HOUR, "own-only"),
+)
+
 # Each kind with the decisions it is made for.
 DECISIONS: dict[str, tuple[Decision, ...]] = {
     "warning": (replace(OBSERVED, scope=Scope.WARN),),
@@ -63,6 +82,18 @@ DECISIONS: dict[str, tuple[Decision, ...]] = {
         replace(DECISION, scope=Scope.OWN_ONLY, targets=(), by="on-call", verdict=None),
     ),
     "full": (replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.FULL, by="on-call", verdict=None)),
+    "moved": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.OWN_ONLY, targets=())),
+    "goes-on": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.OWN_ONLY, targets=())),
+    "repeat": (
+        replace(DECISION, repeat=2),
+        replace(DECISION, repeat=3),
+        replace(DECISION, repeat=3, scope=Scope.FULL),
+        replace(DECISION, repeat=2, scope=Scope.OWN_ONLY, targets=()),
+    ),
+    "our-fault": (replace(ENDED, by="alex", grace=FAULT),),
+    "exempted": (replace(ENDED, by="alex", grace=EXEMPT), replace(ENDED, by="alex", grace=FAULT)),
+    "upheld": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, by="on-call", verdict=None)),
+    "appeal-decided": (DECISION, replace(DECISION, scope=Scope.FULL), replace(ENDED, by="alex", grace=FAULT)),
     "failed": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.OWN_ONLY, targets=())),
     "released": (ENDED,),
     "released-by-person": (replace(ENDED, by="on-call", reason="traffic was a load test"),),
@@ -87,9 +118,18 @@ def slots(kind: str, decision: Decision, **changes: Any) -> dict[str, Any]:
         return acknowledgement("reply-1", decision.case, decision.id, "ops@example.net", received=T, name="web1").values
     if kind == Kind.DESK_CUSTOMER:
         return values(decision, changes.get("verdict", SUM_VERDICT), None, BACKGROUND)
+    if kind in (Kind.UPHELD, Kind.APPEAL_DECIDED):
+        ruling = replace(RULING, appeal=kind == Kind.APPEAL_DECIDED, until=None if decision.releases else RULING.until)
+        about = changes.get("verdict", VERDICT if decision.verdict else None)
+        return ruled(ruling, (decision,), about, changes.get("vm", VM), BACKGROUND)[0].values
     measured = INBOUND if kind == Kind.DESK_INBOUND else VERDICT
     verdict = measured if decision.verdict else None
     made = values(decision, changes.get("verdict", verdict), changes.get("vm", VM), BACKGROUND, (DECISION,))
+    if kind in (Kind.MOVED, Kind.GOES_ON):
+        told = replace(decision, by="automation")
+        shown = changes.get("vm", VM)
+        shown = shown if shown.contact else replace(shown, contact="ops@example.net")
+        return compose(told, changes.get("verdict", VERDICT), shown, BACKGROUND, before=BEFORE)[0].values
     return {**made, **UNDELIVERED} if kind == Kind.DESK_UNDELIVERED else made
 
 
@@ -110,7 +150,7 @@ def test_every_kind_is_tested() -> None:
 @pytest.mark.parametrize("proof", Proof)
 def test_every_mail_keeps_the_rules(kind: str, decision: Decision, proof: Proof) -> None:
     """Each kind renders from its template and has no finding, whatever is known of the outcome by then."""
-    facts = Facts(proof, acted=T + 1 if proof is not Proof.FAILED else None, proved=T + SECOND)
+    facts = Facts(proof, acted=T + 1 if proof is not Proof.FAILED else None, proved=T + SECOND, history=PAST)
     made = slots(kind, decision)
     assert render(kind, made, facts, WRITTEN).fallback is None
     assert lint.check(kind, made, facts, WRITTEN) == []

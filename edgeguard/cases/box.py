@@ -9,12 +9,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgeguard.cases import codec
 from edgeguard.cases.database import connect, telling, transaction
 from edgeguard.cases.facts import facts
+from edgeguard.cases.history import history
 from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.model import Decision
 
@@ -111,6 +113,8 @@ class Box:
         id, case, decision, kind, to, body, attempts, decided, orders = row
         notice = Notice(id, case, decision, kind, to, codec.loads(dict, body))
         known = facts(self._db, codec.loads(Decision, decided), ordered=orders is not None)
+        if within := notice.values.get("repeat_within"):  # of a VM's first null route of a further case
+            known = replace(known, history=history(self._db, case, within))
         earlier = self._db.execute(
             "SELECT id FROM outbox WHERE case_id = ? AND recipient IS ? AND state = 'sent' ORDER BY seq", (case, to)
         )

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from edgeguard.clock import SECOND
-from edgeguard.letters import Facts, Proof
+from edgeguard.letters import Facts
 from edgeguard.notice import builtin, numbers, promises, sample, words
 from edgeguard.notice.finding import Finding
 from edgeguard.notice.kinds import MEASURED, Kind
@@ -34,7 +34,8 @@ _AFTERWARDS = (1, 2, 9, 12, 14, 15)
 _SETTLED = (1, 2, 9, 10, 12, 13, 14, 15)
 POINTS: dict[Kind, tuple[int, ...]] = {
     **dict.fromkeys(MEASURED, ALL),
-    **dict.fromkeys((Kind.RELEASED, Kind.RELEASED_BY_PERSON), _AFTERWARDS),
+    **dict.fromkeys((Kind.RELEASED, Kind.RELEASED_BY_PERSON, Kind.OUR_FAULT, Kind.EXEMPTED), _AFTERWARDS),
+    **dict.fromkeys((Kind.UPHELD, Kind.APPEAL_DECIDED), _SETTLED),
 }
 
 
@@ -64,12 +65,11 @@ def builtin_findings(
 
 def at_start(texts: Texts = SHIPPED) -> list[str]:
     """What the daemon says of its texts before it needs them: every template and the built-in text, on a sample."""
-    facts = Facts(Proof.VERIFIED, acted=sample.AT, proved=sample.AT + SECOND)
     said = []
     for kind in Kind:
         slots, written = sample.slots(kind), sample.AT + 2 * SECOND
-        said += [f"notice text {kind}: {finding}" for finding in check(kind, slots, facts, written, texts)]
-        built_in = builtin_findings(slots, facts, written, (kind,))
+        said += [f"notice text {kind}: {finding}" for finding in check(kind, slots, sample.FACTS, written, texts)]
+        built_in = builtin_findings(slots, sample.FACTS, written, (kind,))
         said += [f"built-in notice text {kind}: {finding}" for finding in built_in]
     return said
 

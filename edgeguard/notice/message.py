@@ -19,7 +19,7 @@ from edgeguard.clock import SECOND
 from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.notice import acknowledged, hypertext, words
 from edgeguard.notice.enclosure import SLOT, Proofs, content
-from edgeguard.notice.kinds import AUTOMATION, Kind
+from edgeguard.notice.kinds import AUTOMATION, Kind, may_reach
 from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.render import SHIPPED, render
 from edgeguard.notice.settings import MailSettings
@@ -42,6 +42,8 @@ def write(
 ) -> tuple[EmailMessage, Mail]:
     """The message to hand over, and what of it is kept. Refusal where nobody can be addressed."""
     notice = queued.notice
+    if not may_reach(notice.kind, notice.to):
+        raise Refusal(f"a notice of kind {words.clean(notice.kind)!r} is for the desk, for nobody else", permanent=True)
     rendered = render(notice.kind, notice.values, queued.facts, written_at, texts)
     message = EmailMessage(policy=email.policy.SMTP)
     message["From"] = _sender(settings)

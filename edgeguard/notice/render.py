@@ -9,14 +9,14 @@ text, and says why.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgeguard.letters import Facts, Proof
+from edgeguard.letters import Facts, Past, Proof
 from edgeguard.notice import builtin, layout, words
 from edgeguard.notice.enclosure import SLOT
-from edgeguard.notice.kinds import NULL_ROUTED, Kind
-from edgeguard.notice.values import LATER, LATER_SLOTS, WITHOUT_ESTIMATES
+from edgeguard.notice.kinds import NULL_ROUTES, Kind
+from edgeguard.notice.values import LATER, LATER_SLOTS, WITHOUT_ESTIMATES, plain_target
 from edgeguard.notice.wording import Texts, Wording
 
 SHIPPED = Texts()
@@ -51,7 +51,7 @@ def render(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, 
 
 def shown_as(kind: str, facts: Facts) -> str:
     """The kind whose text is used: a null route that never stood is told as that."""
-    return str(Kind.FAILED) if facts.proof is Proof.FAILED and kind in NULL_ROUTED.values() else str(kind)
+    return str(Kind.FAILED) if facts.proof is Proof.FAILED and kind in NULL_ROUTES else str(kind)
 
 
 def slots_of(values: Mapping[str, Any], facts: Facts, written_at: int) -> dict[str, Any]:
@@ -66,7 +66,12 @@ def slots_of(values: Mapping[str, Any], facts: Facts, written_at: int) -> dict[s
         "detail": words.clean(facts.detail),
         "dropped": facts.dropped,
         "ended_at": facts.ended,
+        "history": [words.cleaned(_past(one)) for one in facts.history],
     }
+
+
+def _past(past: Past) -> dict[str, Any]:
+    return {**asdict(past), "targets": [plain_target(one) for one in past.targets]}
 
 
 def _of_today(values: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from edgeguard import __version__
 from edgeguard.clock import SECOND
 from edgeguard.config import Config
+from edgeguard.grace import Exemption
 from edgeguard.letters import Notice
 from edgeguard.model import Alternative, CameBack, Decision, Share, Spread, Subject, Target, Verdict, Vm, identity
 from edgeguard.notice.enclosure import SLOT, enclosure
@@ -30,8 +31,15 @@ PEOPLE_DECIDE = 3  # from this null-routed case of a VM on quiet ends nothing by
 SHOWN_TARGETS = 5
 SHOWN_SHARES = 20
 WITHOUT_ESTIMATES: dict[str, Any] = {"spread": None, "readings": []}  # what a customer is not shown
-LATER_SLOTS: dict[str, Any] = {"baseline": None, "quiet_bits": None, "bounced": None, "probation": None}
-LATER_SLOTS |= {"ground": "", "read_within": None}
+LATER_SLOTS: dict[str, Any] = {
+    **dict.fromkeys(("baseline", "quiet_bits", "bounced", "probation", "read_within", "undecided", "upheld_quiet")),
+    "repeat_within": None,
+    "people": 1,
+    "ground": "",
+    "before": [],
+    "exempts": [],
+    "conditions": [],
+}
 
 # What floods got later than the first rows of an outbox: a row that was written before has these values.
 LATER: dict[str, Any] = {  # of the flood
@@ -53,6 +61,8 @@ class Background:
     quiet: int = 0  # ns without flood that end a null route
     warn: Mapping[str, int] = field(default_factory=dict)  # rule -> packets a second; quiet is below half of it
     config: Config | None = None  # where there is one, a VM's own limits are those of its policy
+    repeat: int = 0  # ns within which a null-routed case of a VM counts as one more
+    undecided: int = 0  # ns after which a null route that a person has to decide about ends without a decision
     ground: str = ""  # in the operator's words: by which clause a null route is put in place
     read_within: int = 0  # ns within which a person reads a reply; 0: nobody promises that
     reply: bool = False  # somebody reads the answers: a reply address or a desk is configured
@@ -71,6 +81,8 @@ def background(config: Config, host: str) -> Background:
         quiet_again=max(config.clocks.quiet, config.clocks.quiet_again),
         config=config,
         reporter=reporter(config, host),
+        repeat=config.clocks.repeat,
+        undecided=config.clocks.undecided,
         ground=config.notice.ground,
         read_within=config.mail.read_within,
         reply=bool(config.mail.reply_to or config.mail.desk),
@@ -83,11 +95,12 @@ def compose(
     vm: Vm | None,
     background: Background,
     ended: Sequence[Decision] = (),
+    before: Sequence[Decision] = (),
 ) -> tuple[Notice, ...]:
-    """The notices of a decision. ended: the null routes that a release ends, for its text."""
-    slots = values(decision, verdict, vm, background, ended)
+    """The notices of a decision. ended: the null routes that a release ends; before: earlier ones of the case."""
+    slots = {**values(decision, verdict, vm, background, ended), "before": [_ended(other) for other in before]}
     shown = {**slots, **WITHOUT_ESTIMATES}
-    told = recipients(decision, vm.contact if vm else None, inbound=is_inbound(verdict))
+    told = recipients(decision, vm.contact if vm else None, inbound=is_inbound(verdict), before=before)
     if any(to is not None for _, to in told):
         shown[SLOT] = enclosure(background.reporter, decision, verdict, vm, shown)
     return tuple(
@@ -125,7 +138,7 @@ def values(
         "reason": decision.reason,
         "decided": decision.at,
         "until": decision.until,
-        "dropped_targets": [_target(target) for target in decision.targets],
+        "dropped_targets": [plain_target(target) for target in decision.targets],
         "safeties": [{"name": s.name, "answer": s.answer, "reason": s.reason} for s in decision.safeties],
         "flood": _flood(verdict) if verdict else None,
         "spread": _spread(verdict.spread) if verdict else None,
@@ -138,6 +151,13 @@ def values(
         "read_within": background.read_within or None,
         "ground": background.ground,
         "ended": [_ended(other) for other in ended],
+        "before": [],
+        "undecided": background.undecided or None,
+        "repeat_within": background.repeat if decision.repeat > 1 else None,
+        "exempts": [_exempt(one) for one in decision.grace.exempts] if decision.grace else [],
+        "conditions": [],
+        "upheld_quiet": None,
+        "people": 1,
     }
 
 
@@ -182,7 +202,7 @@ def is_inbound(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.rule in INTO
 
 
-def _target(target: Target) -> dict[str, Any]:
+def plain_target(target: Target) -> dict[str, Any]:
     return {
         "address": target.place,
         "prefix": target.length is not None,
@@ -197,7 +217,22 @@ def _ended(decision: Decision) -> dict[str, Any]:
     return {
         "decided": decision.at,
         "scope": str(decision.scope),
-        "targets": [_target(target) for target in decision.targets],
+        "targets": [plain_target(target) for target in decision.targets],
+    }
+
+
+def _exempt(exemption: Exemption) -> dict[str, Any]:
+    """What is left alone, as a target, with its ceiling a second and its end."""
+    network = exemption.target
+    alone = network.num_addresses == 1
+    place = Target(
+        network.network_address, exemption.protocol, exemption.port, length=None if alone else network.prefixlen
+    )
+    return {
+        **plain_target(place),
+        "packets": exemption.ceiling.packets,
+        "bits": exemption.ceiling.bits,
+        "until": exemption.until,
     }
 
 
@@ -233,7 +268,7 @@ def _flood(verdict: Verdict) -> dict[str, Any]:
         "peak_bits": None if length is None else round(peak * length * 8),
         "bytes": verdict.bytes,
         "bits": round(verdict.bytes * 8 / verdict.window_s),
-        "targets": [_target(target) for target in verdict.targets[:SHOWN_TARGETS]],
+        "targets": [plain_target(target) for target in verdict.targets[:SHOWN_TARGETS]],
         "others": len(verdict.targets) - SHOWN_TARGETS if others else 0,
         "others_share": sum(target.share for target in others),
         "unlisted_share": min(1.0, max(0.0, 1.0 - listed)),
