@@ -40,7 +40,7 @@ from edgeguard.evidence.writer import Writer
 from edgeguard.fleet import Facts
 from edgeguard.fleet.asker import Asker
 from edgeguard.gauges import Gauges
-from edgeguard.handing import courier, host, mailing, proofs
+from edgeguard.handing import courier, host, mailing
 from edgeguard.hooks.courier import Courier
 from edgeguard.host import Host
 from edgeguard.inventory import Inventory, configured
@@ -49,10 +49,7 @@ from edgeguard.logs import Lines
 from edgeguard.mirrored import Mirrored
 from edgeguard.native import confinement
 from edgeguard.native.headers import Headers
-from edgeguard.notice import lint
-from edgeguard.notice.message import write
 from edgeguard.notice.outbox import Outbox
-from edgeguard.notice.outbox import Writer as Writing
 from edgeguard.notice.values import background
 from edgeguard.overview import Overview
 from edgeguard.precautions import Precautions
@@ -61,6 +58,7 @@ from edgeguard.readiness import Readiness
 from edgeguard.reload import Reload
 from edgeguard.resuming import resume
 from edgeguard.usual import Usual
+from edgeguard.wordbook import Wordbook
 from edgeguard.xarf import reporter
 
 if TYPE_CHECKING:
@@ -95,7 +93,7 @@ def run(config: Config, path: Path | None) -> None:
         stack.callback(taps.close)
         taps.require_uplinks()
         counting = _counting(config)
-        outbox = Outbox(store.box(), config.mail, _write(config))
+        outbox = Outbox(store.box(), config.mail)
         hooks = courier(config, store)
         stack.callback(hooks.stop)
         headers, writer = Headers(ROWS), _writer(config, store)
@@ -122,7 +120,8 @@ def run(config: Config, path: Path | None) -> None:
         stack.callback(capture.close)
         capture.keep(headers)
         resume(live)
-        reload = Reload(live, functools.partial(load, path), _followers(live, writer, hooks, lines))
+        followers = (*_followers(live, writer, hooks, lines), _wordbook(config, live, hooks).read_beside)
+        reload = Reload(live, functools.partial(load, path), followers)
         gauges = Gauges(live, capture, reload, lines, listener)
         stack.callback(gauges.close)
         _give_up_rights()
@@ -130,7 +129,6 @@ def run(config: Config, path: Path | None) -> None:
             if thread is not None:
                 thread.start()  # only now: a thread keeps the rights that were there when it began
         stack.callback(outbox.stop)
-        _look_at_texts()
         _listen_to_signals(live, reload)
         log.info("ready: taps: %d, VMs in the inventory: %d", len(taps.current()), len(inventory.vms()))
         _supervise(stack, readiness, live, reload)
@@ -148,9 +146,11 @@ def _give_up_rights() -> None:
     confinement.calls_deny()
 
 
-def _look_at_texts() -> None:
-    for finding in lint.at_start():
-        log.warning("notice texts: %s", finding)
+def _wordbook(config: Config, live: Live, hooks: Courier) -> Wordbook:
+    """The texts that mails are made with, read and linted."""
+    wordbook = Wordbook(live.store, live.outbox, host(config), hooks.wake)
+    wordbook.read(config)
+    return wordbook
 
 
 def _supervise(stack: ExitStack, readiness: Readiness, live: Live, reload: Reload) -> None:
@@ -241,11 +241,6 @@ def _writer(config: Config, store: Store) -> Writer:
         store.note(case, clock.now(), AUTOMATION, text)
 
     return Writer(Place(config.paths.bundles), config.evidence, reporter(config, host(config)), codec.dumps, note)
-
-
-def _write(config: Config) -> Writing:
-    """Mails with what their decisions rest on."""
-    return functools.partial(write, evidence=functools.partial(proofs, Place(config.paths.bundles)))
 
 
 def _mirrored(

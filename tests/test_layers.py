@@ -46,7 +46,7 @@ LEVELS: list[set[str]] = [
     {"questions"},
     {"engine", "attachments", "mirrored", "readers", "vitals", "host", "usual", "way_back", "check"},
     {"following", "outcomes", "intake", "outside", "pages", "handing", "precautions", "unread", "earlier"},
-    {"outward"},
+    {"outward", "wordbook"},
     {
         "beside",
         "replay",

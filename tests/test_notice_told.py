@@ -153,7 +153,9 @@ def test_our_fault_is_an_apology() -> None:
     notice = compose(wrong, None, VM, CONFIGURED, (DECISION,))[0]
     assert notice.kind == Kind.OUR_FAULT
     said = text(notice)
-    assert "This null route was our mistake" in said and "we are sorry" in said
+    assert "our mistake, it has ended" in said and "It was our mistake; we are sorry" in said
+    (other,) = compose(replace(BY_PERSON, at=T), None, VM, CONFIGURED, (DECISION,))
+    assert "We apologise" in said and "mistake" not in text(other)
     assert "Cause: the mirror port counted twice" in said
 
 

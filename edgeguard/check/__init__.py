@@ -14,6 +14,7 @@ from edgeguard.check.mailserver import mail
 from edgeguard.check.places import places
 from edgeguard.check.rights import back_ends, rights
 from edgeguard.check.table import table
+from edgeguard.check.texts import texts
 from edgeguard.config import Config
 from edgeguard.errors import ConfigError
 from edgeguard.inventory import Index, Inventory, configured
@@ -35,6 +36,7 @@ def findings(path: Path | None) -> list[Finding]:
         *back_ends(),
         *places(settings.paths),
         *mail(settings.mail),
+        *texts(settings.notice),
         *hooks(settings),
         *fleet(settings),
         *table(),

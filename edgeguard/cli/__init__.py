@@ -18,6 +18,7 @@ PLACES = {
     "explain": "edgeguard.cli.explain:explain",
     "hooks": "edgeguard.cli.hooks:hooks",
     "lab": "edgeguard.cli.lab:lab",
+    "notice": "edgeguard.cli.notice:notice",
     "nullroute": "edgeguard.cli.nullroute:nullroute",
     "panic": "edgeguard.cli.reap:panic",
     "reap": "edgeguard.cli.reap:reap",

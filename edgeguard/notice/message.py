@@ -46,8 +46,8 @@ def write(
         raise Refusal(f"a notice of kind {words.clean(notice.kind)!r} is for the desk, for nobody else", permanent=True)
     rendered = render(notice.kind, notice.values, queued.facts, written_at, texts)
     message = EmailMessage(policy=email.policy.SMTP)
-    message["From"] = _sender(settings)
-    message["To"] = _recipient(notice.to, settings)
+    message["From"] = sender_of(settings)
+    message["To"] = address_of(notice.to, settings)
     if copy := _copy(notice, settings):
         message["Cc"] = copy
     message["Reply-To"] = reply_to(settings, notice.case)
@@ -111,24 +111,26 @@ def _copy(notice: Notice, settings: MailSettings) -> str:
     return settings.desk_copy.replace("{case}", words.clean(notice.case))
 
 
-def _sender(settings: MailSettings) -> str:
+def sender_of(settings: MailSettings) -> str:
+    """The From header. Refusal where none is configured."""
     if not settings.sender:
         raise Refusal("no sender is configured; set [mail] from", everyone=True)
     return settings.sender
 
 
-def _recipient(to: str | None, settings: MailSettings) -> str:
+def address_of(to: str | None, settings: MailSettings) -> str:
     """The To header. A wrong contact is refused for good; a wrong desk can be put right, so it is not."""
     address = to if to is not None else settings.desk
     if not address:
         raise Refusal("no desk is configured; set [mail] desk")
-    if not LOCAL.fullmatch(address) and not _is_address(address):
+    if not LOCAL.fullmatch(address) and not is_address(address):
         correct = "correct the contact in the inventory" if to is not None else "correct [mail] desk"
         raise Refusal(f"{words.clean(address)!r} is no mail address; {correct}", permanent=to is not None)
     return address
 
 
-def _is_address(address: str) -> bool:
+def is_address(address: str) -> bool:
+    """Whether a mail can be addressed so: one or several, with or without names."""
     probe = EmailMessage(policy=email.policy.SMTP)
     try:
         probe["To"] = address

@@ -88,6 +88,10 @@ class Outbox:
             self.last_error = None
             self.wake()
 
+    def write_with(self, write: Writer) -> None:
+        """Other texts, from the next mail on. Any thread may call it."""
+        self._write = write
+
     def stop(self) -> None:
         """Ends the thread: a mail on its way has GRACE seconds, then the connection is cut."""
         self._stopping.set()

@@ -40,7 +40,7 @@ def render(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, 
     slots = slots_of(values, facts, written_at)
     try:
         wording = texts.of(shown)
-        subject, text = _template(shown, slots, wording)
+        subject, text = template(shown, slots, wording)
         return Rendered(subject, text, language=wording.words.language)
     except Exception as error:
         # Whatever a template did, the customer gets a mail; the reason goes to the case.
@@ -85,7 +85,8 @@ def _of_today(values: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def _template(kind: str, slots: dict[str, Any], wording: Wording) -> tuple[str, str]:
+def template(kind: str, slots: dict[str, Any], wording: Wording) -> tuple[str, str]:
+    """Subject and text of a kind's template. Raises whatever the template does."""
     raw = wording.environment.get_template(f"{kind}.txt").render(slots)
     head, _, body = raw.lstrip("\n").partition("\n")
     label, colon, subject = head.partition(": ")

@@ -124,7 +124,14 @@ _DECIDED = {
     Kind.DESK_CUSTOMER: replace(_DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None, subject=_SUM, tap=None),
     Kind.DESK_RELEASED: replace(_DECISION, act=Act.RELEASE, until=None),
 }
-FACTS = Facts(Proof.VERIFIED, acted=AT, proved=AT + SECOND, history=(_PAST,))
+
+
+def facts(at: int) -> Facts:
+    """Of a decision at that time: verified a second later, with one case before."""
+    return Facts(Proof.VERIFIED, acted=at, proved=at + SECOND, history=(replace(_PAST, at=at - 300 * HOUR),))
+
+
+FACTS = facts(AT)
 _REFUSED = {
     "refused_at": AT,
     "notice": "notice-sample",

@@ -49,7 +49,7 @@ class Connection:
         Refusal if all recipients were; whether a copy is taken decides nothing.
         """
         taken = self.hand_over(message, recipients, copies)
-        return _spoken(taken.refused) if taken.refused else None
+        return spoken(taken.refused) if taken.refused else None
 
     def hand_over(self, message: EmailMessage, recipients: Sequence[str], copies: Sequence[str] = ()) -> Taken:
         """As `deliver`; returns what the server answered, too."""
@@ -132,7 +132,7 @@ class Connection:
         codes = [code for code, _ in answers.values()]
         return self._refusal(
             "refuses the recipient",
-            _spoken(answers),
+            spoken(answers),
             permanent=all(code >= 500 for code in codes),
             everyone=SERVICE_CLOSING in codes,
         )
@@ -151,7 +151,8 @@ def _answer(code: int, text: bytes | str) -> str:
     return f"{code} {text.decode(errors='replace') if isinstance(text, bytes) else text}"
 
 
-def _spoken(answers: Mapping[str, tuple[int, bytes]]) -> str:
+def spoken(answers: Mapping[str, tuple[int, bytes]]) -> str:
+    """What was answered to each of some addresses."""
     return "; ".join(f"{address}: {_answer(code, text)}" for address, (code, text) in answers.items())
 
 
