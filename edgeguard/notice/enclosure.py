@@ -1,7 +1,7 @@
 """What is enclosed as JSON: a XARF 4 report, and our decision record under a key of its own.
 
-It is made with the decision, from the values that the text is rendered from: what is sent is what was decided. The
-evidence, which is written beside that, is named when the mail leaves.
+The report is made with the decision and waits with the notice's values, which our record is written from: what is sent
+is what was decided. The evidence, which is written beside that, is named when the mail leaves.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgeguard.xarf import Reporter
 
 KEY = "edgeguard"  # of our record beside the standard's fields: xarf-core allows keys of others
 FORMAT = 1
-SLOT = "enclosure"  # of a notice's values; no slot of a template
+SLOT = "enclosure"  # of a notice's values: its report; no slot of a template
 _TIMES = ("seen", "crossed")
 _LENGTHS = {"duration": "duration_ns", "window": "window_ns", "mean_over": "mean_over_ns"}
 
@@ -32,25 +32,18 @@ class Proofs:
     frames: bytes | None = None  # headers of frames from before the decision, a savefile (pcap)
 
 
-def enclosure(
-    reporter: Reporter | None,
-    decision: Decision,
-    verdict: Verdict | None,
-    vm: Vm | None,
-    slots: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The document. slots: the notice's values as its recipient may know them. reporter None: no XARF report."""
+def enclosure(reporter: Reporter | None, decision: Decision, verdict: Verdict | None, vm: Vm | None) -> dict[str, Any]:
+    """The report; empty where there is none to make: of no flood, or nobody is configured who could report."""
     about_a_flood = decision.act is Act.NULL_ROUTE or decision.scope is Scope.WARN
-    standard = xarf.report(reporter, decision, verdict, vm) if reporter and about_a_flood else None
-    return {**(standard or {}), KEY: _record(slots)}
+    return (xarf.report(reporter, decision, verdict, vm) if reporter and about_a_flood else None) or {}
 
 
-def content(document: Mapping[str, Any], proofs: Proofs | None) -> bytes:
-    """As it is sent, in ASCII. A document that is not ours any more (of another version) is sent as it is."""
-    record = document.get(KEY)
-    if proofs is not None and isinstance(record, dict):
-        told = {"bundle": proofs.bundle, "manifest_sha256": proofs.manifest}
-        document = {**document, KEY: {**record, "evidence": told}}
+def content(values: Mapping[str, Any], proofs: Proofs | None) -> bytes:
+    """The document of a notice with these values, as it is sent, in ASCII."""
+    record = _record(values)
+    if proofs is not None:
+        record["evidence"] = {"bundle": proofs.bundle, "manifest_sha256": proofs.manifest}
+    document = {**values[SLOT], KEY: record}
     return json.dumps(document, indent=1).encode() + b"\n"
 
 

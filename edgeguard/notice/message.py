@@ -72,7 +72,7 @@ def _enclose(message: EmailMessage, notice: Notice, settings: MailSettings, evid
     """One JSON, no more: mail gates drop the rest. Frames only where the operator wants them in his mails."""
     proofs = evidence(notice.case, notice.decision)
     named = re.sub(r"[^A-Za-z0-9-]", "_", notice.case)[:NAME_LENGTH]  # a header, too: nothing but plain words
-    document = content(notice.values[SLOT], proofs)
+    document = content(notice.values, proofs)
     message.add_attachment(document, maintype="application", subtype="json", filename=f"{named}.json")
     if settings.pcap and proofs is not None and proofs.frames is not None:
         kind = "vnd.tcpdump.pcap"

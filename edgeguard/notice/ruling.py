@@ -41,7 +41,7 @@ def ruled(
     as_now = replace(as_now, targets=targets, repeat=PEOPLE_DECIDE)  # quiet ends it by a clock of its own
     kept = {"conditions": list(ruling.conditions), "upheld_quiet": ruling.quiet or None, "people": len(ruling.by)}
     slots = {**values(as_now, verdict, vm, background), **WITHOUT_ESTIMATES, **kept}
-    slots[SLOT] = enclosure(background.reporter, as_now, verdict, vm, slots)
+    slots[SLOT] = enclosure(background.reporter, as_now, verdict, vm)
     kind = Kind.APPEAL_DECIDED if ruling.appeal or first.act is Act.RELEASE else Kind.UPHELD
     to = vm.contact if vm else None
     id = identity("notice", first.id, kind, ruling.at, to or "desk")

@@ -102,7 +102,7 @@ def compose(
     shown = {**slots, **WITHOUT_ESTIMATES}
     told = recipients(decision, vm.contact if vm else None, inbound=is_inbound(verdict), before=before)
     if any(to is not None for _, to in told):
-        shown[SLOT] = enclosure(background.reporter, decision, verdict, vm, shown)
+        shown[SLOT] = enclosure(background.reporter, decision, verdict, vm)
     return tuple(
         Notice(
             id=identity("notice", decision.id, kind, to or "desk"),
