@@ -63,4 +63,5 @@ def proofs(where: Place, case: str, decision: str) -> Proofs | None:
         log.error("%s: its mail goes without evidence: %s", case, error, extra=about(case, decision))
         return None
     small = frames is not None and len(frames) <= LARGEST_ENCLOSED
-    return Proofs(bundle.name, sealed(bundle.manifest.text()).sha256, frames if small else None)
+    files = {name: one.sha256 for name, one in bundle.manifest.files.items()}
+    return Proofs(bundle.name, sealed(bundle.manifest.text()).sha256, files, frames if small else None)

@@ -36,7 +36,7 @@ REPORTING = replace(BACKGROUND, reporter=Reporter("hv1.example.net", "abuse@exam
 WARNED = replace(DECISION, act=Act.NONE, scope=Scope.WARN, until=None, enforced=False)
 MAIL = {"server": "mail.example.net:25", "from": "EdgeGuard <abuse@example.net>", "desk": "desk@example.net"}
 FRAMES = b"\xd4\xc3\xb2\xa1 a savefile"
-PROOFS = Proofs("20260101-000405-decision-1", "ab" * 32, FRAMES)
+PROOFS = Proofs("20260101-000405-decision-1", "ab" * 32, {"before.pcap": "cd" * 32}, FRAMES)
 
 
 def noticed(decision: Decision = DECISION, verdict: Verdict | None = VERDICT, vm: Vm | None = VM) -> Notice:
@@ -227,9 +227,10 @@ def test_a_name_breaks_no_document(name: str) -> None:
 
 
 def test_the_evidence_is_named_and_not_sent() -> None:
-    """The document has the hash of the bundle's manifest; frames are in the mail only where [mail] pcap says so."""
+    """The document has the hashes of the bundle; frames are in the mail only where [mail] pcap says so."""
     mail = sent(noticed(), PROOFS)
-    assert enclosed(mail)["edgeguard"]["evidence"] == {"bundle": PROOFS.bundle, "manifest_sha256": "ab" * 32}
+    named = {"bundle": PROOFS.bundle, "manifest_sha256": "ab" * 32, "sha256": {"before.pcap": "cd" * 32}}
+    assert enclosed(mail)["edgeguard"]["evidence"] == named
     assert "evidence" not in enclosed(sent(noticed()))["edgeguard"]
     both = sent(noticed(), PROOFS, pcap=True)
     document, savefile = both.iter_attachments()
@@ -244,14 +245,17 @@ def written(root: Path, files: dict[str, bytes]) -> bundle.Bundle:
 
 
 def test_the_hash_is_that_of_the_bundle_on_the_disk(tmp_path: Path) -> None:
-    """sha256sum of manifest.json is what the mail says; without a bundle, or with a changed one, nothing is claimed."""
+    """sha256sum of its files is what the mail says; without a bundle, or with a changed one, nothing is claimed."""
     import hashlib  # noqa: PLC0415
 
     where = Place(tmp_path)
     assert proofs(where, DECISION.case, DECISION.id) is None
     made = written(tmp_path, {"before.pcap": FRAMES})
     found = proofs(where, DECISION.case, DECISION.id)
-    assert found == Proofs(made.name, hashlib.sha256((made.path / "manifest.json").read_bytes()).hexdigest(), FRAMES)
+    manifest, frames = (
+        hashlib.sha256((made.path / name).read_bytes()).hexdigest() for name in ("manifest.json", "before.pcap")
+    )
+    assert found == Proofs(made.name, manifest, {"before.pcap": frames}, FRAMES)
     assert proofs(where, DECISION.case, "decision-2") is None
     (made.path / "before.pcap").write_bytes(b"changed")
     assert proofs(where, DECISION.case, DECISION.id) is None

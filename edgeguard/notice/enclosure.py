@@ -28,7 +28,8 @@ class Proofs:
     """A decision's evidence as it lies on the host's disk."""
 
     bundle: str
-    manifest: str  # SHA-256 of the list of its files with the hash of each
+    manifest: str  # SHA-256 of the list of its files, as the case's story has it; frames of later change that list
+    files: Mapping[str, str]  # the SHA-256 of each file so far, which nothing changes any more
     frames: bytes | None = None  # headers of frames from before the decision, a savefile (pcap)
 
 
@@ -42,7 +43,7 @@ def content(values: Mapping[str, Any], proofs: Proofs | None) -> bytes:
     """The document of a notice with these values, as it is sent, in ASCII."""
     record = _record(values)
     if proofs is not None:
-        record["evidence"] = {"bundle": proofs.bundle, "manifest_sha256": proofs.manifest}
+        record["evidence"] = {"bundle": proofs.bundle, "manifest_sha256": proofs.manifest, "sha256": dict(proofs.files)}
     document = {**values[SLOT], KEY: record}
     return json.dumps(document, indent=1).encode() + b"\n"
 
