@@ -79,6 +79,7 @@ def test_one_file_replaces_one_text(own: Path) -> None:
         ("full.txt", "Not affected:   its", "Unharmed:       its", "Server: ", "do not say 'Not affected'"),
         ("full.txt", '{% include "_record.txt" %}', "", "", "14 what is kept"),
         ("full.txt", "any action of yours.", "your action, for 7 h.", "", "no clock keeps that"),
+        ("full.txt", '{% include "_record.txt" %}', '{% include "_safeties.txt" %}', "", "which is for the desk"),
         ("full.txt", "Subject: ", "Betreff: ", "", "the first line is no 'Subject: ...'"),
     ],
 )

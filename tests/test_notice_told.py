@@ -16,12 +16,14 @@ from edgeguard.grace import Disposition, Exemption, Grace, Rate
 from edgeguard.letters import Notice, Queued
 from edgeguard.model import Act, Decision, Happened, Outcome, Scope
 from edgeguard.notice import lint
-from edgeguard.notice.kinds import Kind, may_reach
+from edgeguard.notice.adopted import used_by
+from edgeguard.notice.kinds import DESK_PARTS, Kind, may_reach
 from edgeguard.notice.message import write
 from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.render import render
 from edgeguard.notice.ruling import Ruling, ruled
 from edgeguard.notice.values import background, compose
+from edgeguard.notice.wording import SHIPPED, shipped
 
 DAY = 24 * HOUR
 CONFIGURED = background(build({"mail": {"from": "abuse@example.net", "desk": "desk@example.net"}}), "hv1.example.net")
@@ -210,6 +212,14 @@ def test_a_ruling_without_a_contact_is_the_desks() -> None:
 
 
 # ---- who may read what ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_no_part_of_the_desks_stands_in_another_mail(kind: Kind) -> None:
+    """What safeties answered, who owns what, and estimates are in the desk's texts alone."""
+    used = used_by(f"{kind}.txt", shipped().environment)
+    assert not may_reach(kind, "ops@example.net") or not used & DESK_PARTS
+    assert all((SHIPPED / part).exists() for part in DESK_PARTS)
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -22,7 +22,7 @@ from jinja2 import meta
 from edgeguard.clock import SECOND
 from edgeguard.letters import Facts, Proof
 from edgeguard.notice import lint, sample, words
-from edgeguard.notice.kinds import MEASURED, Kind
+from edgeguard.notice.kinds import DESK_PARTS, MEASURED, Kind, may_reach
 from edgeguard.notice.render import render, shown_as, slots_of, template
 from edgeguard.notice.vocabulary import NAME, VocabularyError
 from edgeguard.notice.wording import SHIPPED, Texts, Wording, wording
@@ -67,25 +67,27 @@ def _strange(place: Path, names: list[str]) -> Iterator[str]:
 def _refusal(kind: Kind, own: Wording, names: frozenset[str]) -> str | None:
     """Where and why a kind's text cannot be used; None: it can, or nothing of it is the operator's."""
     try:
-        used = _used(f"{kind}.txt", own.environment)
+        used = used_by(f"{kind}.txt", own.environment)
     except jinja2.TemplateSyntaxError as error:
         return f"{error.filename or own.folder}:{error.lineno}: {words.clean(str(error.message))}"
     except (jinja2.TemplateNotFound, UnicodeDecodeError) as error:
         return f"{own.folder}: {words.clean(str(error))} cannot be read"
     if not names & {*used, NAME}:
         return None
+    if may_reach(kind, "somebody") and (of_the_desk := sorted(used & DESK_PARTS)):
+        return f"{own.folder / f'{kind}.txt'}:1: includes {of_the_desk[0]}, which is for the desk, in a mail to others"
     for slots, facts in _trials(kind):
         if why := _linted(kind, slots, facts, own, names & used):
             return why
     return None
 
 
-def _used(name: str, environment: jinja2.Environment) -> frozenset[str]:
-    """A template with all that it includes and imports."""
+def used_by(name: str, environment: jinja2.Environment) -> frozenset[str]:
+    """A template with all that it includes and imports, by name."""
     assert environment.loader is not None
     source, _, _ = environment.loader.get_source(environment, name)
     below = meta.find_referenced_templates(environment.parse(source, filename=_file(name, environment)))
-    return frozenset({name}).union(*(_used(one, environment) for one in below if one))
+    return frozenset({name}).union(*(used_by(one, environment) for one in below if one))
 
 
 def _file(name: str, environment: jinja2.Environment) -> str:

@@ -37,6 +37,8 @@ class Kind(StrEnum):
 
 AUTOMATION = "automation"
 DESK = "desk-"  # kinds that begin so are bound to the desk
+# Parts of texts that nobody else is shown: owners, what safeties answered and why, estimates.
+DESK_PARTS = frozenset({"_owner.txt", "_safeties.txt", "_readings.txt", "_spread.txt"})
 
 
 # What is told of a flood, or of a null route that a person ordered.
