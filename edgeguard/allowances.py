@@ -1,6 +1,8 @@
-"""What people allowed, and how often each VM was null-routed lately: in memory, as the engine never waits for a disk.
+"""What people allowed, how often each VM was null-routed lately, and what is known of its customer: in memory, as the
+engine never waits for a disk.
 
-Loaded at start, and again after each change (`exempted`); what a person releases comes with its decision (`after`).
+Loaded at start, and again after each change (`exempted`, `judged`); what a person releases comes with its decision
+(`after`).
 """
 
 from __future__ import annotations
@@ -8,19 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from edgeguard.context import Context, Known, Prior
 from edgeguard.decision.repeats import Repeats
 from edgeguard.grace import Exemption
 from edgeguard.model import Act, Decision, Vm
 
 
 class Allowances:
-    """People's releases, which of them automation went against, the exemptions, and the repeats."""
+    """People's releases, which of them automation went against, the exemptions, the repeats, the settled cases that
+    count. `known`: who is asked for a customer's standing; None: nobody."""
 
     def __init__(self) -> None:
         self._released: tuple[Decision, ...] = ()
         self._exemptions: tuple[Exemption, ...] = ()
         self.against: frozenset[str] = frozenset()
         self.repeats = Repeats()
+        self.known: Known | None = None
+        self._priors: tuple[Prior, ...] = ()
 
     def load(self, decisions: Iterable[Decision], exemptions: Iterable[Exemption]) -> None:
         """As the database has them, at start."""
@@ -40,6 +46,22 @@ class Allowances:
         """From now on these hold, and no others."""
         self._exemptions = tuple(exemptions)
 
+    def judged(self, priors: Iterable[Prior], case: str | None = None) -> None:
+        """From now on these settled cases count, and no others; `case`: no others of that one."""
+        others = () if case is None else (one for one in self._priors if one.case != case)
+        self._priors = (*others, *priors)
+
+    def context(self, vm: Vm | None, case: str, at: int, within: int) -> Context:
+        """What is known of a VM's customer: the youngest settled case within the time beside this one, and its standing
+        where somebody can be asked. Where the customer is not known the VM's own cases count."""
+        if vm is None:
+            return Context()
+        counted = [
+            one for one in self._priors if one.case != case and _theirs(one, vm) and abs(at - one.opened) < within
+        ]
+        told = self.known.of(vm.customer, at) if self.known is not None and vm.customer is not None else None
+        return Context(told, max(counted, key=lambda one: one.opened, default=None))
+
     def released(self, vm: Vm | None) -> tuple[Decision, ...]:
         """People's releases of a VM. How old one may be is the safety's affair."""
         return tuple(one for one in self._released if vm is not None and one.subject.vm == vm.id)
@@ -56,3 +78,9 @@ class Allowances:
         """The wall clock was set by so much: a release is as long ago as before. An exemption's end is a date."""
         self._released = tuple(replace(one, at=one.at + by) for one in self._released)
         self.repeats = self.repeats.stepped(by)
+        self._priors = tuple(replace(one, opened=one.opened + by) for one in self._priors)
+
+
+def _theirs(one: Prior, vm: Vm) -> bool:
+    """Of the same customer; by VM only where that is not known now: it may have been another's before."""
+    return one.customer == vm.customer if vm.customer is not None else one.vm == vm.id

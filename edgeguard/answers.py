@@ -29,24 +29,31 @@ from edgeguard.releasing import NOT_RECORDED, release
 from edgeguard.request import (
     AddExemption,
     AddNullRoute,
+    AppealCase,
     Ask,
+    AskCase,
     ClaimCase,
     CloseCase,
     EndExemption,
     ExtendExemption,
+    HoldCase,
+    LookAt,
     NoteCase,
     ReleaseNullRoute,
+    ReopenCase,
     Request,
     Status,
     TakeReply,
     TakeSignal,
     Top,
+    UpholdCase,
 )
 from edgeguard.signals.report import again
 from edgeguard.target import target
 from edgeguard.working import work
 
 TOP = 5  # of the flow memory, shown
+WORK = (ClaimCase, NoteCase, AskCase, CloseCase, HoldCase, UpholdCase, AppealCase, ReopenCase)
 SPANS = (1, 5, 60)  # seconds of which a loud VM's packets are shown
 
 
@@ -61,10 +68,11 @@ class Answers:
             AddNullRoute: self._add,
             ReleaseNullRoute: partial(release, live),
             **dict.fromkeys((AddExemption, ExtendExemption, EndExemption), partial(grant, live)),
-            **dict.fromkeys((ClaimCase, NoteCase, CloseCase), partial(work, live)),
-            TakeReply: lambda ask, by: intake.take_body(live.store, live.config.mail, ask.body),
+            **dict.fromkeys(WORK, partial(work, live)),
+            TakeReply: lambda ask, by: intake.take_body(live.store, live.config.mail, live.config.roster, ask.body),
             TakeSignal: self._signal,
             Top: lambda ask, by: overview.top(),
+            LookAt: lambda ask, by: overview.look(self._vm(ask.term)),
             Status: lambda ask, by: {**overview.status(), **self._status()},
         }
 

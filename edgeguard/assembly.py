@@ -7,7 +7,7 @@ import gc
 import logging
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +40,8 @@ from edgeguard.evidence.writer import Writer
 from edgeguard.fleet import Facts
 from edgeguard.fleet.asker import Asker
 from edgeguard.gauges import Gauges
-from edgeguard.handing import courier, host, mailing
+from edgeguard.handing import courier, host, mailing, names_of
+from edgeguard.hearing import Hearing
 from edgeguard.hooks.courier import Courier
 from edgeguard.host import Host
 from edgeguard.inventory import Inventory, configured
@@ -56,7 +57,9 @@ from edgeguard.precautions import Precautions
 from edgeguard.readers import Readers
 from edgeguard.readiness import Readiness
 from edgeguard.reload import Reload
+from edgeguard.reminding import Reminding
 from edgeguard.resuming import resume
+from edgeguard.standing.asker import Asker as Standings
 from edgeguard.usual import Usual
 from edgeguard.wordbook import Wordbook
 from edgeguard.xarf import reporter
@@ -190,7 +193,7 @@ def _followers(live: Live, writer: Writer, hooks: Courier, lines: Lines) -> tupl
         live.configure,
         lambda config: live.outbox.configure(config.mail),
         lambda config: writer.report_as(reporter(config, host(config))),
-        lambda config: hooks.mail_by(mailing(config)),
+        lambda config: hooks.serve(mailing(config), names_of(config)),
         lambda config: lines.shape(config.log.format),
     )
 
@@ -206,9 +209,30 @@ def _hold_back(config: Config, live: Live, stack: ExitStack) -> None:
     if asker is not None:
         stack.callback(asker.close)
         asker.about = functools.partial(_facts, live)
+    _ask_for_standings(config, live, stack)
     live.precautions = Precautions(config.paths.kill, live.attachments, asker, lambda: bool(live.counting.hot()))
     live.chores.append(lambda now: live.engine.allowances.forget(now - live.config.clocks.probation))
     live.chores += [live.outward.unread.look, live.precautions.look, panicked.follow(live, enforcing.place(config))]
+    live.chores.append(Hearing(live).look)
+    live.chores.append(Reminding(live.store, lambda: live.config, host(config), live.outward.recorded).look)
+
+
+def _ask_for_standings(config: Config, live: Live, stack: ExitStack) -> None:
+    """Of the customers here, by a process of its own, before a decision needs them."""
+    if config.standing.is_asked:
+        asker = Standings.start(config.standing)
+        stack.callback(asker.close)
+        asker.customers = functools.partial(_customers, live)
+        live.engine.allowances.known = asker
+        live.chores.append(lambda _: asker.look())
+
+
+def _customers(live: Live) -> Iterator[str]:
+    """Of this host, those first whose VMs are loud."""
+    loud = (live.attachments.vm(point) for point in live.counting.hot())
+    for vm in (*loud, *(vm for _, vm in live.attachments.rows())):
+        if vm is not None and vm.customer is not None:
+            yield vm.customer
 
 
 def _facts(live: Live) -> Facts:

@@ -41,6 +41,7 @@ class Docket:
         self._episodes: dict[tuple[int, str], Episode] = {}
         self._cases: dict[str, Case] = {}
         self._of_point: dict[tuple[int, bool], str] = {}  # out of a point and into it are two cases
+        self._reopened: set[str] = set()  # ids of cases that only a person closes
         self._without_tap: set[str] = set()  # ids of cases whose tap went, and their null routes with it
 
     # ---- episodes ----------------------------------------------------------------------------
@@ -84,6 +85,11 @@ class Docket:
     def resume(self, case: Case) -> None:
         """An open case from the database, after a restart."""
         self._cases[_key_of(case)] = case
+
+    def reopen(self, case: Case) -> None:
+        """A person opened a closed case again: no clock settles it."""
+        self._reopened.add(case.id)
+        self.put(case)
 
     def case(self, verdict: Verdict, vm: Vm | None, tap: Tap | None) -> Case:
         """The open case of a verdict's subject, or a new one."""
@@ -131,7 +137,7 @@ class Docket:
         """Cases that nothing holds open any more; each is given once."""
         held = {self._of_point.get((point, rule in INTO)) for point, rule in self._episodes}
         for key, case in list(self._cases.items()):
-            if key not in held and case.id not in null_routed:
+            if key not in held and case.id not in null_routed and case.id not in self._reopened:
                 del self._cases[key]
                 yield case
 
@@ -152,6 +158,7 @@ class Docket:
     def drop(self, id: str) -> None:
         """A person has closed a case: what goes on has a case of its own."""
         self._cases = {key: case for key, case in self._cases.items() if case.id != id}
+        self._reopened.discard(id)
 
     def outcome(self, case: Case) -> str:
         """How a case ended that the clock settles; asked once."""
@@ -159,6 +166,10 @@ class Docket:
             self._without_tap.discard(case.id)
             return "tap gone"
         return "released" if case.state == PROBATION else "quiet"
+
+    def of(self, id: str) -> Case | None:
+        """An open case as it stands."""
+        return next((case for case in self._cases.values() if case.id == id), None)
 
     def _follow(self, case: Case, event: str) -> None:
         self.put(replace(case, state=TABLE.after(case.state, event) or case.state))

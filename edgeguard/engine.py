@@ -18,14 +18,14 @@ from edgeguard.config import Config
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.readings import JUDGED
 from edgeguard.crossings import rearm
-from edgeguard.decision.answer import is_in_doubt
+from edgeguard.decision.answer import is_in_doubt, is_warned_first
 from edgeguard.decision.decide import AUTOMATION, at_other_tap, decide, release
-from edgeguard.decision.ending import by_quiet
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import Question
 from edgeguard.decision.recent import NOTHING
 from edgeguard.detection.rules import JUDGES
 from edgeguard.docket import Docket
+from edgeguard.ends import Ends
 from edgeguard.grace import Grace
 from edgeguard.model import Act, Decision, Happened, Order, Outcome, Scope, Tap, TapKind, Verdict, Vm
 from edgeguard.policies import Policies, loudness
@@ -34,6 +34,7 @@ from edgeguard.record import Records
 from edgeguard.retries import Retries
 from edgeguard.sums import Sums
 from edgeguard.surroundings import Surroundings
+from edgeguard.word import Word
 
 
 class Engine:
@@ -45,6 +46,7 @@ class Engine:
         self.around = around
         self.ledger = Ledger()
         self.docket = Docket(config.host.name)
+        self.ends = Ends(self.ledger, self.docket)
         self.retries = Retries()
         self.recent = NOTHING
         self.allowances = Allowances()
@@ -145,15 +147,17 @@ class Engine:
         return self.around.vm(verdict.point), self.around.tap(verdict.point)
 
     def _decide_again(self, verdict: Verdict | None) -> None:
-        """A flood that was only observed because of what may change goes on: told if it may be null-routed now, or
-        has to wake a person."""
+        """A flood that was only observed because of what may change goes on: told if it may be null-routed now, has to
+        wake a person, or if its owner is to be warned first."""
         if verdict is None:
             return
         vm, tap = self._where(verdict)
         case = self.docket.case(verdict, vm, tap)
         decision = decide(self._question(verdict, case, vm, tap))
-        self.recent = self.recent.heard(decision, case.customer, verdict.band)
-        if decision.act is Act.NULL_ROUTE or decision.page:
+        warns = is_warned_first(decision) and not decision.silent
+        if not warns:  # a wait begins with its warning, and not with the thought of it
+            self.recent = self.recent.heard(decision, case.customer, verdict.band)
+        if decision.act is Act.NULL_ROUTE or decision.page or warns:
             self.around.verdict(verdict)
             self._decide(verdict)
 
@@ -188,31 +192,18 @@ class Engine:
     def _clocks(self, at: int) -> None:
         ending: dict[tuple[str, str], list[Entry]] = {}
         for entry in self.ledger:
-            if reason := self._end(entry, at):
+            if reason := self.ends.why(entry, at, self.config.clocks):
                 ending.setdefault((entry.decision.case, reason), []).append(entry)
         for (_, reason), entries in ending.items():
             self.release(tuple(entries), at, reason)
         for point, rule in self.retries.due(at):
             self.docket.forget(point, rule)
-        standing = {(entry.point, entry.rule) for entry in self.ledger}  # their quiet may have to last longer
-        for point, rule in set(self.docket.quiet(at, self.config.clocks.quiet)) - standing:
+        for point, rule in set(self.docket.quiet(at, self.config.clocks.quiet)) - self.ends.watched():
             self.docket.keep(point, rule, None)
             self.retries.drop((point, rule))
         for case in self.docket.settled({entry.decision.case for entry in self.ledger}):
+            self.ends.forget(case.id)
             self.around.closed(case, at)
-
-    def _end(self, entry: Entry, at: int) -> str | None:
-        """Why a null route ends now, or None."""
-        if entry.over <= at:
-            return "its lifetime is over"
-        if entry.decision.beside and self.ledger.get(entry.decision.beside) is None:
-            return "that of its VM's other tap has ended"
-        if entry.rule is None or entry.point is None:
-            return None
-        points = [entry.point, *(other.point for other in self.ledger.beside((entry,)))]
-        episodes = [self.docket.episode(point, entry.rule) for point in points if point is not None]
-        loud = max(entry.resumed or entry.decision.at, *(episode.last_loud if episode else 0 for episode in episodes))
-        return by_quiet(entry.decision.repeat, at - loud, at - entry.decision.at, self.config.clocks)
 
     def release(
         self, entries: tuple[Entry, ...], at: int, reason: str, by: str = AUTOMATION, grace: Grace | None = None
@@ -227,6 +218,8 @@ class Engine:
             return None
         self.docket.put(case)
         self.allowances.after(decision)
+        if not others:
+            self.ends.forget(case.id)
         for entry in entries:
             self.ledger.end(entry.decision.id)
             if by == AUTOMATION and entry.point is not None:
@@ -280,6 +273,7 @@ class Engine:
         self.ledger.stepped(by, at)
         self.retries.stepped(by)
         self.recent = self.recent.stepped(by)
+        self.ends.stepped(by)
         self.allowances.stepped(by)
         for (point, rule), _ in self.docket.episodes():
             self.docket.keep(point, rule, None)
@@ -300,6 +294,13 @@ class Engine:
             order = replace(entry.order, prefixes=vm.addresses)
             self.ledger.amend(entry, order)
             self.around.amended(entry.decision, order)
+
+    def said(self, case: Case, word: Word, orders: Iterable[Order] = ()) -> None:
+        """A person's word of a case holds from now on, and null routes last until when it says: recorded already."""
+        self.docket.put(case)
+        self.ends.said(word)
+        for order in orders:
+            self.ledger.lengthen(order)
 
     def resume(self, entries: Iterable[Entry]) -> None:
         """Null routes that stood before a restart."""

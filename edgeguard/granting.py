@@ -8,7 +8,7 @@ from edgeguard import clock
 from edgeguard.cases.allowed import Granted
 from edgeguard.cases.case import Case
 from edgeguard.errors import UsageError
-from edgeguard.grace import LONGEST
+from edgeguard.grace import LONGEST, Exemption
 from edgeguard.live import Live
 from edgeguard.releasing import exempt
 from edgeguard.request import AddExemption, EndExemption, ExtendExemption
@@ -64,15 +64,23 @@ def _holding(live: Live, id: str, now: int) -> Granted:
 def _extend(live: Live, ask: ExtendExemption, by: str, now: int) -> dict[str, Any]:
     one = _holding(live, ask.term, now).exemption
     until = one.since + ask.for_ns
-    if ask.for_ns > UTMOST:
-        raise UsageError("an exemption lasts 365 days at most; it can be made anew")
-    if by == one.by and ask.for_ns > LONGEST:
-        raise UsageError(f"{one.id}: {by} made it; more than 30 days takes a second person")
-    if until <= one.until:
-        raise UsageError(f"{one.id}: it lasts until {clock.utc(one.until)} already; `exempt end` ends it sooner")
+    if why_not := _why_not(one, ask, by, until):
+        _note(live, one.case, now, by, f"refused: exempt.extend: {why_not}")
+        raise UsageError(why_not)
     live.store.lengthen(one, until, by)
     _note(live, one.case, now, by, f"exemption {one.id} lasts until {clock.utc(until)}: {ask.why}")
     return {"exemptions": [one.id], "text": f"{one.id}: lasts until {clock.utc(until)}, by {one.by} and {by}"}
+
+
+def _why_not(one: Exemption, ask: ExtendExemption, by: str, until: int) -> str | None:
+    """Why an exemption is not extended; None: it is."""
+    if ask.for_ns > UTMOST:
+        return "an exemption lasts 365 days at most; it can be made anew"
+    if by == one.by and ask.for_ns > LONGEST:
+        return f"{one.id}: {by} made it; more than 30 days takes a second person"
+    if until <= one.until:
+        return f"{one.id}: it lasts until {clock.utc(one.until)} already; `exempt end` ends it sooner"
+    return None
 
 
 def _end(live: Live, ask: EndExemption, by: str, now: int) -> dict[str, Any]:

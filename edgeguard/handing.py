@@ -6,8 +6,10 @@ from __future__ import annotations
 import functools
 import logging
 import socket
+from collections.abc import Callable
 
-from edgeguard.cases.store import Store
+from edgeguard import roster
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.config import Config
 from edgeguard.errors import EvidenceError
 from edgeguard.evidence.contents import BEFORE
@@ -26,17 +28,23 @@ LARGEST_ENCLOSED = 262_144  # bytes of a savefile: what no mail server minds
 log = logging.getLogger("edgeguard")
 
 
-def courier(config: Config, store: Store) -> Courier:
+def courier(config: Config, store: CaseStore) -> Courier:
     """Not started yet, its runner is: it must be before rights are given up. DeliveryError where it cannot be."""
-    wanted = config.hooks.program or config.hooks.url or config.page.program
-    runner = Runner.start(settings(config)) if wanted else None
-    return Courier(store.tray(), config.hooks, runner, bool(config.page.program), mailing(config))
+    paging = bool(config.page.program or any(shift.page for shift in config.roster.shift))
+    runner = Runner.start(settings(config)) if config.hooks.program or config.hooks.url or paging else None
+    return Courier(store.tray(), config.hooks, runner, paging, mailing(config), on_duty=names_of(config))
+
+
+def names_of(config: Config) -> Callable[[int], tuple[str, ...]]:
+    """Who is on duty at a time, by name, by this configuration."""
+    return lambda at: tuple(dict.fromkeys(shift.name for shift in roster.on_duty(config.roster, at)))
 
 
 def settings(config: Config) -> Settings:
     """What the runner is told."""
     hooks, page = config.hooks, config.page
-    return Settings(hooks.program, page.program, hooks.url, hooks.secret_file, hooks.timeout, page.timeout)
+    people = tuple({shift.name: shift.page for shift in config.roster.shift if shift.page}.items())
+    return Settings(hooks.program, page.program, hooks.url, hooks.secret_file, hooks.timeout, page.timeout, people)
 
 
 def host(config: Config) -> str:

@@ -1,6 +1,6 @@
 """What becomes of a mail that came in: a row, a line in its case's story, an acknowledgement. Nothing else, ever.
 
-    intake = Intake(store, config.mail)
+    intake = Intake(store, config.mail, config.roster)
     said = intake.take(read(raw, own(config.mail)), clock.now())
 
 A reply never frees, exempts or lengthens anything: its mailbox may be the intruder's. Nothing here can record a
@@ -12,12 +12,12 @@ from __future__ import annotations
 from email.utils import parseaddr
 from typing import Any
 
-from edgeguard import clock
+from edgeguard import clock, roster
 from edgeguard.cases import codec
 from edgeguard.cases.case import Case
 from edgeguard.cases.intray import Intray, Taken
 from edgeguard.cases.store import Store
-from edgeguard.config import Mail
+from edgeguard.config import Mail, Roster
 from edgeguard.errors import UsageError
 from edgeguard.incoming import Reply, Sort
 from edgeguard.letters import Notice
@@ -39,9 +39,10 @@ def own(mail: Mail) -> Own:
 class Intake:
     """Takes replies. StoreError where the database does not: then nothing of the reply was written."""
 
-    def __init__(self, store: Store, mail: Mail) -> None:
+    def __init__(self, store: Store, mail: Mail, on_duty: Roster) -> None:
         self._store = store
         self._mail = mail
+        self._roster = on_duty
         self.tray = Intray(store)
 
     def take(self, reply: Reply, at: int) -> str:
@@ -70,14 +71,14 @@ class Intake:
             keyword=reply.keyword,
             name=(case.vm_name or case.vm) if known else None,
             until=self._until(case) if known else None,
-            read_by=at + self._mail.read_within if self._mail.read_within else None,
+            read_by=roster.promised(self._roster, self._mail.read_within, at),
             answers=reply.message_id,
         )
 
     def _until(self, case: Case) -> int | None:
         """When the last null route of the case ends at the latest."""
-        ends = [one.decision.until for one in self._store.standing() if one.case.id == case.id]
-        return max((end for end in ends if end is not None), default=None)
+        ends = [one.order.until for one in self._store.standing() if one.case.id == case.id]
+        return max(ends, default=None)
 
     # ---- bounces -------------------------------------------------------------------------------
 
@@ -105,13 +106,13 @@ class Intake:
         )
 
 
-def take_body(store: Store, mail: Mail, body: str) -> dict[str, str]:
+def take_body(store: Store, mail: Mail, on_duty: Roster, body: str) -> dict[str, str]:
     """The daemon's answer to a reply that was read elsewhere. UsageError where it is none."""
     try:
         reply = codec.loads(Reply, body)
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise UsageError("the reply is not one that 'edgeguard reply' of this version wrote") from None
-    return {"text": Intake(store, mail).take(bounded(reply), clock.now())}
+    return {"text": Intake(store, mail, on_duty).take(bounded(reply), clock.now())}
 
 
 def _returned(notice: Notice, reply: Reply, at: int) -> dict[str, Any]:

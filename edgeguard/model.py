@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from edgeguard.grace import Grace
-from edgeguard.record import Address
 
+Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 PROTOCOL_NAMES = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmpv6"}
@@ -218,7 +218,9 @@ PAGES = (
     "breaker",  # too many customers at once
     "disagreement",  # ledger and kernel do not agree, and could not be made to
     "unreachable",  # a full null route whose customer has no contact
+    "a clock",  # a person's time to decide or to read is nearly over while a customer is null-routed
     "against a release",  # automation null-routed what a person released within 72 hours
+    "counted prior",  # a full null route of a customer with a settled case within 30 days: a person looks soon
 )
 
 

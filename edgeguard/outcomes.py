@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
-from edgeguard.cases.store import Store
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.errors import EnforcementError, StoreError
 from edgeguard.letters import Delivery
 from edgeguard.logs import about
@@ -22,7 +22,7 @@ class Outcomes:
     """Outcomes on their way into the database, the oldest first."""
 
     def __init__(
-        self, store: Store, recorded: Callable[[], None], told: Callable[[Outcome], Sequence[Delivery]]
+        self, store: CaseStore, recorded: Callable[[], None], told: Callable[[Outcome], Sequence[Delivery]]
     ) -> None:
         """`recorded` is called after each that the database took: a notice may be due. `told`: who hears of it."""
         self._told = told

@@ -19,7 +19,7 @@ from edgeguard.detection.episode import RANK
 from edgeguard.errors import StoreError
 from edgeguard.gauges import Gauges, proof
 from edgeguard.live import Live
-from edgeguard.model import Band, Network
+from edgeguard.model import Band, Network, Vm
 from edgeguard.reading import OUT, Reading
 from edgeguard.target import target_text
 
@@ -30,6 +30,7 @@ VMS, ROUTES, REMOTES = 50, 32, 20  # shown
 LOOKED_AT = 100  # remote networks of each class, the largest
 PREFIXES = {4: (24,), 6: (64, 48)}  # in which an address is counted, too
 NEARLY_ALL = 0.9
+INTO_TOTAL = state.INTO + state.TOTAL
 NOBODY = -1  # no attachment point: the limits that hold where nothing else is said
 
 
@@ -77,6 +78,16 @@ class Overview:
             "vms": self._vms(),
             "remotes": self._remotes(),
         }
+
+    def look(self, vm: Vm) -> dict[str, Any]:
+        """What one VM sends and gets, at all its taps together, in the last second; null: none of them is here."""
+        live, at = self._live, self._live.counting.slot_end
+        points = [point for point, _ in live.attachments.of_vm(vm.id)]
+        windows = live.counting.windows(np.array(points), at) if points and at else None
+        out, into = (None, None) if windows is None else (windows[:, i].sum() for i in (state.TOTAL, INTO_TOTAL))
+        routes = [self._route(entry) for entry in live.engine.ledger if entry.order.vm == vm.id]
+        seen = {"out": None if out is None else int(out), "into": None if into is None else int(into)}
+        return {"vm": vm.id, "name": vm.name, **seen, "null_routes": routes[:ROUTES]}
 
     def _unsent(self) -> dict[str, Any]:
         """By carrier; nothing while the database cannot be read, which `trouble` says."""

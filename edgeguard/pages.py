@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from edgeguard import clock
-from edgeguard.cases.store import Store
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.clock import HOUR
 from edgeguard.errors import StoreError
 from edgeguard.hooks.page import page
@@ -30,7 +30,7 @@ class Courier(Protocol):
 class Pages:
     """Pages on their way into the database, the oldest first."""
 
-    def __init__(self, store: Store, host: str, courier: Courier) -> None:
+    def __init__(self, store: CaseStore, host: str, courier: Courier) -> None:
         self._store = store
         self._host = host
         self._courier = courier

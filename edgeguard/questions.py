@@ -38,7 +38,7 @@ class Questions:
             vm=vm,
             tap=tap,
             window=around.window(),
-            kernel=around.kernel_count(point) if tap and verdict.band is not Band.WARN else None,
+            kernel=around.kernel_count(point) if tap else None,
             replayed=around.replayed,
             null_routed=ledger.targets(case.id, verdict.at - config.clocks.moves),
             standing=tuple(t for entry in ledger.of_point(point) for t in entry.decision.targets),
@@ -55,6 +55,7 @@ class Questions:
             customers=around.customers(),
             standing_taps=ledger.taps,
             recent=recent,
+            context=self._allowances.context(vm, case.id, verdict.at, config.clocks.repeat),
             permit=around.permit() if acts and config.fleet.is_asked else None,
         )
 

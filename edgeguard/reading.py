@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgeguard.model import Share, Spread, Subject
-from edgeguard.record import Address
+from edgeguard.model import Address, Share, Spread, Subject
 
 OUT = ("syn", "udp", "icmp", "fragments", "tcp", "total")  # rules over what leaves a subject
 INTO = tuple(f"{rule}-in" for rule in OUT)  # and over what reaches it: observed, never acted on

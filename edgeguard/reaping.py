@@ -19,6 +19,7 @@ from edgeguard import clock, control
 from edgeguard.cases.case import Standing
 from edgeguard.cases.store import Store
 from edgeguard.config import Config
+from edgeguard.deadlines import appeal_due, people
 from edgeguard.decision.decide import release
 from edgeguard.enforcement import links
 from edgeguard.enforcement.boottime import boottime, end_of
@@ -28,6 +29,7 @@ from edgeguard.errors import ConfigError, EdgeGuardError, StoreError
 from edgeguard.inventory import Inventory, configured
 from edgeguard.model import Act, Happened, Order, Outcome, Scope
 from edgeguard.notice.values import background, compose
+from edgeguard.reminding import Reminding
 from edgeguard.states import TABLE
 
 _QUIET = 1.5  # seconds without a trace: a daemon that was about to null-route has seen the kill file
@@ -90,15 +92,30 @@ def _settle(config: Config, store: Store, ends: Reaper, removed: int) -> Reaped:
     inventory, trouble = _inventory(config)
     lasting: list[Order] = []
     over: list[tuple[Standing, str]] = []
-    for one in store.standing():
+    standing = store.standing()
+    undecided = _undecided(config, store, standing)
+    for one in standing:
         why = "EdgeGuard was told to end all null routes" if Path(config.paths.kill).exists() else _over(one, inventory)
+        why = why or undecided.get(one.case.id)
         if why:
             over.append((one, why))
         else:
             lasting.append(_addressed(one, inventory))
     removed += ends.keep_only(lasting)
     told = tuple(_record(config, store, inventory, one, why) for one, why in over)
+    Reminding(store, lambda: config, _host(config), lambda: None).look(clock.now())
     return Reaped(removed, told, trouble)
+
+
+def _undecided(config: Config, store: Store, standing: list[Standing]) -> dict[str, str]:
+    """Cases whose appeal nobody decided in time, and why they end."""
+    found: dict[str, str] = {}
+    for case in {one.case.id for one in standing}:
+        of_case = [one for one in standing if one.case.id == case and one.releasing is None]
+        due = appeal_due(people(store.words(case)), of_case, config)
+        if due is not None and due <= clock.now():
+            found[case] = f"no third person decided the appeal by {clock.utc(due)}"
+    return found
 
 
 def _inventory(config: Config) -> tuple[Inventory | None, tuple[str, ...]]:

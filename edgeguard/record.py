@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeguard.model import Address as Address  # noqa: PLC0414 - most take it from here; that file loads no numpy
+
 RECORD = np.dtype(
     [
         ("ts", "<i8"),  # ns since 1970
@@ -49,8 +51,6 @@ PROTOCOL_UDP = 17
 # UDP services whose answers are many times their requests; Rossow, Amplification Hell (NDSS 2014), and what
 # was found since: chargen, DNS, TFTP, portmapper, NTP, NetBIOS, SNMP, CLDAP, SSDP, ARD, WS-Discovery, memcached.
 REFLECTORS = (17, 19, 53, 69, 111, 123, 137, 161, 389, 1900, 3283, 3702, 5353, 11211)
-
-Address = IPv4Address | IPv6Address
 
 
 def aligned(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -24,7 +24,12 @@ def release(live: Live, ask: ReleaseNullRoute, by: str) -> dict[str, Any]:
     now = clock.now()
     cases = sorted({entry.decision.case for entry in entries})
     prepared = [(case, _of(entries, case)) for case in cases]
-    graces = [_grace(live, case, of_case, ask, by, now) for case, of_case in prepared]
+    try:
+        graces = [_grace(live, case, of_case, ask, by, now) for case, of_case in prepared]
+    except UsageError as refused:  # an exemption that is wider than asked for, say: it stands in the story
+        for case in cases:
+            live.store.note(case, now, by, f"refused: release as {ask.disposition}: {refused}")
+        raise
     decisions = [
         _released(live, case, of_case, now, ask, by, grace)
         for (case, of_case), grace in zip(prepared, graces, strict=True)

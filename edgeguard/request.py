@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # a command that only asks how the daemon is loads no numpy f
     from edgeguard.model import Scope
 
 MAX_TARGETS = 64  # of one request
+MAX_CONDITIONS = 8
 MAX_TEXT = 1_000  # characters of a reason or a term
 MAX_NS = 365 * 24 * 3_600_000_000_000
 OUTCOMES = ("confirmed", "undetermined", "overturned")  # that a person gives a case
@@ -105,6 +106,49 @@ class CloseCase:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldCase:
+    """Keep a null route although it is quiet, once; `for_ns` 0: until the next shift, 12 hours at most."""
+
+    term: str
+    why: str
+    for_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UpholdCase:
+    """One of the two voices that keep a null route; the first says what is enough to end it. Or a third person's word
+    on an appeal."""
+
+    term: str
+    why: str
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppealCase:
+    """Enter that the owner disagrees."""
+
+    term: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenCase:
+    """Open a closed case again."""
+
+    term: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskCase:
+    """Ask the desk something (`why`) about a case: nothing else happens."""
+
+    term: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakeReply:
     """A customer's reply, read already: a value of incoming.Reply as codec.py writes it."""
 
@@ -128,9 +172,19 @@ class Top:
     """Who is loud now, and what is done about it: one frame of `edgeguard top`."""
 
 
-People = AddExemption | ExtendExemption | EndExemption | ClaimCase | NoteCase | CloseCase
-Ask = AddNullRoute | ReleaseNullRoute | People | TakeReply | TakeSignal | Status | Top
-LOOKS = (Status, Top)  # change nothing
+Keeping = HoldCase | UpholdCase | AppealCase | ReopenCase
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """What is seen of a VM (`term`) now, and what is null-routed of it."""
+
+    term: str
+
+
+People = AddExemption | ExtendExemption | EndExemption | ClaimCase | NoteCase | AskCase | CloseCase | Keeping
+Ask = AddNullRoute | ReleaseNullRoute | People | TakeReply | TakeSignal | Status | Top | LookAt
+LOOKS = (Status, Top, LookAt)  # change nothing
 TEXTS = (TakeReply, TakeSignal)  # bring what others wrote; nothing is null-routed or released by them
 VERBS: dict[str, type[Ask]] = {
     "nullroute.add": AddNullRoute,
@@ -142,9 +196,15 @@ VERBS: dict[str, type[Ask]] = {
     "exempt.end": EndExemption,
     "case.claim": ClaimCase,
     "case.note": NoteCase,
+    "case.ask": AskCase,
     "case.close": CloseCase,
+    "case.hold": HoldCase,
+    "case.uphold": UpholdCase,
+    "case.appeal": AppealCase,
+    "case.reopen": ReopenCase,
     "status": Status,
     "top": Top,
+    "look": LookAt,
 }
 
 
@@ -198,13 +258,14 @@ def read_request(line: bytes, by: str) -> Request:
 
 def _checked(ask: Ask) -> Ask:
     """The same request, once its types and sizes are what they say."""
+    if isinstance(ask, LookAt) and not _is_line(ask.term):
+        raise DaemonError(f"term must be a line of 1 to {MAX_TEXT} characters")
     if isinstance(ask, LOOKS):
         return ask
     if isinstance(ask, TEXTS):
         return _checked_text(ask)
     for name in ("term", "why"):
-        text = getattr(ask, name)
-        if not isinstance(text, str) or not text.strip() or len(text) > MAX_TEXT or not text.isprintable():
+        if not _is_line(getattr(ask, name)):
             raise DaemonError(f"{name} must be a line of 1 to {MAX_TEXT} characters")
     if isinstance(ask, AddNullRoute):
         return _checked_add(ask)
@@ -212,8 +273,21 @@ def _checked(ask: Ask) -> Ask:
         _check_disposition(ask.disposition)
     if isinstance(ask, CloseCase) and ask.outcome not in OUTCOMES:
         raise DaemonError(f"a case closes with an outcome: {', '.join(OUTCOMES)}")
+    if isinstance(ask, UpholdCase):
+        return _checked_uphold(ask)
     _check_terms(ask)
     return ask
+
+
+def _checked_uphold(ask: UpholdCase) -> UpholdCase:
+    lines = ask.conditions
+    if not isinstance(lines, (list, tuple)) or len(lines) > MAX_CONDITIONS or not all(map(_is_line, lines)):
+        raise DaemonError(f"conditions must be at most {MAX_CONDITIONS} lines of 1 to {MAX_TEXT} characters")
+    return UpholdCase(ask.term, ask.why, tuple(lines))
+
+
+def _is_line(text: object) -> bool:
+    return isinstance(text, str) and bool(text.strip()) and len(text) <= MAX_TEXT and text.isprintable()
 
 
 def _check_disposition(disposition: object) -> None:
@@ -226,9 +300,9 @@ def _check_disposition(disposition: object) -> None:
 def _check_terms(ask: Ask) -> None:
     """What an exemption may say: an end, a ceiling, a consent. 0 and empty, where there is a default: as measured."""
     for_ns, ceiling, consent = (getattr(ask, name, None) for name in ("for_ns", "ceiling", "consent"))
-    least = 0 if isinstance(ask, ReleaseNullRoute) else 1
+    least, what = (0, "it") if isinstance(ask, (ReleaseNullRoute, HoldCase)) else (1, "an exemption")
     if for_ns is not None and (type(for_ns) is not int or not least <= for_ns <= MAX_NS):
-        raise DaemonError("an exemption needs an end: above zero and at most 365d")
+        raise DaemonError(f"{what} needs an end: above zero and at most 365d")
     if ceiling is not None and (type(ceiling) is not int or not 0 <= ceiling <= MAX_RATE):
         raise DaemonError(f"the ceiling must be packets a second, at most {MAX_RATE}")
     if consent is not None and (not isinstance(consent, str) or len(consent) > MAX_TEXT or not consent.isprintable()):

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from edgeguard import clock
 from edgeguard.cases.case import Standing
-from edgeguard.decision import paging
+from edgeguard.decision import paging, repeats
 from edgeguard.decision.ledger import Entry
 from edgeguard.decision.recent import recall
-from edgeguard.enforcement.boottime import boottime, end_of
+from edgeguard.enforcement.boottime import boottime, end_of, stepped
 from edgeguard.errors import EdgeGuardError, StoreError
 from edgeguard.live import Live
 from edgeguard.model import Decision, Happened, Outcome, Scope, Vm
+from edgeguard.word import Said
 
 
 def resume(live: Live) -> None:
@@ -31,9 +32,11 @@ def resume(live: Live) -> None:
         entries.append(_entry(standing, point, vm))
         live.remember(standing.decision)
     live.engine.resume(entries)
+    _said(live, {entry.decision.case for entry in entries})
     now, clocks = clock.now(), live.config.clocks
     holding = [one.exemption for one in live.store.exemptions() if one.holds(now)]
     live.engine.allowances.load(live.store.releases(now - max(clocks.probation, clocks.repeat)), holding)
+    live.engine.allowances.judged(live.store.priors(now - repeats.KEPT))
     live.engine.recent = recall(live.store.lately(clock.now(), _memory(live)))
     live.enforcer.reconcile([entry.order for entry in entries])
 
@@ -46,6 +49,16 @@ def _entry(standing: Standing, point: int, vm: Vm) -> Entry:
         order = replace(order, prefixes=vm.addresses)  # the child refuses those of anybody else
     now = clock.now()
     return Entry(standing.decision, order, rule, point, resumed=now, ends=now + end_of(order) - boottime())
+
+
+def _said(live: Live, null_routed: set[str]) -> None:
+    """What people said of what stands, on today's wall clock; and which cases a person reopened."""
+    for case in live.store.open_cases():
+        words = live.store.words(case.id)
+        if any(word.said is Said.REOPEN for word in words):
+            live.engine.docket.reopen(case)
+        for word in words if case.id in null_routed else ():
+            live.engine.ends.said(word.moved(stepped(word.at, word.since, word.boot)))
 
 
 def _memory(live: Live) -> int:

@@ -20,6 +20,7 @@ def troubles(live: Live, reload: Reload, metrics: str | None = None) -> dict[str
         "capture": _capture(live),
         "not stopped": _not_stopped(live),
         "fleet": live.precautions.trouble,
+        "standing": live.engine.allowances.known.trouble if live.engine.allowances.known else None,
         "configuration": reload.trouble,
         "rules": live.rules.trouble,
         "inventory": live.inventory.trouble,

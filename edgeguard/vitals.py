@@ -2,12 +2,16 @@
 
 Snapshots are taken once a second. A question about a tap is answered over the span from the
 youngest snapshot that is old enough to the moment of asking: our frames lag the kernel's by what
-waits in the ring, which would outweigh a span of a few milliseconds.
+waits in the ring, which would outweigh a span of a few milliseconds. And over the span before it as well, as the
+window that is judged reaches back a second: what came in its first half alone must have been seen, too.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from edgeguard.clock import MILLISECOND
 from edgeguard.counting.counted import Counted
@@ -20,6 +24,13 @@ OLD_ENOUGH = 200 * MILLISECOND
 BACKLOG = 100 * MILLISECOND
 FEW_SAMPLES, FEW_FRAMES = 100, 1000  # fewer of ours, of the kernel's, in a second say nothing of how many are carried
 FEW_LOOKED = 50  # fewer frames looked at say nothing of how many came twice
+
+
+class TapCounter(Protocol):
+    """What the kernel has counted at a tap; native.LinkCounter is one."""
+
+    @property
+    def rx_frames(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +50,16 @@ class Snapshot:
 class Vitals:
     """Two snapshots and what has happened since."""
 
-    def __init__(self, counting: Counted, mirrored: bool = False, sampling: int = 1) -> None:
-        """`mirrored`: frames come from a mirror port, which carries one of so many."""
+    def __init__(
+        self,
+        counting: Counted,
+        mirrored: bool = False,
+        sampling: int = 1,
+        counters: Callable[[], Mapping[int, TapCounter]] = link_counters,
+    ) -> None:
+        """`mirrored`: frames come from a mirror port, which carries one of so many. `counters`: by ifindex."""
         self._counting = counting
+        self._counters = counters
         self._mirrored, self._sampling = mirrored, sampling
         self._carried: tuple[float | None, float | None] = (None, None)  # over the last two spans
         self.steps = 0  # of the wall clock, since the start
@@ -53,7 +71,7 @@ class Vitals:
         """The snapshot of this second. None while a backlog waits in the ring: our count would not be of its time."""
         if self.health.lag_ns > BACKLOG:
             return
-        kernel = {index: counter.rx_frames for index, counter in link_counters().items()}
+        kernel = {index: counter.rx_frames for index, counter in self._counters().items()}
         points: dict[int, list[int]] = {}
         for point, tap in taps:
             points.setdefault(tap.ifindex, []).append(point)
@@ -115,13 +133,30 @@ class Vitals:
         return min(first, second, key=lambda share: max(share, 1 / share))
 
     def kernel_count(self, now: int, point: int, tap: Tap) -> KernelCount | None:
-        """Frames out of a tap over the same span; None when its counter cannot be read, or our row is younger."""
-        counter = link_counters().get(tap.ifindex)
-        since = self._young if now - self._young.at >= OLD_ENOUGH else self._old
-        points = since.points.get(tap.ifindex, [])
-        if counter is None or tap.ifindex not in since.kernel or point not in points:
+        """Frames out of a tap over the same span, of two spans the one of which the kernel saw the smaller share.
+
+        None when its counter cannot be read, or our row is younger.
+        """
+        counter = self._counters().get(tap.ifindex)
+        if counter is None:
             return None
-        ours = self._frames(points) - since.ours[tap.ifindex]
+        found = (self._since(since, counter.rx_frames, point, tap.ifindex) for since in self._snapshots(now))
+        return min((count for count in found if count), key=_share_seen, default=None)
+
+    def _snapshots(self, now: int) -> Iterator[Snapshot]:
+        if now - self._young.at >= OLD_ENOUGH:
+            yield self._young
+        yield self._old
+
+    def _since(self, since: Snapshot, kernel: int, point: int, ifindex: int) -> KernelCount | None:
+        points = since.points.get(ifindex, [])
+        if ifindex not in since.kernel or point not in points:
+            return None
+        ours = self._frames(points) - since.ours[ifindex]
         if ours < 0:  # the row began anew within the span
             return None
-        return KernelCount(ours=ours, kernel=counter.rx_frames - since.kernel[tap.ifindex])
+        return KernelCount(ours=ours, kernel=kernel - since.kernel[ifindex])
+
+
+def _share_seen(count: KernelCount) -> float:
+    return count.kernel / count.ours if count.ours else math.inf

@@ -54,4 +54,7 @@ def live(folder: Path, over: dict[str, Any] | None = None) -> tuple[Any, Kept]:
     file = folder / "inventory.toml"
     file.write_text(INVENTORY)
     made = engine(world, over)
-    return SimpleNamespace(engine=made, store=world.store, inventory=FileInventory(file), config=made.config), world
+    nobody = SimpleNamespace(wake=lambda: None)
+    ordered = SimpleNamespace(order=world.orders.append)
+    parts = {"engine": made, "store": world.store, "inventory": FileInventory(file), "config": made.config}
+    return SimpleNamespace(**parts, enforcer=ordered, outbox=nobody), world

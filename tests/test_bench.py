@@ -162,6 +162,17 @@ def test_reaction_measures_the_spans() -> None:
     assert (found["runs"], found["runs_not_ok"]) == (20, 0)
 
 
+def test_each_mail_has_the_limit_of_its_kind() -> None:
+    """From the verification where the mail could tell it, else from the null route; never both."""
+    early = lab(10, notice_ns=1_767_225_600_000_000_000 + 910 * 1_000_000)
+    found = reaction.result([lab(10), early, lab(10, verified_ns=None)], "routed")
+    assert found["milliseconds"]["verified to mail"]["max"] == 100.0
+    assert found["milliseconds"]["routed to mail, not yet verified"]["min"] == 500.0
+    assert found["milliseconds"]["routed to mail, not yet verified"]["max"] == 1290.0
+    assert found["ratios"]["verified to mail, p99/limit"] == 0.1
+    assert found["ratios"]["routed to mail, not yet verified, p99/limit"] == 0.258
+
+
 def test_reaction_tells_runs_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
     """A run that was not ok is counted and told; what never happened has no time."""
     runs = [lab(5), lab(7, ok=False, verified_ns=None, notice_ns=None)]

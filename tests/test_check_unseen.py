@@ -12,6 +12,7 @@ from edgeguard.check.unseen import PassedBy, unseen
 from edgeguard.enforcement import links
 from edgeguard.enforcement.flowtables import Flowtable
 from edgeguard.enforcement.links import Link
+from edgeguard.model import Tap, TapKind
 
 UNIX = """Num       RefCount Protocol Flags    Type St Inode Path
 0000000000000000: 00000002 00000000 00010000 0001 01 17041 /run/edgeguard/edgeguard.sock
@@ -34,6 +35,10 @@ def _tree(folder: Path, functions: str = "2", unix: str = UNIX) -> tuple[Path, P
     (folder / "proc" / "net").mkdir(parents=True)
     (folder / "proc" / "net" / "unix").write_text(unix)
     return folder / "sys", folder / "proc"
+
+
+def _tap(name: str) -> Tap:
+    return Tap(0, name, "52:54:00:00:00:01", TapKind.ROUTED)
 
 
 def test_virtual_functions_and_vhost_user_are_told(tmp_path: Path) -> None:
@@ -60,9 +65,9 @@ def test_what_goes_round_a_null_route_is_told_by_tap(monkeypatch: pytest.MonkeyP
     passed_by = PassedBy()
     assert passed_by.stops("tap2") == "its flows are in the flowtable filter/hard, before any chain of ours"
     assert [passed_by.stops(name) for name in ("tap1", "tap3", "tap4")] == [None, None, None]
-    assert "by a chain because it is in the flowtable filter/fast" in passed_by.notes("tap1")
-    assert "an XDP program is attached" in passed_by.notes("tap3")
-    assert passed_by.notes("tap4") == ""
+    assert "by a chain because it is in the flowtable filter/fast" in passed_by.notes(_tap("tap1"))
+    assert "an XDP program is attached" in passed_by.notes(_tap("tap3"))
+    assert passed_by.notes(_tap("tap4")) == ""
 
 
 def test_links_of_this_host_are_read() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from edgeguard.cases.store import Store
 from edgeguard.cli import main
 from edgeguard.clock import MINUTE
 from edgeguard.control import ControlServer
@@ -26,7 +27,8 @@ ADD = ("nullroute", "add", "web1", "--for", "30m", "--why", "reported")
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     file = tmp_path / "edgeguard.toml"
-    file.write_text(f'[paths]\nsocket = "{tmp_path}/edgeguard.sock"\n')
+    file.write_text(f'[paths]\nsocket = "{tmp_path}/edgeguard.sock"\ndatabase = "{tmp_path}/cases.sqlite"\n')
+    Store(tmp_path / "cases.sqlite").close()
 
     def invoke(*words: str) -> Result:
         return CliRunner().invoke(main, [*words, "-c", str(file)], prog_name="edgeguard")

@@ -100,10 +100,20 @@ def test_cases_are_listed_youngest_first(run: Run) -> None:
     assert run("case", "list", "nobody").stdout == "no cases\n"
 
 
+def test_a_wrong_configuration_keeps_nobody_from_looking(run: Run, tmp_path: Path) -> None:
+    """Of the configuration only the database's path is read: what else is wrong in it is `check`'s to tell."""
+    file = tmp_path / "edgeguard.toml"
+    file.write_text(f"{file.read_text()}[clocks]\nquiet = 15\n")
+    assert ids(run("case", "list", "--json", "--open")) == ["case-2", "case-1"]
+    file.write_text("[paths]\ndatabase = 7\n")
+    assert run("case", "list").exit_code == 3
+
+
 def test_a_piped_list_is_plain_text_with_whole_columns(run: Run) -> None:
     """Without a terminal a list must be uncoloured, uncut, and safe whatever a VM is called."""
     told = run("case", "list").stdout
-    assert told.splitlines()[0].split() == ["case", "opened", "state", "vm", "name", "tap", "customer", "outcome"]
+    heads = ["case", "opened", "state", "vm", "name", "tap", "customer", "with", "outcome"]
+    assert told.splitlines()[0].split() == heads
     assert "db[red]1?[2J" in told
     assert "\x1b" not in told
     assert "2026-01-31 03:04:05 UTC" in told

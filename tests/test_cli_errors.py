@@ -59,7 +59,7 @@ def test_wrong_use_exits_2(words: list[str]) -> None:
 def test_a_wrong_configuration_exits_3_with_every_finding(file: Path) -> None:
     """Every finding must be a line of its own, from every command that reads the configuration."""
     file.write_text('colour = "red"\n[clocks]\nquiet = 15\n')
-    for words in (["run"], ["case", "list"], ["nullroute", "release", "x", "--as", "fixed", "--why", "y"]):
+    for words in (["run"], ["evidence", "list"], ["nullroute", "release", "x", "--as", "fixed", "--why", "y"]):
         told = run(*words, "-c", str(file))
         assert told.returncode == 3
         assert len(told.stderr.splitlines()) == 2

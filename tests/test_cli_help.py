@@ -123,7 +123,7 @@ def test_looking_needs_no_compiler(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom edgeguard.cli import main\n"
         "try: main(['case', 'list', '-c', sys.argv[1]])\nexcept SystemExit: pass\n"
-        "print(sorted({'numba', 'scapy', 'pyroute2', 'edgeguard._native'} & set(sys.modules)))\n"
+        "print(sorted({'numba', 'scapy', 'pyroute2', 'numpy', 'pydantic', 'edgeguard._native'} & set(sys.modules)))\n"
     )
     told = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True)
     assert told.stdout == "no cases\n[]\n"

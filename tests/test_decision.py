@@ -126,6 +126,7 @@ def test_every_safety_is_asked_in_order() -> None:
         "attribution",
         "exemption",
         "probation",
+        "standing",
         "return path",
         "completed",
         "harm",
@@ -186,7 +187,12 @@ def test_warn_is_told_and_never_null_routed() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"vm": None}, {"vm": replace(VM, customer=None)}, {"window": replace(GOOD, stepped=True)}],
+    [
+        {"vm": None},
+        {"vm": replace(VM, customer=None)},
+        {"window": replace(GOOD, stepped=True)},
+        {"kernel": KernelCount(ours=1000, kernel=799)},
+    ],
 )
 def test_a_doubtful_warning_is_only_observed(changes: dict[str, Any]) -> None:
     """Nobody is warned where it is not known whose traffic it is, or how much."""

@@ -338,7 +338,7 @@ def test_it_ends_with_the_daemon(ask: Ask) -> None:
     """When the daemon's end of the socketpair closes, it goes."""
     asker = ask(command=["/bin/true"])
     asker.close()
-    assert asker._process.returncode == 0
+    assert asker._companion.process.returncode == 0
 
 
 def test_an_answer_is_in_the_log_when_it_changes(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:

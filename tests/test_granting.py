@@ -117,6 +117,8 @@ def test_more_than_thirty_days_takes_a_second_person(flooded: tuple[Any, Kept]) 
         grant(made, ExtendExemption(id, "more", 366 * DAY), "robin")
     with pytest.raises(UsageError, match="it lasts until"):
         grant(made, ExtendExemption(id, "more", 30 * DAY), "robin")
+    story = world.store.timeline(world.store.find("vm-0")[0].id)
+    assert len([entry for entry in story if "refused: exempt.extend: " in entry.text]) == 3
     assert "by alex and robin" in grant(made, ExtendExemption(id, "more", 60 * DAY), "robin")["text"]
     (held,) = made.engine.allowances.exemptions(world.vm(0))
     assert (held.until, held.second) == (held.since + 60 * DAY, "robin")

@@ -191,7 +191,7 @@ def test_a_program_that_hangs_holds_up_nothing_else(tmp_path: Path, store: Store
 
 def test_a_page_that_cannot_be_delivered_is_mailed_too(tmp_path: Path, store: Store, running: Any) -> None:
     """Where the page's program fails the desk is mailed once, and the program is tried again until it takes it."""
-    mails: list[tuple[str, str, str]] = []
+    mails: list[tuple[str, ...]] = []
     works = tmp_path / "works"
     settings = config(tmp_path, page={"program": [script(tmp_path, f"echo no modem; test -e {works}")]})
     store.deliver([page("breaker", "hv1", NOW, None, ["six customers"])])
@@ -199,15 +199,15 @@ def test_a_page_that_cannot_be_delivered_is_mailed_too(tmp_path: Path, store: St
     until(lambda: mails and rows(store)[0][2] > 2, "the desk is mailed and the program tried again")
     works.touch()
     until(lambda: all_are(store, "sent"), "the page is taken")
-    ((_, subject, text),) = mails
-    assert subject == "[EdgeGuard] hv1: breaker" and "six customers" in text and "no modem" in text
+    ((_, subject, text, to),) = mails
+    assert to == "" and subject == "[EdgeGuard] hv1: breaker" and "six customers" in text and "no modem" in text
 
 
 def test_without_a_program_a_page_goes_to_the_desk(store: Store, running: Any) -> None:
     """A page is mailed where [page] program is empty, and tried again when the mail server refuses it."""
     mails: list[str] = []
 
-    def send(id: str, subject: str, text: str) -> None:
+    def send(id: str, subject: str, text: str, to: str) -> None:
         mails.append(text)
         if len(mails) < 3:
             raise OSError("451 later")
@@ -230,7 +230,7 @@ def test_where_nobody_can_be_told_the_log_is_loud(store: Store, running: Any, ca
 def test_a_page_needs_no_database(store: Store, running: Any) -> None:
     """A page that could not be recorded is handed over while the database refuses every write."""
     mails: list[str] = []
-    one = running(build({}), store, Mailing(lambda id, subject, text: mails.append(text)))
+    one = running(build({}), store, Mailing(lambda id, subject, text, to: mails.append(text)))
     with sqlite3.connect(store.path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")  # nobody else may write now
         one.at_once(page("not stopped", "hv1", NOW, None, ["the disk is full"]))

@@ -21,7 +21,7 @@ from mailserver import Sink, serving, until
 from samples import CASE, DECISION, ORDER, VERDICT, T, another, happened, notices
 from test_outbox import settings
 
-from edgeguard import clock
+from edgeguard import clock, config
 from edgeguard.cases import codec, intray
 from edgeguard.cases.intray import MOST
 from edgeguard.cases.store import Store
@@ -40,6 +40,7 @@ from edgeguard.replies.mail import read
 from edgeguard.request import Request, TakeReply
 
 MAILS = Path(__file__).with_name("mails")
+ROSTER = config.build({}).roster
 MAIL = settings(25, reply_to="abuse+{case}@example.org")
 NOTICE = notices()[0].id
 AT = T + 10 * MINUTE
@@ -68,7 +69,7 @@ def mail(name: str = "plain", **changes: bytes) -> bytes:
 
 
 def take(store: Store, raw: bytes, at: int = AT, mail: Any = MAIL) -> str:
-    return Intake(store, mail).take(read(raw, own(mail)), at)
+    return Intake(store, mail, ROSTER).take(read(raw, own(mail)), at)
 
 
 def everything(store: Store) -> dict[str, list[Any]]:
@@ -77,7 +78,9 @@ def everything(store: Store) -> dict[str, list[Any]]:
 
 
 def acknowledgements(store: Store) -> list[tuple[str, dict[str, Any]]]:
-    rows = store._db.execute("SELECT recipient, body FROM outbox WHERE kind = 'acknowledged' ORDER BY seq")
+    rows = store._db.execute(
+        "SELECT recipient, whole(body, packed) FROM outbox WHERE kind = 'acknowledged' ORDER BY seq"
+    )
     return [(to, json.loads(body)) for to, body in rows]
 
 
@@ -117,7 +120,7 @@ def test_no_reply_frees_or_binds_whatever_it_holds(
         status = "5.1.1" if sort is Sort.BOUNCE else None
         reply = Reply("reply-1", sort, "ops@example.net", (CASE.id, NOTICE), keyword, text=text, answerable=answerable,
                       status=status)  # fmt: skip
-        take_body(store, MAIL, codec.dumps(reply))
+        take_body(store, MAIL, ROSTER, codec.dumps(reply))
         assert everything(store) == before
 
 
@@ -233,7 +236,7 @@ def test_a_bounce_reaches_the_desk_once(store: Store) -> None:
     texts = [entry.text for entry in store.timeline(CASE.id) if entry.what == "reply"]
     assert texts == [f"{NOTICE} came back undelivered: 5.1.1"] * 2
     assert [letter.undelivered for letter in store.letters(CASE.id)] == ["5.1.1", None, None]
-    body = store._db.execute("SELECT body FROM outbox WHERE kind = 'desk-undelivered'").fetchone()[0]
+    body = store._db.execute("SELECT whole(body, packed) FROM outbox WHERE kind = 'desk-undelivered'").fetchone()[0]
     assert lint.check("desk-undelivered", json.loads(body), Facts(), AT) == []
 
 
@@ -359,7 +362,7 @@ def test_without_a_database_the_daemon_is_asked(run: Callable[..., Result], tmp_
     def answer(request: Request) -> dict[str, str]:
         assert isinstance(request.ask, TakeReply)
         seen.append(request.verb)
-        return take_body(elsewhere, MAIL, request.ask.body)
+        return take_body(elsewhere, MAIL, ROSTER, request.ask.body)
 
     def serve() -> None:
         while not stop.is_set():
@@ -385,7 +388,7 @@ def test_without_a_database_the_daemon_is_asked(run: Callable[..., Result], tmp_
 def test_a_reply_that_is_none_is_refused(store: Store, body: str) -> None:
     """What another process hands over is no reply of ours: one line, and nothing is written."""
     with pytest.raises(UsageError, match="not one that"):
-        take_body(store, MAIL, body)
+        take_body(store, MAIL, ROSTER, body)
     assert store._db.execute("SELECT count(*) FROM replies").fetchone() == (0,)
 
 

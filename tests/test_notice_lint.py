@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import BACKGROUND, DECISION, VERDICT, VERIFIED, VM, T
 
-from edgeguard.clock import MINUTE, SECOND
+from edgeguard.clock import SECOND
 from edgeguard.config import build
 from edgeguard.letters import Queued
 from edgeguard.model import Act, Scope
@@ -28,7 +28,8 @@ from edgeguard.notice.wording import SHIPPED, shipped
 from edgeguard.states import TABLE
 
 WRITTEN = T + 2 * SECOND
-PROMISING = replace(BACKGROUND, read_within=30 * MINUTE, ground="section 5.2 of the terms")
+READS = build({"mail": {"read_within": "30m"}})
+PROMISING = replace(BACKGROUND, config=READS, ground="section 5.2 of the terms")
 SLOTS = values(DECISION, VERDICT, VM, PROMISING)
 MASKED = lint.mask(SLOTS)
 GOOD = render("narrow", MASKED, VERIFIED, WRITTEN)
@@ -130,8 +131,8 @@ def test_the_mails_of_2017_hold_banned_words() -> None:
         ("First seen:     2026-01-01 00:04:02", "First seen:     2026-01-01 00:05:02", "numbers"),
         ("Written:        2026-01-01 00:04:07", "Written:        2026-01-01 00:04:01", "numbers"),
         ("at the latest at 2026-01-01 04:04:05", "at the latest at 2026-01-01 05:04:05", "promise"),
-        ("within 30 min", "within 20 min", "promise"),
-        ("by 2026-01-01 00:34:07 UTC", "by 2026-01-01 00:31:07 UTC", "promise"),
+        ("sent at once by 2026-01-01 00:34:05 UTC", "sent at once within 20 min", "promise"),
+        ("by 2026-01-01 00:34:05 UTC", "by 2026-01-01 00:31:05 UTC", "promise"),
         ("for 15 min no", "for 25 min no", "promise"),
         ("This mail says", "A person answers this. It says", "promise"),
         ("This mail says", "We will answer in time. It says", "banned"),
@@ -157,10 +158,10 @@ def test_every_clock_is_one() -> None:
 
 
 def test_nobody_is_promised_a_reader_where_nobody_promised_to_read() -> None:
-    """Without [mail] read_within no time is told, and the mail says so."""
+    """Without a roster or [mail] read_within no time is told, and the mail says so."""
     text = " ".join(render("narrow", values(DECISION, VERDICT, VM, BACKGROUND), VERIFIED, WRITTEN).text.split())
     assert "No time is promised" in text and "A person reads" not in text
-    assert "one that is sent when this was written by 2026-01-01 00:34:07 UTC" in " ".join(GOOD.text.split())
+    assert "A person reads an answer that is sent at once by 2026-01-01 00:34:05 UTC" in " ".join(GOOD.text.split())
 
 
 def test_the_ground_is_the_operators() -> None:

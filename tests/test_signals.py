@@ -18,6 +18,7 @@ from samples import CASE, DECISION, ORDER, VERDICT, VM, T, another, happened, no
 from test_outbox import settings
 
 from edgeguard import clock
+from edgeguard.cases.packing import unpack
 from edgeguard.cases.signals import signals
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
@@ -213,7 +214,8 @@ def test_no_word_of_the_reporter_reaches_the_customer(store: Store, run: Callabl
     ids = (f"550e8400-e29b-41d4-a716-{n:012x}" for n in range(9))
     for changes in ({}, hostile, {"source_identifier": "198.51.100.9"}, {"source_identifier": f"fe80::1%{MARK}"}):
         take(store, report(report_id=next(ids), **changes))
-    told = "".join(str(row) for table in ("outbox", "notes", "cases", "decisions") for row in rows(store, table))
+    every = (cell for table in ("outbox", "notes", "cases", "decisions") for row in rows(store, table) for cell in row)
+    told = "".join(unpack(cell) if isinstance(cell, bytes) else str(cell) for cell in every)
     told += "".join(entry.text for case in store.cases() for entry in store.timeline(case.id))
     for case in store.cases():
         for words in (["explain", case.id], ["explain", case.id, "--json"], ["case", "show", case.id]):
@@ -225,7 +227,7 @@ def test_no_word_of_the_reporter_reaches_the_customer(store: Store, run: Callabl
 def test_the_desk_gets_the_reporters_words(store: Store, run: Callable[..., Result]) -> None:
     """One mail to the desk, of no other channel, has what the reporter wrote; `signal --show` has all of it."""
     take(store, report())
-    ((channel, body),) = store._db.execute("SELECT channel, body FROM deliveries").fetchall()
+    ((channel, body),) = store._db.execute("SELECT channel, whole(body, packed) FROM deliveries").fetchall()
     assert channel == "desk" and f"{MARK}: your customer" in json.loads(body)["text"]
     assert json.loads(run(["signal", "--show", "192.0.2.10"]).stdout)["document"]["our_own_field"] == {"ticket": MARK}
     assert "connection/ddos" in run(["signal", "--list"]).stdout

@@ -10,6 +10,7 @@ import pytest
 from samples import CASE, DECISION, ORDER, VERDICT, T, notices
 from test_outbox import settings
 
+from edgeguard import config
 from edgeguard.cases import intray
 from edgeguard.cases.store import Store
 from edgeguard.clock import MINUTE, SECOND
@@ -17,6 +18,7 @@ from edgeguard.incoming import Reply, Sort
 from edgeguard.intake import Intake
 from edgeguard.unread import Unread
 
+ROSTER = config.build({}).roster
 MAIL = settings(25, read_within="30m")
 REPLY = Reply("reply-1", Sort.REPLY, "ops@example.net", (CASE.id,), text="HELP", answerable=True)
 
@@ -34,12 +36,15 @@ def unread(store: Store) -> Unread:
 
 
 def told(store: Store) -> list[str]:
-    return [json.loads(body)["text"] for (body,) in store._db.execute("SELECT body FROM deliveries ORDER BY seq")]
+    return [
+        json.loads(body)["text"]
+        for (body,) in store._db.execute("SELECT whole(body, packed) FROM deliveries ORDER BY seq")
+    ]
 
 
 def test_a_promise_has_a_clock(store: Store, unread: Unread) -> None:
     """The desk hears of it ten minutes before it breaks, once; afterwards it is a trouble until a person was there."""
-    Intake(store, MAIL).take(REPLY, T)
+    Intake(store, MAIL, ROSTER).take(REPLY, T)
     unread.look(T + 19 * MINUTE)
     assert told(store) == [] and unread.trouble is None
     for minute in (21, 25, 29):
@@ -58,10 +63,10 @@ def test_a_promise_has_a_clock(store: Store, unread: Unread) -> None:
 
 def test_without_a_promise_nobody_is_late(store: Store, unread: Unread) -> None:
     """What was not promised is told to nobody, and a case that is closed keeps no promise."""
-    Intake(store, settings(25)).take(REPLY, T)
+    Intake(store, settings(25), ROSTER).take(REPLY, T)
     unread.look(T + 60 * MINUTE)
     assert told(store) == [] and unread.trouble is None
-    Intake(store, MAIL).take(Reply("reply-2", Sort.REPLY, "b@example.net", (CASE.id,), answerable=True), T)
+    Intake(store, MAIL, ROSTER).take(Reply("reply-2", Sort.REPLY, "b@example.net", (CASE.id,), answerable=True), T)
     store.close_case(CASE.id, T + MINUTE, "quiet")
     unread.look(T + 62 * MINUTE)
     assert told(store) == [] and unread.trouble is None
@@ -69,7 +74,7 @@ def test_without_a_promise_nobody_is_late(store: Store, unread: Unread) -> None:
 
 def test_what_names_no_case_is_a_trouble_until_it_is_filed(store: Store, unread: Unread) -> None:
     """The queue of unmatched replies is watched: its length stands in the troubles, and bounces are not in it."""
-    intake = Intake(store, MAIL)
+    intake = Intake(store, MAIL, ROSTER)
     for n, sort in enumerate((Sort.REPLY, Sort.UNREADABLE, Sort.AUTOMATIC, Sort.BOUNCE)):
         intake.take(Reply(f"reply-{n}", sort, "ops@example.net", status="5.0.0"), T)
     unread.look(T)
@@ -85,6 +90,6 @@ def test_what_names_no_case_is_a_trouble_until_it_is_filed(store: Store, unread:
 def test_a_clock_that_went_back_blinds_nobody(store: Store, unread: Unread) -> None:
     """After the wall clock was set back the next look is not hours away."""
     unread.look(T + 300 * MINUTE)
-    Intake(store, MAIL).take(Reply("reply-1", Sort.REPLY, "ops@example.net"), T)
+    Intake(store, MAIL, ROSTER).take(Reply("reply-1", Sort.REPLY, "ops@example.net"), T)
     unread.look(T)
     assert unread.trouble is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import NamedTuple
 
 import pytest
 from netns.namespaces import Namespace, unavailable
@@ -134,6 +135,26 @@ def test_both_counts_are_of_the_same_span(loop: Loop) -> None:
     count(made, 5)
     assert loop.asked(vitals, T + SECOND + OLD_ENOUGH - 1) == KernelCount(ours=35, kernel=45)
     assert loop.asked(vitals, T + SECOND + OLD_ENOUGH) == KernelCount(ours=5, kernel=5)
+
+
+def test_of_two_spans_the_one_that_the_kernel_saw_less_of_counts() -> None:
+    """What came before the younger snapshot is in the judged window still: it must have been seen, too."""
+    made, kernel = counting(), [0]
+
+    class Counter(NamedTuple):
+        rx_frames: int
+
+    vitals = Vitals(made, counters=lambda: {1: Counter(kernel[0])})
+    for second in range(2):
+        vitals.take(T + second * SECOND, [(0, LOOP)])
+    count(made, 1_000)  # of which the kernel has seen nothing
+    vitals.take(T + 2 * SECOND, [(0, LOOP)])
+    kernel[0] = 10
+    count(made, 10)
+    assert vitals.kernel_count(T + 2 * SECOND + OLD_ENOUGH, 0, LOOP) == KernelCount(ours=1_010, kernel=10)
+    vitals.take(T + 3 * SECOND, [(0, LOOP)])
+    count(made, 500)
+    assert vitals.kernel_count(T + 3 * SECOND + OLD_ENOUGH, 0, LOOP) == KernelCount(ours=500, kernel=0)
 
 
 def test_a_tap_that_came_since_is_not_compared(loop: Loop) -> None:

@@ -1,6 +1,6 @@
 """Does it run for long at full rate with faults all the time, and lose nothing?
 
-    python -m bench.long.soak [--minutes M] [--seed N] [--host routed|bridged] [--json]
+    python -m bench.long.soak [--minutes M] [--seed N] [--host routed|bridged] [--json] [--save]
 
 The VM floods as fast as the machine sends, at one target after the other, while the real daemon is killed,
 its child is killed, tables are flushed by hand, the mail server is away or in a mood, a tap goes and comes
@@ -270,6 +270,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 31), help="of the faults (random)")
     parser.add_argument("--host", choices=("routed", "bridged"), default="routed", help="(%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the result as one object, the last line")
+    parser.add_argument("--save", action="store_true", help="keep the result in bench/results, for bench.table")
     options = parser.parse_args()
     print(f"soak: seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="edgeguard-soak-") as name, Preloaded() as preloaded:
@@ -286,7 +287,7 @@ def main() -> None:
                 print(f"soak: it ended by itself{words}")
     for name, value in found.items():
         print(f"{name}: {value}")
-    report.deliver(found, options.json, save=False)
+    report.deliver(found, options.json, options.save)
     if wrong := failures(found):
         raise SystemExit("soak: " + "; ".join(wrong))
 

@@ -42,7 +42,7 @@ def section(result: Result) -> str:
     machine = ", ".join(f"{key} {value}" for key, value in result["machine"].items())
     parts = [
         f"## {question(name)}\n",
-        f"`python bench/{name}.py`: **{number(result['value'])} {result['unit']}**, "
+        f"`python {_file(name).relative_to(ROOT)}`: **{number(result['value'])} {result['unit']}**, "
         f"from {number(spread['min'])} to {number(spread['max'])}.\n",
         f"Machine: {machine}. Commit: {result['commit'] or 'unknown'}.\n",
         *tables(result),
@@ -52,9 +52,14 @@ def section(result: Result) -> str:
 
 def question(name: str) -> str:
     """The first line of a bench's own text."""
-    file = ROOT / "bench" / f"{name}.py"
+    file = _file(name)
     text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) if file.exists() else None
     return text.splitlines()[0] if text else name
+
+
+def _file(name: str) -> Path:
+    long = ROOT / "bench" / "long" / f"{name}.py"
+    return long if long.exists() else ROOT / "bench" / f"{name}.py"
 
 
 def tables(result: Result) -> Iterator[str]:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass, replace
 
 from edgeguard.cases import codec
+from edgeguard.context import Prior
 from edgeguard.grace import Exemption
-from edgeguard.model import Decision
+from edgeguard.model import Decision, Kind
+from edgeguard.reading import INTO
 from edgeguard.states import CLOSED
+
+_WEIGHS = """
+SELECT c.id, c.vm, c.customer, c.opened, c.outcome FROM cases c JOIN judgements j ON j.case_id = c.id
+WHERE c.opened >= ?1 AND (?4 IS NULL OR c.id = ?4) AND c.vm IS NOT NULL AND c.outcome IN ('confirmed', 'undetermined')
+AND EXISTS (SELECT 1 FROM verdicts v WHERE v.case_id = c.id AND json_extract(v.body, '$.band') IN ('act', 'hard')
+    AND json_extract(v.body, '$.rule') NOT IN (SELECT value FROM json_each(?2))
+    AND coalesce(json_extract(v.body, '$.kind'), '') NOT IN (SELECT value FROM json_each(?3)))
+AND NOT EXISTS (SELECT 1 FROM dispositions o JOIN decisions d ON d.id = o.decision
+    WHERE d.case_id = c.id AND o.disposition IN ('exempt', 'our-fault'))
+ORDER BY c.opened, c.id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,7 @@ def releases(db: sqlite3.Connection, since: int) -> list[Decision]:
     """People's releases since a time, and automation's null routes: of each case the first, and those against a
     person's release; the oldest first."""
     rows = db.execute(
-        "SELECT body FROM decisions d WHERE at >= ?1 AND (id IN (SELECT decision FROM dispositions)"
+        "SELECT whole(body, packed) FROM decisions d WHERE at >= ?1 AND (id IN (SELECT decision FROM dispositions)"
         " OR (act = 'null-route' AND json_extract(body, '$.by') = 'automation'"
         " AND (json_array_length(body, '$.against') > 0 OR NOT EXISTS (SELECT 1 FROM decisions e"
         " WHERE e.case_id = d.case_id AND e.act = 'null-route' AND e.at >= ?1 AND e.rowid < d.rowid))))"
@@ -99,3 +113,13 @@ def judge(db: sqlite3.Connection, id: str, at: int, outcome: str, by: str, cause
     text = f"closed as {outcome}: {cause}"
     db.execute("INSERT INTO notes (case_id, at, author, text) VALUES (?, ?, ?, ?)", (id, int(at), by, text))
     return True
+
+
+def priors(db: sqlite3.Connection, since: int, case: str | None = None) -> list[Prior]:
+    """Cases opened since a time, or this one of them, of which a person said: confirmed, or undetermined.
+
+    Only floods out of the VM that were over act: what reached it, a warning, a scan, an outside report weighs nothing.
+    Nor does what a person released as exempt, or as our fault.
+    """
+    rows = db.execute(_WEIGHS, (int(since), json.dumps(INTO), json.dumps([Kind.SCAN, Kind.BUSY]), case))
+    return [Prior(*row) for row in rows]

@@ -17,6 +17,8 @@ from edgeguard.cases import codec
 from edgeguard.cases.database import connect, telling, transaction
 from edgeguard.cases.facts import facts
 from edgeguard.cases.history import history
+from edgeguard.cases.packing import pack
+from edgeguard.cases.together import TOGETHER
 from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.model import Decision
 
@@ -43,7 +45,8 @@ class Box:
         """Notices to send now: proved, or waited long enough; and not paused after a failure."""
         with self._telling("read the outbox"):
             rows = self._db.execute(
-                "SELECT o.id, o.case_id, o.decision, o.kind, o.recipient, o.body, o.attempts, d.body, d.orders"
+                "SELECT o.id, o.case_id, o.decision, o.kind, o.recipient, whole(o.body, o.packed), o.attempts,"
+                " whole(d.body, d.packed), d.orders"
                 f" FROM outbox o JOIN decisions d ON d.id = o.decision WHERE o.seq IN ({_FIRST})"
                 " AND (o.state = 'ready' OR o.due <= ?1) AND o.next_try <= ?1 ORDER BY o.due, o.seq LIMIT ?2",
                 (now, limit),
@@ -63,9 +66,9 @@ class Box:
         """The mail server took it. partly: what it said to refuse some of the recipients."""
         with self._writing(f"mark notice {id} as sent"):
             self._db.execute(
-                "UPDATE outbox SET state = 'sent', sent_at = ?, message_id = ?, mail = ?, attempts = attempts + 1,"
-                " last_error = ? WHERE id = ?",
-                (at, mail.message_id, codec.dumps(mail), partly, id),
+                "UPDATE outbox SET state = 'sent', sent_at = ?, message_id = ?, mail = NULL, packed_mail = ?,"
+                " attempts = attempts + 1, last_error = ? WHERE id = ?",
+                (at, mail.message_id, pack(codec.dumps(mail)), partly, id),
             )
 
     def postponed(self, tries: Sequence[tuple[str, int]], error: str) -> None:
@@ -116,7 +119,8 @@ class Box:
         if within := notice.values.get("repeat_within"):  # of a VM's first null route of a further case
             known = replace(known, history=history(self._db, case, within))
         earlier = self._db.execute(
-            "SELECT id FROM outbox WHERE case_id = ? AND recipient IS ? AND state = 'sent' ORDER BY seq", (case, to)
+            f"SELECT id FROM outbox WHERE case_id IN ({TOGETHER}) AND recipient IS ?2 AND state = 'sent' ORDER BY seq",
+            (case, to),
         )
         return Queued(notice, known, attempts, tuple(id for (id,) in earlier))
 
@@ -126,15 +130,15 @@ def put_notice(
 ) -> None:
     """Writes a notice that is due after `wait` ns. again: what happens to one that is there, in SQL's words."""
     db.execute(
-        f"INSERT OR {again} INTO outbox (id, case_id, decision, kind, recipient, body, created, state, due)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR {again} INTO outbox (id, case_id, decision, kind, recipient, body, packed, created, state, due)"
+        " VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?)",
         (
             notice.id,
             notice.case,
             notice.decision,
             notice.kind,
             codec.text(notice.to),
-            codec.dumps(notice.values),
+            pack(codec.dumps(notice.values)),
             at,
             state,
             at + wait,

@@ -55,8 +55,8 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a case's story. `what` is opened, verdict, decision, outcome, notice, hook, note, reply, signal or
-    closed."""
+    """One line of a case's story. `what` is opened, verdict, decision, outcome, notice, hook, note, word, reply, signal
+    or closed."""
 
     at: int
     what: str

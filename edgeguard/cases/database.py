@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edgeguard.cases.packing import teach
 from edgeguard.errors import StoreError
 
 APPLICATION = 0x45644764  # 'EdGd' in the file header: this is our database and no other's
 BUSY_SECONDS = 2.0  # how long another writer is waited for; ours hold the lock for one fsync
 
-_SCRIPTS = ("schema.sql", "schema2.sql", "schema3.sql", "schema4.sql", "schema5.sql")
+_SCRIPTS = ("schema.sql", *(f"schema{number}.sql" for number in range(2, 8)))
 
 # Version n is reached from n - 1 by the n-th script. Scripts are never changed once released.
 MIGRATIONS = tuple(Path(__file__).with_name(name) for name in _SCRIPTS)
@@ -94,6 +95,7 @@ def connect(path: Path) -> sqlite3.Connection:
         create(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
+            teach(connection)
             _prepare(connection, path)
         except BaseException:
             connection.close()
@@ -109,6 +111,7 @@ def connect_reading(path: Path) -> sqlite3.Connection:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         try:
+            teach(connection)
             _current(connection, path)
         except BaseException:
             connection.close()

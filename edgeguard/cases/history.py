@@ -24,7 +24,8 @@ _FOUND = (
 def history(db: sqlite3.Connection, case: str, within: int) -> tuple[Past, ...]:
     """The youngest first, MOST at most, none older than `within` ns. What was overturned weighs nothing: left out."""
     rows = db.execute(
-        f"SELECT c.id, d.body, v.body, (SELECT max(ended) FROM decisions WHERE case_id = c.id), ({_FOUND}) AS found"
+        "SELECT c.id, whole(d.body, d.packed), whole(v.body, v.packed),"
+        f" (SELECT max(ended) FROM decisions WHERE case_id = c.id), ({_FOUND}) AS found"
         " FROM cases c JOIN cases here ON here.id = ?1 AND c.vm = here.vm AND c.id != here.id"
         f" JOIN decisions d ON d.id = ({_FIRST}) LEFT JOIN verdicts v ON v.id = d.verdict"
         f" WHERE d.at BETWEEN here.opened - ?2 AND here.opened AND (found IS NULL OR found NOT IN ({_OVERTURNED}))"

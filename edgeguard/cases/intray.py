@@ -67,7 +67,8 @@ class Intray:
         """The notice that one of these names is. That it left may not be written down yet."""
         for name in names:
             for id, case, decision, kind, to, body in self._rows(
-                "SELECT id, case_id, decision, kind, recipient, body FROM outbox WHERE id = ?", name
+                "SELECT id, case_id, decision, kind, recipient, whole(body, packed) FROM outbox WHERE id = ?",
+                name,
             ):
                 return Notice(id, case, decision, kind, to, codec.loads(dict, body))
         return None
@@ -168,19 +169,31 @@ def of_case(reader: Reader, case: str) -> list[Taken]:
     )
 
 
+_NOBODY_SINCE = (
+    " AND NOT EXISTS (SELECT 1 FROM notes n WHERE n.case_id = replies.case_id AND n.at >= replies.at"
+    "   AND n.author != 'automation')"
+    " AND NOT EXISTS (SELECT 1 FROM words w WHERE w.case_id = replies.case_id AND w.at >= replies.at"
+    "   AND w.principal != 'the owner')"
+    " AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.case_id = replies.case_id AND d.at >= replies.at"
+    "   AND json_extract(d.body, '$.by') != 'automation')"
+)
+
+
+def unread(reader: Reader, case: str) -> list[Taken]:
+    """A case's replies that no person's note, word or decision came after, the oldest first."""
+    return _taken(reader, f"WHERE case_id = ?1 AND sort IN ('reply', 'unreadable'){_NOBODY_SINCE} ORDER BY seq", case)
+
+
 def promised(reader: Reader, now: int) -> list[Taken]:
     """Replies of open cases that a person must read soon, or should have by now; without those that somebody read.
 
-    A note or a decision by a person since then is the sign of it. After a day a case has other clocks.
+    A note, a word or a decision by a person since then is the sign of it. After a day a case has other clocks.
     """
     return _taken(
         reader,
         "WHERE read_by > ?1 - ?2 AND read_by - min(?3, (read_by - at) / 2) <= ?1"
         " AND EXISTS (SELECT 1 FROM cases c WHERE c.id = replies.case_id AND c.closed IS NULL)"
-        " AND NOT EXISTS (SELECT 1 FROM notes n WHERE n.case_id = replies.case_id AND n.at >= replies.at"
-        "   AND n.author != 'automation')"
-        " AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.case_id = replies.case_id AND d.at >= replies.at"
-        "   AND json_extract(d.body, '$.by') != 'automation') ORDER BY read_by, seq",
+        f"{_NOBODY_SINCE} ORDER BY read_by, seq",
         now,
         DAY,
         BEFORE,

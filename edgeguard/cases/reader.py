@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import ipaddress
 import sqlite3
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from edgeguard.cases import allowed, codec, facts, story
+from edgeguard.cases import allowed, codec, facts, story, together, words
 from edgeguard.cases.allowed import Granted
 from edgeguard.cases.case import Case, Entry, Letter, Recorded, Standing
 from edgeguard.cases.database import connect_reading, telling
 from edgeguard.cases.facts import STOOD
+from edgeguard.cases.words import Heard
+from edgeguard.context import Prior
 from edgeguard.letters import Mail
 from edgeguard.model import Decision, Network, Order, Outcome, Verdict
+from edgeguard.word import Word
 
 _CASE = "id, vm, vm_name, tap, ifindex, mac, customer, opened, state, source, closed, outcome"
 YOUNGEST = 2_000  # decisions: more than a host has customers
@@ -39,7 +42,7 @@ _LETTER = (
     "last_error",
     "sent_at",
     "(SELECT json_extract(r.body, '$.status') FROM replies r WHERE r.notice = outbox.id LIMIT 1) AS undelivered",
-    "mail",
+    "whole(mail, packed_mail) AS mail",
 )
 
 
@@ -70,6 +73,16 @@ class Reader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """All that is asked inside sees the same state of the database."""
+        with self._reading("read it"):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
+
     def case(self, id: str) -> Case | None:
         """The case of that id."""
         return next(iter(self._cases("WHERE id = ?", id)), None)
@@ -78,9 +91,12 @@ class Reader:
         """The youngest cases, youngest first."""
         return self._cases("ORDER BY opened DESC, id LIMIT ?", limit)
 
-    def open_cases(self) -> list[Case]:
-        """Cases that neither a person nor the clock has settled, oldest first."""
-        return self._cases("WHERE closed IS NULL ORDER BY opened, id")
+    def open_cases(self, youngest: int | None = None) -> list[Case]:
+        """Cases that neither a person nor the clock has settled, oldest first: all, or the youngest so many."""
+        found = self._cases(
+            "WHERE closed IS NULL ORDER BY opened DESC, id DESC LIMIT ?", -1 if youngest is None else youngest
+        )
+        return found[::-1]
 
     def find(self, term: str) -> list[Case]:
         """Cases of a case id, VM id or name, tap, or an address of the VM, or of a customer's sum.
@@ -101,12 +117,12 @@ class Reader:
 
     def verdicts(self, case: str) -> list[Verdict]:
         """The case's verdicts, oldest first."""
-        rows = self._rows("SELECT body FROM verdicts WHERE case_id = ? ORDER BY at, rowid", case)
+        rows = self._rows("SELECT whole(body, packed) FROM verdicts WHERE case_id = ? ORDER BY at, rowid", case)
         return [codec.loads(Verdict, row[0]) for row in rows]
 
     def decisions(self, case: str) -> list[Decision]:
         """The case's decisions, oldest first."""
-        rows = self._rows("SELECT body FROM decisions WHERE case_id = ? ORDER BY at, rowid", case)
+        rows = self._rows("SELECT whole(body, packed) FROM decisions WHERE case_id = ? ORDER BY at, rowid", case)
         return [codec.loads(Decision, row[0]) for row in rows]
 
     def outcomes(self, decision: str) -> list[Outcome]:
@@ -123,7 +139,7 @@ class Reader:
     def standing(self) -> list[Standing]:
         """Enforced null routes decided and not ended, oldest first."""
         rows = self._rows(
-            "SELECT d.case_id, d.body, d.orders, v.body,"
+            "SELECT d.case_id, whole(d.body, d.packed), d.orders, whole(v.body, v.packed),"
             " (SELECT decision FROM releases WHERE ends = d.id ORDER BY decision LIMIT 1)"
             " FROM decisions d LEFT JOIN verdicts v ON v.id = d.verdict"
             " WHERE d.enforced = 1 AND d.act = 'null-route' AND d.ended IS NULL ORDER BY d.at, d.rowid"
@@ -133,7 +149,7 @@ class Reader:
     def recorded(self, decision: str) -> Recorded | None:
         """The decision of that id with what it rests on; None: it is from a lost database."""
         rows = self._rows(
-            "SELECT d.case_id, d.body, v.body, d.ended IS NOT NULL,"
+            "SELECT d.case_id, whole(d.body, d.packed), whole(v.body, v.packed), d.ended IS NOT NULL,"
             " EXISTS (SELECT 1 FROM outcomes o WHERE o.decision = d.id"
             f" AND o.happened IN ({STOOD})),"
             " EXISTS (SELECT 1 FROM releases r WHERE r.ends = d.id)"
@@ -158,7 +174,7 @@ class Reader:
     def lately(self, at: int, within: int) -> list[tuple[Decision, str | None]]:
         """What was decided near a time, the oldest first, with the customer of its case: the youngest of it."""
         rows = self._rows(
-            "SELECT d.body, c.customer FROM decisions d JOIN cases c ON c.id = d.case_id"
+            "SELECT whole(d.body, d.packed), c.customer FROM decisions d JOIN cases c ON c.id = d.case_id"
             " WHERE d.at BETWEEN ? AND ? ORDER BY d.at DESC, d.rowid DESC LIMIT ?",
             at - within,
             at + within,
@@ -175,6 +191,26 @@ class Reader:
         """People's releases since a time, and what is reckoned with them of automation; the oldest first."""
         with self._reading("read the releases"):
             return allowed.releases(self._db, since)
+
+    def priors(self, since: int, case: str | None = None) -> list[Prior]:
+        """Settled cases since a time that count against their customer, the oldest first; `case`: this one alone."""
+        with self._reading("read the settled cases"):
+            return allowed.priors(self._db, since, case)
+
+    def beside(self, case: str) -> list[str]:
+        """Cases of the same customer that began within ten minutes of it, the oldest first."""
+        with self._reading("read the cases"):
+            return together.beside(self._db, case)
+
+    def words(self, case: str) -> list[Word]:
+        """What people said of a case, in their order."""
+        with self._reading(f"read what was said of {case}"):
+            return words.of_case(self._db, case)
+
+    def unheard(self) -> list[Heard]:
+        """Replies in open cases that moved none of them yet, the oldest first."""
+        with self._reading("read the replies"):
+            return words.unheard(self._db)
 
     def timeline(self, case: str) -> list[Entry]:
         """The case's story from its opening to its end, in the order of time."""

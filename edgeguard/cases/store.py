@@ -17,11 +17,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeguard.cases import allowed, codec
+from edgeguard import __version__
+from edgeguard.cases import allowed, codec, words
 from edgeguard.cases.box import Box, put_notice
 from edgeguard.cases.case import Case
 from edgeguard.cases.database import connect, telling, transaction
 from edgeguard.cases.facts import ENDS, PROVES, STOOD
+from edgeguard.cases.packing import pack, searched
 from edgeguard.cases.reader import Reader, key
 from edgeguard.cases.tray import Tray, put
 from edgeguard.clock import SECOND
@@ -30,6 +32,7 @@ from edgeguard.grace import Exemption
 from edgeguard.letters import Delivery, Notice
 from edgeguard.model import Act, Decision, Happened, Order, Outcome, Verdict
 from edgeguard.states import CLOSED, TABLE
+from edgeguard.word import Said, Word
 
 # What a case's state is once the kernel refused its only null route: as if its owner had only been told. For SQL.
 _REFUSED = " ".join(f"WHEN '{way.from_}' THEN '{way.to}'" for way in TABLE if way.event == "refused")
@@ -84,6 +87,10 @@ class Store(Reader):
         with self._writing("record a delivery"):
             self._put_deliveries(deliveries)
 
+    def is_delivered(self, id: str) -> bool:
+        """Whether a delivery of that id was ever written."""
+        return bool(self._rows("SELECT 1 FROM deliveries WHERE id = ?", id))
+
     def outcome(self, outcome: Outcome, deliveries: Sequence[Delivery] = ()) -> None:
         """Writes what happened to an order, and whom to tell; notices that waited for it become ready."""
         with self._writing(f"record the outcome of {outcome.decision}"):
@@ -114,6 +121,17 @@ class Store(Reader):
                 "INSERT INTO notes (case_id, at, author, text) VALUES (?, ?, ?, ?)",
                 (case, int(at), codec.text(author), codec.text(text)),
             )
+
+    def say(self, case: Case, word: Word, orders: Sequence[Order] = (), notices: Sequence[Notice] = ()) -> None:
+        """Writes a word with the state that it leads to, the null routes that last longer by it, and its notices."""
+        with self._writing(f"record what was said of {case.id}"):
+            if word.said is Said.REOPEN:
+                words.reopen(self._db, case.id, case.state)
+            self._put_case(case)
+            words.put(self._db, word)
+            words.lengthen(self._db, orders)
+            for notice in notices:
+                put_notice(self._db, notice, int(word.at), "ready", 0)
 
     def exempt(self, exemption: Exemption) -> None:
         """Writes an exemption that comes with no release."""
@@ -176,17 +194,18 @@ class Store(Reader):
 
     def _put_verdict(self, case: str, verdict: Verdict) -> None:
         # Ids derive from content: the same verdict may lead to a second decision, narrow and then full.
+        text = codec.dumps(verdict)
         self._db.execute(
-            "INSERT OR IGNORE INTO verdicts (id, case_id, at, body) VALUES (?, ?, ?, ?)",
-            (verdict.id, case, int(verdict.at), codec.dumps(verdict)),
+            "INSERT OR IGNORE INTO verdicts (id, case_id, at, body, packed, version) VALUES (?, ?, ?, ?, ?, ?)",
+            (verdict.id, case, int(verdict.at), searched("verdicts", text), pack(text), __version__),
         )
 
     def _put_decision(self, case: str, verdict: Verdict | None, decision: Decision, order: Order | None) -> None:
-        until = None if decision.until is None else int(decision.until)
+        until, text = None if decision.until is None else int(decision.until), codec.dumps(decision)
         allowed.put_grace(self._db, decision)
         self._db.execute(
-            "INSERT INTO decisions (id, case_id, verdict, at, act, enforced, until, body, orders)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO decisions (id, case_id, verdict, at, act, enforced, until, body, packed, orders)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 decision.id,
                 case,
@@ -195,7 +214,8 @@ class Store(Reader):
                 decision.act,
                 decision.enforced,
                 until,
-                codec.dumps(decision),
+                searched("decisions", text),
+                pack(text),
                 codec.dumps(order) if order else None,
             ),
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from edgeguard.cases import codec
+from edgeguard import clock
+from edgeguard.cases import codec, words
 from edgeguard.cases.case import Entry
 from edgeguard.incoming import Reply, Sort
 from edgeguard.letters import Mail
 from edgeguard.model import Decision, Outcome, Verdict
 from edgeguard.units import bits_per_second, count
+from edgeguard.word import Said
 
 FIRST_LINE = 200  # characters of a reply that stand in the story; `case show` has the rest
 
@@ -19,7 +21,7 @@ def timeline(db: sqlite3.Connection, case: str) -> list[Entry]:
     """The story in the order of time; at one moment cause stands before effect."""
     entries = [*_case(db, case), *_verdicts(db, case), *_decisions(db, case)]
     entries += [*_outcomes(db, case), *_letters(db, case), *_deliveries(db, case), *_notes(db, case)]
-    entries += [*_replies(db, case), *_signals(db, case)]
+    entries += [*_replies(db, case), *_signals(db, case), *_words(db, case)]
     entries += _closed(db, case)
     return sorted(entries, key=lambda entry: entry.at)
 
@@ -34,7 +36,7 @@ def _case(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
 
 
 def _verdicts(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
-    for (body,) in db.execute("SELECT body FROM verdicts WHERE case_id = ? ORDER BY at, rowid", (case,)):
+    for (body,) in db.execute("SELECT whole(body, packed) FROM verdicts WHERE case_id = ? ORDER BY at, rowid", (case,)):
         v = codec.loads(Verdict, body)
         yield Entry(
             v.at,
@@ -49,7 +51,9 @@ def _amount(v: Verdict, n: int) -> str:
 
 
 def _decisions(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
-    for (body,) in db.execute("SELECT body FROM decisions WHERE case_id = ? ORDER BY at, rowid", (case,)):
+    for (body,) in db.execute(
+        "SELECT whole(body, packed) FROM decisions WHERE case_id = ? ORDER BY at, rowid", (case,)
+    ):
         d = codec.loads(Decision, body)
         targets = ", ".join(target.place for target in d.targets)
         did = f"{d.act} {d.scope}" if d.act != "none" else str(d.scope)
@@ -71,8 +75,8 @@ def _outcomes(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
 
 def _letters(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
     rows = db.execute(
-        "SELECT id, kind, recipient, state, created, attempts, next_try, last_error, sent_at, mail"
-        " FROM outbox WHERE case_id = ? ORDER BY seq",
+        "SELECT id, kind, recipient, state, created, attempts, next_try, last_error, sent_at,"
+        " whole(mail, packed_mail) FROM outbox WHERE case_id = ? ORDER BY seq",
         (case,),
     )
     for id, kind, recipient, state, created, attempts, last, error, sent_at, mail in rows:
@@ -109,6 +113,25 @@ def _deliveries(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
 def _notes(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
     for at, author, text in db.execute("SELECT at, author, text FROM notes WHERE case_id = ? ORDER BY seq", (case,)):
         yield Entry(at, "note", None, f"{author}: {text}")
+
+
+_SAID = {
+    Said.HOLD: "held until {until}, although it may be quiet: {why}",
+    Said.VOICE: "would uphold it; a second person is needed: {why}",
+    Said.UPHOLD: "upheld with {first} until {until} at the latest: {why}",
+    Said.KEEP: "upheld on appeal, as a third person, until {until} at the latest: {why}",
+    Said.APPEAL: "appealed; a third person decides: {why}",
+    Said.REPLY: "answered: the case is in review, and every clock goes on",
+    Said.REOPEN: "reopened: {why}",
+}
+
+
+def _words(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
+    for word in words.of_case(db, case):
+        until = clock.utc(word.until) if word.until else ""
+        said = _SAID[word.said].format(until=until, why=word.why, first=word.first)
+        enough = f"; enough to end it: {'; '.join(word.conditions)}" if word.conditions else ""
+        yield Entry(word.at, "word", None, f"{word.by}: {said}{enough}")
 
 
 def _replies(db: sqlite3.Connection, case: str) -> Iterator[Entry]:

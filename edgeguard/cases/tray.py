@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeguard.cases.database import connect, telling, transaction
+from edgeguard.cases.packing import pack
 from edgeguard.clock import HOUR
 from edgeguard.letters import Channel, Delivery, Undelivered
 
@@ -41,15 +42,15 @@ _GROUPED = """
 def put(db: sqlite3.Connection, delivery: Delivery) -> None:
     """One row, inside the caller's transaction. What is recorded already stays as it is."""
     db.execute(
-        "INSERT INTO deliveries (id, channel, case_id, decision, cause, body, created, state)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO deliveries (id, channel, case_id, decision, cause, body, packed, created, state)"
+        " VALUES (?, ?, ?, ?, ?, '', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         (
             delivery.id,
             delivery.channel,
             delivery.case,
             delivery.decision,
             delivery.cause,
-            delivery.body,
+            pack(delivery.body),
             int(delivery.created),
             "grouped" if _is_grouped(db, delivery) else "ready",
         ),
@@ -84,7 +85,8 @@ class Tray:
         """What to hand over now, oldest first: the head of each case, not paused after a failure."""
         with telling(self.path, "read the deliveries"):
             rows = self._db.execute(
-                "SELECT d.id, d.channel, d.case_id, d.decision, d.created, d.body, d.cause, d.attempts,"
+                "SELECT d.id, d.channel, d.case_id, d.decision, d.created, whole(d.body, d.packed), d.cause,"
+                " d.attempts,"
                 f" CASE WHEN d.channel = 'page' THEN ({_GROUPED}) ELSE 0 END"
                 f" FROM deliveries d WHERE d.seq IN ({_FIRST}) AND d.next_try <= ?"
                 f" AND d.channel IN ({_marks(channels)}) ORDER BY d.seq LIMIT ?",

@@ -9,10 +9,11 @@ from edgeguard import config
 from edgeguard.check.attachment import attachment
 from edgeguard.check.finding import Finding, Grade, ok, warning, wrong
 from edgeguard.check.groups import enforcing, groups
-from edgeguard.check.hooks import fleet, hooks
+from edgeguard.check.hooks import fleet, hooks, roster
 from edgeguard.check.mailserver import mail
 from edgeguard.check.places import places
 from edgeguard.check.rights import back_ends, rights
+from edgeguard.check.standing import standing
 from edgeguard.check.table import table
 from edgeguard.check.texts import texts
 from edgeguard.config import Config
@@ -39,6 +40,8 @@ def findings(path: Path | None) -> list[Finding]:
         *texts(settings.notice),
         *hooks(settings),
         *fleet(settings),
+        *standing(settings, inventory.vms()),
+        *roster(settings),
         *table(),
         *attachment(settings.capture.exclude, settings.uplinks, inventory, enforcing(settings, inventory.vms())),
     ]

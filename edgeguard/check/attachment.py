@@ -58,4 +58,4 @@ def _tap(tap: Tap, inventory: Inventory, enforcing: bool, passed_by: PassedBy) -
     if cannot:
         grade = wrong if enforcing else warning
         return grade("taps", tap.name, f"{owner}: cannot be null-routed: {cannot}")
-    return ok("taps", tap.name, f"{owner}: {tap.kind_detail}, {HOW[tap.kind]}{passed_by.notes(tap.name)}")
+    return ok("taps", tap.name, f"{owner}: {tap.kind_detail}, {HOW[tap.kind]}{passed_by.notes(tap)}")

@@ -19,10 +19,18 @@ def hooks(config: Config) -> Iterator[Finding]:
         yield _webhook(config)
     if config.page.program:
         yield _program("page", config.page.program[0])
+    elif any(shift.page for shift in config.roster.shift):
+        yield warning("page", "program", "none: where nobody on duty has one, pages are in the desk's mail or the log")
     elif config.mail.server and config.mail.desk:
         yield ok("page", "program", "none: pages go to the desk's mail and the log")
     else:
         yield warning("page", "program", "none, and no desk's mail: pages are in the log alone; set [page] program")
+
+
+def roster(config: Config) -> Iterator[Finding]:
+    """Programs of people on duty."""
+    for name, program in {shift.name: shift.page for shift in config.roster.shift if shift.page}.items():
+        yield _program("roster", program[0], f"page of {name}", "")
 
 
 def fleet(config: Config) -> Iterator[Finding]:

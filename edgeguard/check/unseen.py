@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgeguard.check.finding import Finding, warning
-from edgeguard.enforcement import flowtables, links
+from edgeguard.enforcement import filters, flowtables, links
 from edgeguard.enforcement.flowtables import Flowtable
 from edgeguard.enforcement.netfilter import Netfilter
 from edgeguard.errors import EnforcementError
+from edgeguard.model import Tap
 
 SHOWN = 4  # of a list
 VHOST_USER = ("vhost-user", "vhostuser", "/vhu")  # in the names that Open vSwitch, VPP and OpenStack give their sockets
@@ -71,11 +72,19 @@ class PassedBy:
         first = [one.name for one in self._flowtables if tap in one.devices and one.comes_first]
         return f"its flows are in the flowtable {first[0]}, before any chain of ours" if first else None
 
-    def notes(self, tap: str) -> str:
+    def notes(self, tap: Tap) -> str:
         """What else there is to know of it, to be put behind a sentence."""
-        tables = [one.name for one in self._flowtables if tap in one.devices]
+        tables = [one.name for one in self._flowtables if tap.name in one.devices]
         told = f", by a chain because it is in the flowtable {tables[0]}" if tables else ""
-        program = (
-            "; an XDP program is attached: what it redirects or drops is not seen" if tap in self._programs else ""
-        )
-        return told + program
+        if tap.name in self._programs:
+            told += "; an XDP program is attached: what it redirects or drops is not seen"
+        return told + _filters(tap.ifindex)
+
+
+def _filters(ifindex: int) -> str:
+    try:
+        first = [one for one in filters.listed(ifindex) if one.passes_by]
+    except (EnforcementError, OSError):
+        return ""
+    kinds = _some(sorted({f"{one.kind} in hardware" if one.hardware else one.kind for one in first}))
+    return f"; tc filters ({kinds}) take frames before any null route: those are not stopped" if first else ""

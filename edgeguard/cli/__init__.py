@@ -18,16 +18,19 @@ PLACES = {
     "explain": "edgeguard.cli.explain:explain",
     "hooks": "edgeguard.cli.hooks:hooks",
     "lab": "edgeguard.cli.lab:lab",
+    "next": "edgeguard.cli.next:next_case",
     "notice": "edgeguard.cli.notice:notice",
     "nullroute": "edgeguard.cli.nullroute:nullroute",
     "panic": "edgeguard.cli.reap:panic",
     "reap": "edgeguard.cli.reap:reap",
     "replay": "edgeguard.cli.replay:replay",
     "reply": "edgeguard.cli.reply:reply",
+    "report": "edgeguard.cli.report:report",
     "run": "edgeguard.cli.run:run",
     "signal": "edgeguard.cli.signal:signal",
     "status": "edgeguard.cli.status:status",
     "top": "edgeguard.cli.top:top",
+    "why": "edgeguard.cli.why:why",
 }
 
 

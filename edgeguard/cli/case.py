@@ -14,7 +14,7 @@ from edgeguard.cli.options import config_option, example, json_option, term_argu
 if TYPE_CHECKING:
     from edgeguard.cases.case import Letter
 
-COLUMNS = ("case", "opened", "state", "vm", "name", "tap", "customer", "outcome")
+COLUMNS = ("case", "opened", "state", "vm", "name", "tap", "customer", "with", "outcome")
 PLACES = {"claim-check": "edgeguard.cli.claim:claim_check"}
 
 
@@ -23,7 +23,10 @@ def case() -> None:
     """Look at cases, and work them. What only looks reads the database and needs no daemon."""
 
 
-for command in (release.of_case, work.claim, work.note, work.close):
+for command in (
+    *(release.of_case, work.claim, work.note, work.ask, work.close),
+    *(work.hold, work.uphold, work.appeal, work.reopen),
+):
     case.add_command(command)
 
 
@@ -38,14 +41,23 @@ def list_cases(term: str | None, only_open: bool, limit: int, as_json: bool, con
     from edgeguard.cli import output, reading  # noqa: PLC0415 - not for --help
 
     with reading.reader(config_path) as reader:
-        found = reader.find(term) if term else reader.open_cases()[::-1] if only_open else reader.cases(limit)
-    shown = [case for case in found if case.closed is None or not only_open][:limit]
+        found = reader.find(term) if term else reader.open_cases(limit)[::-1] if only_open else reader.cases(limit)
+        shown = [case for case in found if case.closed is None or not only_open][:limit]
+        beside = [reader.beside(case.id) for case in shown]
     if as_json:
-        for row in shown:
-            output.print_json(output.plain(row))
+        for row, others in zip(shown, beside, strict=True):
+            output.print_json({**output.plain(row), "with": others})
         return
-    rows = [(c.id, output.when(c.opened), c.state, c.vm, c.vm_name, c.tap, c.customer, c.outcome) for c in shown]
+    rows = [
+        (c.id, output.when(c.opened), c.state, c.vm, c.vm_name, c.tap, c.customer, _with(others), c.outcome)
+        for c, others in zip(shown, beside, strict=True)
+    ]
     output.print_table(COLUMNS, rows, "no cases")
+
+
+def _with(others: list[str]) -> str:
+    """The oldest of those that go with a case, and how many more."""
+    return f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}" if others else ""
 
 
 @case.command(epilog=example("edgeguard case show web1", "edgeguard case show 192.0.2.10 --json"))
@@ -64,10 +76,12 @@ def show(term: str, as_json: bool, config_path: Path) -> None:
         found = reader.find(term)
         shown = reading.the_case(found, term)
         story, letters = reader.timeline(shown.id), reader.letters(shown.id)
-        answers = of_case(reader, shown.id)
+        answers, beside = of_case(reader, shown.id), reader.beside(shown.id)
     if as_json:
         parts = {"story": [output.plain(entry) for entry in story], "notices": [output.plain(x) for x in letters]}
-        output.print_json({**output.plain(shown), **parts, "replies": [output.plain(x.reply) for x in answers]})
+        output.print_json(
+            {**output.plain(shown), **parts, "replies": [output.plain(x.reply) for x in answers], "with": beside}
+        )
         return
     click.echo(output.told(f"case {shown.id}: {reading.who(shown)}, {shown.state.lower()}"))
     click.echo(output.aligned([[output.when(e.at), e.what, output.told(e.text)] for e in story], "  "))
@@ -75,6 +89,8 @@ def show(term: str, as_json: bool, config_path: Path) -> None:
         click.echo(f"\n{_mail(letter)}")
     for answer in (x.reply for x in answers if x.reply.text):
         click.echo(f"\n{_answer(answer.sender, answer.subject, answer.text)}")
+    if beside:
+        click.echo(f"\nof the same customer, within ten minutes: {', '.join(beside)}")
     if len(found) > 1:
         click.echo(f"\n{len(found) - 1} more for {term}: edgeguard case list {term}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from edgeguard.cli import incident
 from edgeguard.cli.options import example
 from edgeguard.errors import EdgeGuardError, UsageError
 from edgeguard.lab.scenario import SCENARIOS, Scenario
@@ -54,6 +55,15 @@ def _write(name: str, out: str) -> None:
     click.echo(f"{path}: {frames:,} frames; replay it with: edgeguard replay {path} -c {beside}")
 
 
+def _incident(names: tuple[str, ...], host: str, listing: bool, every: bool, real: bool, as_json: bool) -> int:
+    _installed()
+    if listing:
+        incident.listed(as_json)
+        return 0
+    wanted = incident.wanted(names, every)
+    return incident.play_real(wanted, host, as_json) if real else incident.play(wanted, as_json)
+
+
 def _play(name: str, host: str, as_json: bool) -> int:
     _installed()
     from edgeguard.lab import story  # noqa: PLC0415
@@ -78,13 +88,17 @@ def _play(name: str, host: str, as_json: bool) -> int:
         "edgeguard lab moving-flood --host bridged",
         "edgeguard lab --list",
         "edgeguard lab write udp-flood /tmp/udp-flood.pcap",
+        "edgeguard lab incident ten-workers",
+        "edgeguard lab incident --all --json",
     )
 )
-@click.argument("words", metavar="[SCENARIO] | write SCENARIO OUT.pcap", nargs=-1)
+@click.argument("words", metavar="[SCENARIO] | write SCENARIO OUT.pcap | incident [NAME]", nargs=-1)
 @click.option("--host", type=click.Choice(KINDS), default=KINDS[0], show_default=True, help="The kind of hypervisor.")
-@click.option("--list", "listing", is_flag=True, help="List the scenarios.")
+@click.option("--list", "listing", is_flag=True, help="List the scenarios, or the incidents.")
+@click.option("--all", "every", is_flag=True, help="Of `incident`: all of them, one after the other.")
+@click.option("--real", is_flag=True, help="Of `incident`: real packets and null routes, where it can be so shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the result as one object; with --list one a line.")
-def lab(words: tuple[str, ...], host: str, listing: bool, as_json: bool) -> None:
+def lab(words: tuple[str, ...], host: str, listing: bool, every: bool, real: bool, as_json: bool) -> None:
     """Watch the whole job: a VM floods, the daemon stops it and writes the mail.
 
     Builds a VM, its neighbour, a hypervisor and the WAN in namespaces of its own and runs the real
@@ -93,8 +107,15 @@ def lab(words: tuple[str, ...], host: str, listing: bool, as_json: bool) -> None
 
     `write` puts the scenario's frames into a savefile instead, and beside it OUT.toml, the
     configuration to replay it with; that needs no rights at all.
+
+    `incident` plays again what happened to operators and their customers: what was done then beside what
+    is done here, in virtual time unless --real. Exit 0 when all came as it must.
     """
-    if listing:
+    if words[:1] == ("incident",):
+        sys.exit(_incident(words[1:], host, listing, every, real, as_json))
+    elif every or real:
+        raise UsageError("lab: --all and --real are of 'edgeguard lab incident'")
+    elif listing:
         _list(as_json)
     elif words[:1] == ("write",):
         if len(words) != 3:

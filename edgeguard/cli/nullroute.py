@@ -113,7 +113,7 @@ def _fields(one: Any) -> dict[str, Any]:
     from edgeguard.cli import output  # noqa: PLC0415
 
     kept = ("decision", "facts", "releasing")
-    return {name: output.plain(getattr(one, name)) for name in kept}
+    return {**{name: output.plain(getattr(one, name)) for name in kept}, "until": one.order.until}
 
 
 def _row(one: Any) -> tuple[object, ...]:
@@ -122,7 +122,7 @@ def _row(one: Any) -> tuple[object, ...]:
 
     everything = "forged packets" if one.decision.scope == "own-only" else "everything"
     targets = ", ".join(target_text(target) for target in one.decision.targets) or everything
-    since, until = output.when(one.decision.at), output.when(one.decision.until)
+    since, until = output.when(one.decision.at), output.when(one.order.until)
     proof = "being released" if one.releasing else one.facts.proof
     case, decision = one.case, one.decision
     return decision.id, case.id, case.vm, case.tap, decision.scope, targets, since, until, proof, decision.by

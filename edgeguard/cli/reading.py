@@ -8,11 +8,16 @@ from edgeguard.cases.case import Case
 from edgeguard.cases.reader import Reader
 from edgeguard.cli.options import loaded
 from edgeguard.errors import EdgeGuardError
+from edgeguard.glance import place
 
 
 def reader(config_path: Path) -> Reader:
-    """The database of a configuration, read-only: works beside a running daemon and without one."""
-    return Reader(Path(loaded(config_path).paths.database))
+    """The database of a configuration, read-only: works beside a running daemon and without one.
+
+    Of the configuration only its path is read: checking all of it takes longer than the answer.
+    """
+    path = place.database_of(str(config_path)) or loaded(config_path).paths.database
+    return Reader(Path(path))
 
 
 def the_case(found: list[Case], term: str) -> Case:

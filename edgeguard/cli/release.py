@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeguard.cli.options import config_option, duration, example, json_option, term_argument, why_option
 from edgeguard.grace import Disposition
+
+if TYPE_CHECKING:
+    from edgeguard.request import ReleaseNullRoute
 
 PERIOD = "30m, 7d; 30d at most, for longer see `exempt extend`"
 
@@ -34,7 +38,7 @@ def _command(group: str) -> click.Command:
     @click.option("--for", "for_ns", callback=duration, metavar="DURATION", help=f"With exempt: {PERIOD}.")
     @json_option
     @config_option
-    def release(
+    def command(
         *,
         term: str,
         disposition: str,
@@ -56,13 +60,20 @@ def _command(group: str) -> click.Command:
         from edgeguard.request import ReleaseNullRoute  # noqa: PLC0415
 
         what = ReleaseNullRoute(term, why, disposition, consent, ceiling or 0, for_ns or 0)
-        answer = asking.ask(config_path, what)
-        for decision in answer.get("decisions", ()):
-            asking.await_end(config_path, decision)
-        text = f"{answer.get('text', 'done')}; the kernel holds nothing of it any more"
-        asking.tell({**answer, "text": text}, as_json)
+        asking.tell(release(config_path, what), as_json)
 
-    return release
+    return command
+
+
+def release(config_path: Path, what: ReleaseNullRoute) -> dict[str, Any]:
+    """Ask for it, and prove it: the answer, with what was found; an error where anything of it is missing."""
+    from edgeguard.cli import asking, freeing  # noqa: PLC0415 - not for --help
+
+    answer = asking.ask(config_path, what)
+    for decision in answer.get("decisions", ()):
+        asking.await_end(config_path, decision)
+    found = freeing.proved(config_path, answer)
+    return {**answer, **found, "text": f"{answer.get('text', 'done')}; {found['text']}"}
 
 
 of_case, of_nullroute = _command("case"), _command("nullroute")

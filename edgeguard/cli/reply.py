@@ -87,7 +87,7 @@ def _taking(config: Config, read: Callable[[Take], None]) -> None:
             from edgeguard.intake import Intake  # noqa: PLC0415
 
             with Store(config.paths.database) as store:
-                read(_here(config, Intake(store, config.mail)))
+                read(_here(config, Intake(store, config.mail, config.roster)))
         else:
             read(_asked(config))
     except (StoreError, DaemonError) as error:

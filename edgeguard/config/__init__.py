@@ -6,6 +6,7 @@ from edgeguard.config.bounds import Breaker, Fleet, Pace
 from edgeguard.config.groups import Group, Setting
 from edgeguard.config.limits import AllLimits, BitLimits, CustomerLimits, Limits, SumLimits
 from edgeguard.config.loading import DEFAULTS, build, load, what_is_right
+from edgeguard.config.roster import Roster, Shift
 from edgeguard.config.sections import (
     CaptureSettings,
     Clocks,
@@ -54,8 +55,10 @@ __all__ = [
     "PageSettings",
     "Paths",
     "Protected",
+    "Roster",
     "RulesSettings",
     "Setting",
+    "Shift",
     "SumLimits",
     "build",
     "load",

@@ -23,9 +23,13 @@ from edgeguard.units import duration_text
 
 FOLLOWED = (
     *("enforce", "limits", "group", "vm", "rules", "judging", "protected", "mail", "notice", "host.place"),
+    "roster",
     *("clocks.quiet", "clocks.quiet_again", "clocks.repeat", "clocks.undecided", "clocks.lifetime", "clocks.moves"),
+    *("clocks.hold", "clocks.second_voice", "clocks.upheld_quiet", "clocks.read_again"),
+    *("clocks.appeal", "clocks.appeal_full"),
     *("clocks.probation", "capture.loss", "capture.lag", "capture.duplicates"),
     *("log", "metrics.top", "breaker", "pace", "fleet.customers", "fleet.within"),
+    *("standing.patience", "standing.patience_fast", "standing.fast_bits", "standing.patience_hard"),
 )
 MASK = "***"
 LONGEST = 200  # characters of a value in the log

@@ -20,6 +20,7 @@ from edgeguard.config.fields import (
     Share,
     Url,
 )
+from edgeguard.units import duration_text
 
 
 class Host(Section):
@@ -54,6 +55,15 @@ class Judging(Section):
 
 SHORTEST_PROOF = 1_300_000_000  # a second at the uplink, and what comes before it
 LONGEST_LIFETIME = 365 * 24 * 3_600_000_000_000
+HOUR = 3_600_000_000_000
+LONGEST = {  # due process is no matter of taste: these may be shorter, never longer
+    "hold": 12 * HOUR,
+    "second_voice": 24 * HOUR,
+    "upheld_quiet": 24 * HOUR,
+    "read_again": 14 * 24 * HOUR,
+    "appeal": 24 * HOUR,
+    "appeal_full": 4 * HOUR,
+}
 
 
 class Clocks(Section):
@@ -66,9 +76,18 @@ class Clocks(Section):
     quiet_again: Duration
     repeat: Duration
     undecided: Duration
+    hold: Duration
+    second_voice: Duration
+    upheld_quiet: Duration
+    read_again: Duration
+    appeal: Duration
+    appeal_full: Duration
 
     @model_validator(mode="after")
     def _possible(self) -> Clocks:
+        for name, longest in LONGEST.items():
+            if getattr(self, name) > longest:
+                raise ValueError(f"{name}: {duration_text(longest)} at most; it may be shorter, never longer")
         if self.verify < SHORTEST_PROOF:
             raise ValueError("verify: a proof takes at least 1300ms: a second at the uplink, and what comes before it")
         if self.lifetime > LONGEST_LIFETIME:

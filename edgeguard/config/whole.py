@@ -12,6 +12,7 @@ from edgeguard.config.fields import Bits, Section
 from edgeguard.config.groups import Group, Setting
 from edgeguard.config.limits import AllLimits
 from edgeguard.config.modes import enforceable
+from edgeguard.config.roster import Roster
 from edgeguard.config.sections import (
     CaptureSettings,
     Clocks,
@@ -31,6 +32,7 @@ from edgeguard.config.sections import (
     Protected,
     RulesSettings,
 )
+from edgeguard.config.standing import StandingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,13 @@ class Config(Section):
     breaker: Breaker
     pace: Pace
     fleet: Fleet
+    standing: StandingSettings
     inventory: InventorySettings
     mail: Mail
     notice: NoticeSettings
     hooks: HooksSettings
     page: PageSettings
+    roster: Roster
     paths: Paths
     evidence: EvidenceSettings
     log: LogSettings

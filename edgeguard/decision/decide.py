@@ -1,9 +1,11 @@
 """Deciding: a verdict with its circumstances in, one decision out. Nothing is read or written here.
 
 The ladder for a subject of unknown standing: warn -> WARN; act and hard -> narrow; own-only where
-forged packets go to no target that stands out; full when the flood moves (three targets null-routed
-within `clocks.moves` of one case), where breaker and pace let it. Every null route has an end. A scan, a
-busy client and what the other side completes are told; what reaches a VM is observed.
+forged packets go to no target that stands out; full when a hard flood moves (three targets null-routed
+within `clocks.moves` of one case), where breaker and pace let it. A good standing is warned first in the act band,
+and waited for a moment in hard; with a counted prior of our own a flood of the act band that moves is full, and a hard
+one at once. Every null route has an end. A scan, a busy client and what the other side completes are told; what
+reaches a VM is observed.
 """
 
 from __future__ import annotations
@@ -11,10 +13,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgeguard import units
-from edgeguard.clock import MINUTE
 from edgeguard.config import Config
-from edgeguard.decision import breaker, exempted, forged, moving, pace, paging, probation, reach, safeties
-from edgeguard.decision.answer import MEASUREMENTS, PASS, REFUSE, refusals
+from edgeguard.decision import (
+    breaker,
+    exempted,
+    forged,
+    independent,
+    moving,
+    pace,
+    paging,
+    probation,
+    reach,
+    safeties,
+    standing,
+)
+from edgeguard.decision.answer import MEASUREMENTS, PASS, REFUSE, STANDING, refusals
 from edgeguard.decision.backwards import doubt
 from edgeguard.decision.question import Question
 from edgeguard.grace import Grace
@@ -51,10 +64,24 @@ def _sent(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[
         return replace(_decision(question, Scope.OBSERVE, verdict.targets, answers, done), silent=True)
     if softer := _softer(question, refused):
         return _warned(question, answers, refused, softer)
-    if refused:
-        reason = f"{verdict.band} band, but {refused[0].name} refuses: {refused[0].reason}"
+    if held := next((answer for answer in refused if answer.name != STANDING), None):
+        reason = f"{verdict.band} band, but {held.name} refuses: {held.reason}"
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
-    return _null_routed(question, answers)
+    decided = _null_routed(question, answers)
+    return _waited_for(question, answers, refused) if refused and decided.act is Act.NULL_ROUTE else decided
+
+
+def _waited_for(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
+    """What would be null-routed, were its customer not in good standing: told once, and asked about again.
+
+    Nobody is written to for the moment that hard is waited for: what follows is told.
+    """
+    verdict, enough = question.verdict, units.duration_text(standing.patience(question))
+    reason = f"over {verdict.band}: null-routed if it goes on for {enough}, as its customer is in good standing"
+    if verdict.band is Band.HARD:
+        return replace(_decision(question, Scope.OBSERVE, verdict.targets, answers, reason), silent=True)
+    decided = _warned(question, answers, refused, reason)
+    return replace(decided, silent=decided.silent or standing.was_waited_for(question))
 
 
 def _null_routed(question: Question, answers: tuple[SafetyAnswer, ...]) -> Decision:
@@ -62,17 +89,17 @@ def _null_routed(question: Question, answers: tuple[SafetyAnswer, ...]) -> Decis
     verdict = question.verdict
     if question.unstopped:
         return _widened(question, answers)
+    targets = moving.new(question)
+    if (prior := moving.by_prior(question, targets)) and _may_be_full(question):
+        return _decision(question, Scope.FULL, targets, answers, prior)
     if forged.is_the_way(question) and not question.own_only:
         reason = f"{verdict.band} band: forged senders, and no target stands out; only forged packets are null-routed"
         return _decision(question, Scope.OWN_ONLY, (), answers, reason)
-    targets = moving.new(question)
     if not targets:
         reason = "its targets are null-routed already, protected, too wide, exempted, or released by a person"
         return _decision(question, Scope.OBSERVE, verdict.targets, answers, reason)
-    if moving.moves(question, targets) and _may_be_full(question):
-        within = f"{moving.MOVED} targets within {question.config.clocks.moves // MINUTE} minutes"
-        reason = f"the flood moves: {within}; all traffic of this VM is null-routed"
-        return _decision(question, Scope.FULL, targets, answers, reason)
+    if (moves := moving.by_moving(question, targets)) and _may_be_full(question):
+        return _decision(question, Scope.FULL, targets, answers, moves)
     return _decision(question, Scope.NARROW, targets, answers, f"{verdict.band} band: its targets are null-routed")
 
 
@@ -153,7 +180,8 @@ def _warned(
 ) -> Decision:
     """A warning goes to a customer: only where it is certain who that is and what was counted."""
     targets = question.verdict.targets
-    unsure = next((answer for answer in refused if answer.name in safeties.BEFORE_WARNING), None)
+    contradicted = (independent.NAME,) if independent.contradicts(question) else ()
+    unsure = next((answer for answer in refused if answer.name in safeties.BEFORE_WARNING + contradicted), None)
     if unsure:
         reason = f"over {question.verdict.band}, but {unsure.name} refuses: {unsure.reason}"
         return _decision(question, Scope.OBSERVE, targets, answers, reason)

@@ -7,11 +7,17 @@ from edgeguard.decision.answer import PASS, REFUSE, UNKNOWN
 from edgeguard.decision.question import Question
 from edgeguard.model import SafetyAnswer
 
+NAME = "independent count"
 CONFIRMED = 0.8  # the kernel must have seen this share of our frames
 
 
+def contradicts(question: Question) -> bool:
+    """Whether the kernel has seen too little of what we counted, which is more than that it cannot be asked."""
+    return question.kernel is not None and independent_count(question).answer == REFUSE
+
+
 def independent_count(question: Question) -> SafetyAnswer:
-    count, name = question.kernel, "independent count"
+    count, name = question.kernel, NAME
     if question.replayed:
         return SafetyAnswer(name, UNKNOWN, "a savefile has no kernel counter beside it")
     if count is None:

@@ -101,6 +101,11 @@ class Ledger:
         """A null route is ordered otherwise from now on."""
         self._entries[entry.decision.id] = replace(entry, order=order)
 
+    def lengthen(self, order: Order) -> None:
+        """A null route lasts as long as its order says now."""
+        if entry := self._entries.get(order.decision):
+            self._entries[order.decision] = replace(entry, order=order, ends=None)
+
     def targets(self, case: str, since: int) -> tuple[Target, ...]:
         """Every target null-routed for a case since a time, standing or ended."""
         self._past = [entry for entry in self._past if entry.decision.at >= since]

@@ -27,7 +27,9 @@ def may_be_full(question: Question) -> bool:
 
 
 def _wants_full(question: Question) -> bool:
-    return question.unstopped or moving.moves(question, moving.new(question))
+    targets = moving.new(question)
+    moves, prior = moving.by_moving(question, targets), moving.by_prior(question, targets)
+    return question.unstopped or moves is not None or prior is not None
 
 
 def _fulls(question: Question) -> int:

@@ -9,10 +9,12 @@ from edgeguard.decision import breaker, reachable
 from edgeguard.decision.answer import is_in_doubt, refusing
 from edgeguard.decision.question import Question
 from edgeguard.decision.safeties import NO_FLOODS
+from edgeguard.decision.standing import is_prior
 from edgeguard.model import Act, Band, Decision, Scope
 from edgeguard.reading import INTO
 
 NOT_STOPPED, BREAKER, UNREACHABLE, AGAINST = "not stopped", "breaker", "unreachable", "against a release"
+PRIOR = "counted prior"
 ONLY_OBSERVED = {"enforce", "kill file"}  # people want it so
 PATIENCE = 5 * SECOND  # a measurement is in doubt at every start of a tap: nobody is woken for what passes
 AGAIN = HOUR  # the same about the same case; the breaker: about the host
@@ -43,7 +45,9 @@ def _of_a_null_route(question: Question, decision: Decision) -> str | None:
         return BREAKER
     if decision.scope is Scope.FULL and reachable.unreachable(question.vm):
         return UNREACHABLE
-    return AGAINST if decision.against else None
+    if decision.against:
+        return AGAINST
+    return PRIOR if decision.scope is Scope.FULL and is_prior(question) else None
 
 
 def _is_held_back(question: Question, decision: Decision) -> bool:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeguard.config import Config
+from edgeguard.context import Context
 from edgeguard.decision.recent import NOTHING, Recent
 from edgeguard.grace import Exemption
 from edgeguard.model import Decision, Tap, Target, Verdict, Vm
 from edgeguard.reading import Circumstances
 
 NOTHING_SPECIAL = Circumstances()
+NOTHING_KNOWN = Context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +72,5 @@ class Question:
     customers: int = 0  # that have a VM on this host
     standing_taps: int = 0  # of this host, that are null-routed now
     recent: Recent = NOTHING  # what automation did lately on this host
+    context: Context = NOTHING_KNOWN  # of the customer: what a provider says of it, and a counted prior
     permit: bool | None = None  # whether the fleet allows it; None: it does not say

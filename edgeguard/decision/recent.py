@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
-from edgeguard.decision.answer import PASS, is_in_doubt, refusing
+from edgeguard.decision.answer import PASS, STANDING, is_in_doubt, is_warned_first, refusing
 from edgeguard.model import Act, Band, Decision, Scope
 
 KEPT = 24 * HOUR  # config.bounds.LONGEST_MEMORY
@@ -38,6 +38,7 @@ class Recent:
     null_routed: Times = field(default_factory=dict)  # by customer (`whose`)
     unconfirmed: Spans = field(default_factory=dict)  # the same: held back, as the kernel did not confirm the count
     held: Spans = field(default_factory=dict)  # by case: a hard flood goes on because of what may change
+    waiting: Spans = field(default_factory=dict)  # by case and band: a flood of a customer in good standing goes on
     full: tuple[int, ...] = ()  # times of full null routes
     last: int | None = None  # null route of any
     paged: Times = field(default_factory=dict)  # by cause and, where it is about one, case
@@ -63,6 +64,15 @@ class Recent:
         first, last = self.held.get(case, (at, at))
         return at - first if 0 <= at - last <= PAUSE else 0
 
+    def waited(self, case: str, band: Band, at: int) -> int | None:
+        """How long a flood of a customer in good standing has gone on in this band; None: it begins now."""
+        found = self.waiting.get(f"{case} {band}")
+        return at - found[0] if found and 0 <= at - found[1] <= _pause(band) else None
+
+    def has_waited(self, case: str, band: Band) -> bool:
+        """Whether that was so before, within a day."""
+        return f"{case} {band}" in self.waiting
+
     def was_paged(self, cause: str, case: str, at: int, within: int) -> bool:
         return _paged(cause, case) in _near(self.paged, at, within)
 
@@ -86,11 +96,15 @@ class Recent:
             unconfirmed = _lasting(unconfirmed, who, at, GAP)
         elif any(a.name == COUNT and a.answer == PASS for a in decision.safeties):
             unconfirmed = _without(unconfirmed, who)
+        waiting = self.waiting
+        if is_warned_first(decision) or (band is Band.HARD and refusing(decision) == {STANDING}):
+            of = band or Band.ACT
+            waiting = _lasting(waiting, f"{decision.case} {of}", at, _pause(of))
         if doubted and band is Band.HARD:
             held = _lasting(self.held, decision.case, at, PAUSE)
         else:
             held = _without(self.held, decision.case) if decision.act is Act.NULL_ROUTE else self.held
-        return replace(self, unconfirmed=unconfirmed, held=held)
+        return replace(self, unconfirmed=unconfirmed, held=held, waiting=waiting)
 
     def stepped(self, by: int) -> Recent:
         """The wall clock was set by so much: what was lately is as long ago as before."""
@@ -98,6 +112,7 @@ class Recent:
             null_routed={who: at + by for who, at in self.null_routed.items()},
             unconfirmed={who: (first + by, last + by) for who, (first, last) in self.unconfirmed.items()},
             held={case: (first + by, last + by) for case, (first, last) in self.held.items()},
+            waiting={what: (first + by, last + by) for what, (first, last) in self.waiting.items()},
             full=tuple(at + by for at in self.full),
             last=None if self.last is None else self.last + by,
             paged={name: at + by for name, at in self.paged.items()},
@@ -117,7 +132,12 @@ def recall(decisions: Iterable[tuple[Decision, str | None]]) -> Recent:
     recent = Recent()
     for decision, customer in decisions:
         recent = recent.after(decision, customer)
-    return replace(recent, unconfirmed={}, held={})
+    return replace(recent, unconfirmed={}, held={}, waiting={})
+
+
+def _pause(band: Band) -> int:
+    """So long a wait outlasts: pulses below hard are one flood, but hard goes on or it does not."""
+    return GAP if band is Band.HARD else PAUSE
 
 
 def _paged(cause: str, case: str) -> str:

@@ -23,6 +23,7 @@ from edgeguard.decision.probation import probation
 from edgeguard.decision.question import Question, Window
 from edgeguard.decision.reach import is_protected
 from edgeguard.decision.reachable import reachable
+from edgeguard.decision.standing import standing
 from edgeguard.model import Band, Kind, SafetyAnswer, Tap, TapKind, Verdict, Vm
 from edgeguard.policy import policy
 from edgeguard.reading import INTO
@@ -179,6 +180,7 @@ ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
     attribution,
     exemption,
     probation,
+    standing,
     return_path,
     completed,
     harm,

@@ -33,3 +33,14 @@ def end_of(order: Order) -> int:
     if order.ends and order.boot == boot():
         return order.ends
     return max(0, boottime() + order.until - time.time_ns())
+
+
+def stepped(at: int, since: int, boot_id: str) -> int:
+    """By how much the wall clock was set since it was `at` and this clock `since`, ns; after another boot nobody knows.
+
+    Less than a second is how far apart the two were read.
+    """
+    if boot_id != boot():
+        return 0
+    by = time.time_ns() - at - (boottime() - since)
+    return by if abs(by) >= 1_000_000_000 else 0

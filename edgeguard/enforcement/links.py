@@ -13,19 +13,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeguard.enforcement.netlink import (
-    NLM_F_DUMP,
-    NLM_F_REQUEST,
-    NLMSG_DONE,
-    NLMSG_ERROR,
-    RECEIVE,
-    attribute,
-    attributes,
-    error_number,
-    frame,
-    parts,
-)
-from edgeguard.errors import EnforcementError
+from edgeguard.enforcement.dump import dumped
+from edgeguard.enforcement.netlink import RECEIVE, attribute, attributes, parts
 from edgeguard.model import Tap
 
 _NETLINK_ROUTE, _RTMGRP_LINK = 0, 1
@@ -110,21 +99,7 @@ def _rtnetlink(groups: int) -> socket.socket:
 def listed() -> list[Link]:
     """All links of this namespace, from one dump. EnforcementError when the kernel refuses it."""
     body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_IFLA_EXT_MASK, struct.pack("=I", _SKIP_STATISTICS))
-    with _rtnetlink(0) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 2, 0))
-        sock.sendto(frame(_RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, body), (0, 0))
-        return list(_answers(sock))
-
-
-def _answers(sock: socket.socket) -> Iterator[Link]:
-    while True:
-        for kind, _, body in parts(sock.recv(RECEIVE)):
-            if kind == NLMSG_ERROR and error_number(body):
-                raise EnforcementError(f"cannot list the links: {errno.errorcode.get(error_number(body))}")
-            if kind in (NLMSG_DONE, NLMSG_ERROR):
-                return
-            if kind == _RTM_NEWLINK:
-                yield _link(body)
+    return [_link(part) for part in dumped(_RTM_GETLINK, _RTM_NEWLINK, body, "the links")]
 
 
 class LinkEvents:

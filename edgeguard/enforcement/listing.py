@@ -9,29 +9,16 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from edgeguard.enforcement.netlink import (
-    NLM_F_DUMP,
-    NLM_F_REQUEST,
-    NLMSG_DONE,
-    NLMSG_ERROR,
-    RECEIVE,
-    attribute,
-    attributes,
-    error_number,
-    frame,
-    parts,
-)
-from edgeguard.errors import EnforcementError
+from edgeguard.enforcement.dump import dumped
+from edgeguard.enforcement.netlink import attribute, attributes
 from edgeguard.model import Network
 
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 FAMILIES = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
-_SOL_NETLINK, _GET_STRICT_CHECK = 270, 12
 _RULE = struct.Struct("=BBBBBBBBI")  # fib_rule_hdr: family, dst_len, src_len, tos, table, -, -, action, flags
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK, _FRA_TABLE, _FRA_PROTOCOL = 1, 2, 3, 6, 10, 15, 21
@@ -71,7 +58,7 @@ class ListedRoute:
 def rules(version: int) -> list[ListedRule]:
     """All rules of a family; none where the kernel has no such family. EnforcementError where it refuses."""
     body = _RULE.pack(FAMILIES[version], 0, 0, 0, 0, 0, 0, 0, 0)
-    return [_rule(part, version) for part in _dump(RTM_GETRULE, RTM_NEWRULE, body)]
+    return [_rule(part, version) for part in dumped(RTM_GETRULE, RTM_NEWRULE, body, "what stands", _UNKNOWN_TABLE)]
 
 
 def routes(version: int, protocol: int = 0, table: int = 0) -> list[ListedRoute]:
@@ -79,27 +66,8 @@ def routes(version: int, protocol: int = 0, table: int = 0) -> list[ListedRoute]
     body = _ROUTE.pack(FAMILIES[version], 0, 0, 0, 0, protocol, 0, 0, 0)
     if table:
         body += attribute(_RTA_TABLE, struct.pack("=I", table))
-    found = (_route(part, version) for part in _dump(RTM_GETROUTE, RTM_NEWROUTE, body))
+    found = (_route(part, version) for part in dumped(RTM_GETROUTE, RTM_NEWROUTE, body, "what stands", _UNKNOWN_TABLE))
     return [one for one in found if protocol in (0, one.protocol) and table in (0, one.table)]
-
-
-def _dump(ask: int, answer: int, body: bytes) -> Iterator[bytes]:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
-        sock.setsockopt(_SOL_NETLINK, _GET_STRICT_CHECK, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 2, 0))
-        sock.sendto(frame(ask, NLM_F_REQUEST | NLM_F_DUMP, 1, body), (0, 0))
-        while True:
-            for kind, _, part in parts(sock.recv(RECEIVE)):
-                if kind in (NLMSG_DONE, NLMSG_ERROR):
-                    _checked(error_number(part) if len(part) >= 4 else 0)
-                    return
-                if kind == answer:
-                    yield part
-
-
-def _checked(number: int) -> None:
-    if number and number not in _UNKNOWN_TABLE:
-        raise EnforcementError(f"cannot list what stands: {errno.errorcode.get(number, number)}")
 
 
 def _number(value: bytes | None, other: int = 0) -> int:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import select
-import socket
-import subprocess
 from collections.abc import Callable
 
-from edgeguard import companion
 from edgeguard.clock import SECOND
+from edgeguard.companion import Companion
 from edgeguard.config import Fleet
-from edgeguard.errors import EdgeGuardError
 from edgeguard.fleet import wire
 from edgeguard.fleet.permit import Facts
-
-_START_S = 60.0
-_END_S = 5.0
 
 log = logging.getLogger("edgeguard")
 
@@ -31,9 +23,8 @@ class Asker:
     asker.answer(now)                           the answer that holds
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, settings: Fleet, host: str) -> None:
-        self._process = process
-        self._channel = channel
+    def __init__(self, companion: Companion, settings: Fleet, host: str) -> None:
+        self._companion = companion
         self._settings = settings
         self._host = host
         self.about: Callable[[], Facts] = Facts
@@ -43,29 +34,17 @@ class Asker:
         self._at: int | None = None  # when that was so
         self._said = ""
         self.trouble: str | None = None
-        self._ended = False
 
     @classmethod
     def start(cls, settings: Fleet, host: str) -> Asker:
         """A new program rather than a fork, in a session of its own. EdgeGuardError when it does not start."""
-        process, ours = companion.start(["-m", "edgeguard.fleet.child"])
-        ours.send(wire.encode(wire.Whom(list(settings.command), settings.url, settings.timeout / SECOND)))
-        asker = cls(process, ours, settings, host)
-        asker._await_ready()
-        return asker
-
-    def _await_ready(self) -> None:
-        self._channel.settimeout(_START_S)
-        with contextlib.suppress(OSError):
-            if self._channel.recv(wire.MAX_MESSAGE):
-                self._channel.setblocking(False)
-                return
-        self.close()
-        raise EdgeGuardError("cannot start the process that asks the fleet; see its message above")
+        whom = wire.encode(wire.Whom(list(settings.command), settings.url, settings.timeout / SECOND))
+        name = "the process that asks the fleet"
+        return cls(Companion.begin("edgeguard.fleet.child", whom, name, wire.MAX_MESSAGE), settings, host)
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._companion.process.pid
 
     def answer(self, now: int) -> bool | None:
         """What holds now. Where that is too old it is asked for, and waited for as long as configured at most."""
@@ -85,32 +64,25 @@ class Asker:
             self._ask()
 
     def _is_fresh(self, now: int, keep: int) -> bool:
-        return self._ended or (self._at is not None and now - self._at < keep)
+        return self._companion.ended or (self._at is not None and now - self._at < keep)
 
     def _ask(self) -> None:
-        if self._waits or self._ended:
+        if self._waits or self._companion.ended:
             return
         facts = self.about()
         asked = wire.Ask(self._number + 1, self._host, facts.customers, facts.null_routes)
-        with contextlib.suppress(OSError):  # the next look finds that it has ended
-            self._channel.send(wire.encode(asked))
+        if self._companion.send(wire.encode(asked)):  # if not, the next look finds that it has ended
             self._number, self._waits = asked.number, True
 
     def _wait(self) -> None:
-        select.select([self._channel], [], [], self._settings.timeout / SECOND)
+        self._companion.wait(self._settings.timeout / SECOND)
 
     def _hear(self, now: int) -> None:
-        while not self._ended:
-            try:
-                raw = self._channel.recv(wire.MAX_MESSAGE)
-            except BlockingIOError:
-                return
-            except OSError:
-                raw = b""
-            if not raw:
-                self._end()
-                return
+        ended = self._companion.ended
+        for raw in self._companion.heard():
             self._take(raw, now)
+        if self._companion.ended and not ended:
+            self._end()
 
     def _take(self, raw: bytes, now: int) -> None:
         try:
@@ -132,14 +104,9 @@ class Asker:
 
     def _end(self) -> None:
         """Said once. It cannot be started again: the rights for that are given up."""
-        self._ended, self._answer = True, None
+        self._answer = None
         self.trouble = "the process that asks the fleet has ended; local limits hold until the daemon is restarted"
         log.error("%s", self.trouble)
 
     def close(self) -> None:
-        self._channel.close()
-        try:
-            self._process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._companion.close()

@@ -6,21 +6,17 @@ Only the plain word `yes` or `no` is an answer; whatever else comes, comes late 
 from __future__ import annotations
 
 import contextlib
-import http.client
+import http
 import os
 import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from urllib.parse import urlsplit
+
+from edgeguard.exchange import NoAnswerError, exchange, origin
 
 LONGEST = 64  # bytes of an answer
 WORDS = {b"yes": True, b"no": False}
-
-
-class NoAnswerError(Exception):
-    """Why, in words."""
 
 
 def by_program(command: tuple[str, ...], document: bytes, seconds: float) -> bool:
@@ -76,46 +72,11 @@ def by_url(url: str, document: bytes, seconds: float) -> bool:
 
     Its path may hold a secret, which stands in no reason.
     """
-    who = urlsplit(url)._replace(path="", query="", fragment="").geturl()
-    try:
-        with _within(seconds):
-            status, text = _post(url, document, seconds)
-    except TimeoutError:
-        raise NoAnswerError(f"{who} did not answer within {seconds * 1000:.0f} ms") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise NoAnswerError(f"{who}: {getattr(error, 'strerror', None) or type(error).__name__}") from None
+    headers = {"Content-Type": "application/json"}
+    status, text = exchange("POST", url, document, headers, seconds, LONGEST + 1)
     if status != http.HTTPStatus.OK:
-        raise NoAnswerError(f"{who} answered with status {status}")
-    return _word(text, who)
-
-
-def _post(url: str, document: bytes, seconds: float) -> tuple[int, bytes]:
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=seconds)
-    try:
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", path, document, {"Content-Type": "application/json", "Connection": "close"})
-        response = connection.getresponse()
-        return response.status, response.read(LONGEST + 1)
-    finally:
-        connection.close()
-
-
-@contextlib.contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """TimeoutError after so long in all, however slowly the other side goes on: a socket's timeout is for one read."""
-
-    def late(*_: object) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        raise NoAnswerError(f"{origin(url)} answered with status {status}")
+    return _word(text, origin(url))
 
 
 def _word(text: bytes, who: str) -> bool:

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Callable
 
 from edgeguard import native
+from edgeguard.exchange import NoAnswerError
 from edgeguard.fleet import wire
-from edgeguard.fleet.asking import NoAnswerError, by_program, by_url
+from edgeguard.fleet.asking import by_program, by_url
 
 Asked = Callable[[bytes], bool]
 

@@ -88,13 +88,15 @@ class Courier:
         paging: bool,
         mail: Mailing | None,
         now: Callable[[], int] = clock.now,
+        on_duty: Callable[[int], tuple[str, ...]] = lambda at: (),
     ) -> None:
-        """runner: None where no program and no URL is configured. paging: the page's program is. mail: to the desk."""
+        """runner: None where no program and no URL is configured. paging: a page's program is. mail: to the desk.
+        on_duty: whom a page wakes."""
         self._tray = tray
         self._settings = settings
         self._runner = runner
         self._paging = paging and runner is not None
-        self._mail = mail
+        self._mail, self._on_duty = mail, on_duty
         self._now = now
         self._stopping = threading.Event()
         self._woken = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -112,9 +114,9 @@ class Courier:
     def start(self) -> None:
         self._thread.start()
 
-    def mail_by(self, mail: Mailing | None) -> None:
-        """Other settings of the mail to the desk, from the next one on."""
-        self._mail = mail
+    def serve(self, mail: Mailing | None, on_duty: Callable[[int], tuple[str, ...]]) -> None:
+        """Other settings of the mail to the desk, and another roster; its people's programs are those of the start."""
+        self._mail, self._on_duty = mail, on_duty
 
     def wake(self) -> None:
         """Look at the deliveries now. Any thread may call it."""
@@ -248,7 +250,7 @@ class Courier:
         if self._gone():
             return False
         try:
-            message = hand(one)
+            message = hand(one, self._on_duty(self._now()))
             wire.encode(message)
         except (ValueError, KeyError, TypeError, wire.WireError) as error:
             self._give_up(one, f"the document cannot be handed over: {error}")

@@ -10,7 +10,7 @@ from edgeguard.hooks import wire
 from edgeguard.hooks.message import mail
 from edgeguard.letters import Undelivered
 
-Send = Callable[[str, str, str], None]  # id, subject, text; raises what it could not do
+Send = Callable[[str, str, str, str], None]  # id, subject, text, to; raises what it could not do
 
 
 class Mailing:

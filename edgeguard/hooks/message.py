@@ -13,13 +13,15 @@ VERSION = 1
 ARGUMENTS = ("client_ip", "data_direction", "pps", "action")  # FastNetMon's, in its order
 
 
-def hand(one: Undelivered) -> wire.Hand:
-    """What the runner is given. KeyError, TypeError or ValueError: the row is none of ours."""
+def hand(one: Undelivered, people: tuple[str, ...] = ()) -> wire.Hand:
+    """What the runner is given. people: on duty. KeyError, TypeError or ValueError: the row is none of ours."""
     delivery = one.delivery
     document = json.loads(delivery.body)
     if delivery.channel is Channel.PAGE:
         named = {"id": delivery.id, "cause": delivery.cause, "case": delivery.case, "host": document["host"]}
-        return wire.Hand(delivery.id, delivery.channel, page.text(document, one.grouped), (), _environment(named))
+        return wire.Hand(
+            delivery.id, delivery.channel, page.text(document, one.grouped), (), _environment(named), people
+        )
     if delivery.channel is Channel.WEBHOOK:
         return wire.Hand(delivery.id, delivery.channel, delivery.body)
     arguments = tuple(str(document[name]) for name in ARGUMENTS)
@@ -33,12 +35,13 @@ def hand(one: Undelivered) -> wire.Hand:
     return wire.Hand(delivery.id, delivery.channel, delivery.body, arguments, _environment(named))
 
 
-def mail(one: Undelivered) -> tuple[str, str]:
-    """Subject and text of the desk's mail about a page, or about what another channel did not take."""
+def mail(one: Undelivered) -> tuple[str, str, str]:
+    """Subject and text of the desk's mail about a page, or about what another channel did not take; and to whom else
+    it is instead, if to anybody."""
     document = json.loads(one.delivery.body)
     if one.delivery.channel is Channel.PAGE:
-        return page.subject(document), page.text(document, one.grouped)
-    return str(document["subject"]), str(document["text"])
+        return page.subject(document), page.text(document, one.grouped), ""
+    return str(document["subject"]), str(document["text"]), str(document.get("to") or "")
 
 
 def undelivered(one: Undelivered, error: str, now: int) -> Delivery:
@@ -46,7 +49,7 @@ def undelivered(one: Undelivered, error: str, now: int) -> Delivery:
     lost = one.delivery
     id = identity("desk", lost.id)
     if lost.channel is Channel.PAGE:
-        subject, text = mail(one)
+        subject, text, _ = mail(one)
         text += f"\nThe page's program did not take it: {error}\n"
     else:
         document = json.loads(lost.body)
@@ -60,9 +63,11 @@ def undelivered(one: Undelivered, error: str, now: int) -> Delivery:
     return to_desk(id, lost.case, subject, text, now, lost.decision)
 
 
-def to_desk(id: str, case: str | None, subject: str, text: str, now: int, decision: str | None = None) -> Delivery:
-    """A mail to the desk that is handed over once."""
-    body = json.dumps({"version": VERSION, "kind": "desk", "id": id, "subject": subject, "text": text})
+def to_desk(
+    id: str, case: str | None, subject: str, text: str, now: int, decision: str | None = None, to: str = ""
+) -> Delivery:
+    """A mail to the desk that is handed over once; or to somebody of the roster, by address."""
+    body = json.dumps({"version": VERSION, "kind": "desk", "id": id, "subject": subject, "text": text, "to": to})
     return Delivery(id, Channel.DESK, case, decision, now, body)
 
 

@@ -107,11 +107,23 @@ class Runner:
             if self._target is None:
                 return False, "no [hooks] url is configured"
             return webhook.post(self._target, hand.id, hand.body, settings.timeout / SECOND)
-        page = hand.channel is Channel.PAGE
-        program = settings.page if page else settings.program
-        if not program:
-            return False, f"no [{'page' if page else 'hooks'}] program is configured"
-        timeout = settings.page_timeout if page else settings.timeout
+        if hand.channel is Channel.PAGE:
+            return self._wake(hand)
+        if not settings.program:
+            return False, "no [hooks] program is configured"
+        return self._run(settings.program, hand, settings.timeout)
+
+    def _wake(self, hand: wire.Hand) -> tuple[bool, str]:
+        """Everybody on duty who has a program of his own; the page's where none of them was reached."""
+        settings, own = self._settings, dict(self._settings.people)
+        ended = [self._run(own[name], hand, settings.page_timeout) for name in hand.people if own.get(name)]
+        if settings.page and not any(taken for taken, _ in ended):
+            ended.append(self._run(settings.page, hand, settings.page_timeout))
+        if not ended:
+            return False, "no [page] program is configured, and nobody on duty has one"
+        return any(taken for taken, _ in ended), "; ".join(detail for _, detail in ended)
+
+    def _run(self, program: tuple[str, ...], hand: wire.Hand, timeout: int) -> tuple[bool, str]:
         ended = self._programs.run([*program, *hand.arguments], hand.body, timeout / SECOND, dict(hand.environment))
         return ended.well, f"{program[0]}: {ended.detail}"
 

@@ -26,6 +26,7 @@ MAX_BODY = 64 * 1024  # characters of a document or a page
 MAX_TEXT = 256  # characters of an answer's sentence
 MAX_SETTINGS = 4096  # characters of a URL, a file name or an argument
 MAX_ARGUMENTS = 32
+MAX_PEOPLE, MAX_NAME = 256, 64  # of the roster; characters
 MAX_NS = 300_000_000_000
 
 CHANNELS = (Channel.PROGRAM, Channel.WEBHOOK, Channel.PAGE)
@@ -52,17 +53,20 @@ class Settings:
     secret_file: str
     timeout: int
     page_timeout: int
+    people: tuple[tuple[str, tuple[str, ...]], ...] = ()  # who of the roster is woken by a program of his own
 
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """A document for a channel. arguments and environment: of a program, beside what the operator wrote."""
+    """A document for a channel. arguments and environment: of a program, beside what the operator wrote. people: of a
+    page, whoever is on duty."""
 
     id: str
     channel: Channel
     body: str
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ def _time(value: object) -> int:
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
-    _exact(values, "program", "page", "url", "secret_file", "timeout", "page_timeout")
+    _exact(values, "program", "page", "url", "secret_file", "timeout", "page_timeout", "people")
     return Settings(
         _texts(values["program"], MAX_SETTINGS),
         _texts(values["page"], MAX_SETTINGS),
@@ -156,11 +160,12 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         _text(values["secret_file"], MAX_SETTINGS),
         _time(values["timeout"]),
         _time(values["page_timeout"]),
+        tuple((name, _texts(program, MAX_SETTINGS)) for name, program in _pairs(values["people"], MAX_PEOPLE)),
     )
 
 
 def _hand(values: Mapping[str, Any]) -> Hand:
-    _exact(values, "id", "channel", "body", "arguments", "environment")
+    _exact(values, "id", "channel", "body", "arguments", "environment", "people")
     if values["channel"] not in [str(channel) for channel in CHANNELS]:
         raise _refuse("no channel", values["channel"])
     return Hand(
@@ -169,18 +174,24 @@ def _hand(values: Mapping[str, Any]) -> Hand:
         _text(values["body"], MAX_BODY),
         _texts(values["arguments"], 64, _ARGUMENT),
         _environment(values["environment"]),
+        _texts(values["people"], MAX_NAME),
     )
 
 
 def _environment(value: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, list) or len(value) > MAX_ARGUMENTS:
-        raise _refuse("not an environment that fits", value)
-    pairs = []
+    pairs = _pairs(value, MAX_ARGUMENTS)
+    return tuple((_text(name, 32, _NAME), _text(worth, 200, _VALUE)) for name, worth in pairs)
+
+
+def _pairs(value: object, most: int) -> list[tuple[str, Any]]:
+    """Names, each with its value."""
+    if not isinstance(value, list) or len(value) > most:
+        raise _refuse("not a list of names that fits", value)
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2:
             raise _refuse("not a name and its value", pair)
-        pairs.append((_text(pair[0], 32, _NAME), _text(pair[1], 200, _VALUE)))
-    return tuple(pairs)
+        _text(pair[0], MAX_NAME)
+    return [(name, worth) for name, worth in value]
 
 
 def _answer(values: Mapping[str, Any]) -> Answer:

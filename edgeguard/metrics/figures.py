@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from edgeguard.cases.tally import Times, Unsent
 
 CAUSES = (  # of what may be wrong, what matters most first
-    *("kill file", "capture", "not stopped", "fleet", "configuration", "rules", "inventory", "uplinks", "host"),
-    *("mail", "hooks", "replies", "database", "metrics"),
+    *("kill file", "capture", "not stopped", "fleet", "standing", "configuration", "rules", "inventory", "uplinks"),
+    *("host", "mail", "hooks", "replies", "database", "metrics"),
 )
 
 

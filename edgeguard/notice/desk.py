@@ -14,13 +14,13 @@ from edgeguard.notice.settings import MailSettings
 from edgeguard.notice.smtp import Connection
 
 
-def tell(settings: MailSettings, id: str, subject: str, text: str) -> None:
-    """Returns after the server's 250; Refusal otherwise. The Message-ID derives from `id`."""
-    if not settings.desk or not settings.sender:
+def tell(settings: MailSettings, id: str, subject: str, text: str, to: str = "") -> None:
+    """Returns after the server's 250; Refusal otherwise. The Message-ID derives from `id`. to: instead of the desk."""
+    if not (to or settings.desk) or not settings.sender:
         raise Refusal("no desk can be written to; set [mail] desk and from")
     message = EmailMessage(policy=email.policy.SMTP)
     message["From"] = settings.sender
-    message["To"] = settings.desk
+    message["To"] = to or settings.desk
     message["Subject"] = words.clean(subject)
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = message_id(id, settings)

@@ -16,7 +16,7 @@ from edgeguard.notice.values import Background, plain_target, values
 _OF_THE_CASE = (
     *("case", "decision", "server", "host", "place", "mechanism", "reason", "decided", "safeties"),
     *("flood", "spread", "readings", "baseline", "quiet", "probation", "quiet_below", "quiet_bits"),
-    *("reply", "read_within", "ground", "undecided"),
+    *("reply", "ground", "undecided"),
 )
 _TIMES = ("until", "received", "read_by", "refused_at")
 

@@ -27,8 +27,7 @@ LASTS = {
     "quiet": "clocks.quiet",
     "undecided": "clocks.undecided",
     "probation": "clocks.probation",
-    "read_within": "mail.read_within",
-    "upheld_quiet": "quiet",
+    "upheld_quiet": "clocks.upheld_quiet",
 }
 ACKNOWLEDGED_AGAIN = 3600 * 10**9  # intray: at most one acknowledgement an hour for a sender and case
 
@@ -44,9 +43,8 @@ class Promised:
 
 def promises(slots: Mapping[str, Any], written_at: int) -> Promised:
     """What a text with these values may promise. A value that is none is none."""
-    within = _time(slots.get("read_within"))
     exempts = [one.get("until") for one in slots.get("exempts") or () if isinstance(one, Mapping)]
-    ends = [slots.get(name) for name in ENDS] + exempts + [written_at + within if within else None]
+    ends = [slots.get(name) for name in ENDS] + exempts
     lasts = [*(slots.get(name) for name in LASTS), ACKNOWLEDGED_AGAIN]
     return Promised(
         clock.utc(written_at),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from edgeguard import __version__
+from edgeguard import __version__, roster
 from edgeguard.clock import SECOND
 from edgeguard.config import Config
 from edgeguard.grace import Exemption
@@ -32,7 +32,7 @@ SHOWN_TARGETS = 5
 SHOWN_SHARES = 20
 WITHOUT_ESTIMATES: dict[str, Any] = {"spread": None, "readings": []}  # what a customer is not shown
 LATER_SLOTS: dict[str, Any] = {
-    **dict.fromkeys(("baseline", "quiet_bits", "bounced", "probation", "read_within", "undecided", "upheld_quiet")),
+    **dict.fromkeys(("baseline", "quiet_bits", "bounced", "probation", "read_by", "undecided", "upheld_quiet")),
     "repeat_within": None,
     "people": 1,
     "ground": "",
@@ -64,7 +64,6 @@ class Background:
     repeat: int = 0  # ns within which a null-routed case of a VM counts as one more
     undecided: int = 0  # ns after which a null route that a person has to decide about ends without a decision
     ground: str = ""  # in the operator's words: by which clause a null route is put in place
-    read_within: int = 0  # ns within which a person reads a reply; 0: nobody promises that
     reply: bool = False  # somebody reads the answers: a reply address or a desk is configured
     probation: int = 0  # ns for which what a person released is left alone, if it is no worse
     reporter: Reporter | None = None  # who reports floods in XARF; None: nobody is configured who could
@@ -84,7 +83,6 @@ def background(config: Config, host: str) -> Background:
         repeat=config.clocks.repeat,
         undecided=config.clocks.undecided,
         ground=config.notice.ground,
-        read_within=config.mail.read_within,
         reply=bool(config.mail.reply_to or config.mail.desk),
     )
 
@@ -148,7 +146,7 @@ def values(
         "probation": background.probation,
         **_quiet_below(verdict if decision.repeat < PEOPLE_DECIDE else None, vm, background),
         "reply": background.reply,
-        "read_within": background.read_within or None,
+        "read_by": _read_by(background, decision.at),
         "ground": background.ground,
         "ended": [_ended(other) for other in ended],
         "before": [],
@@ -159,6 +157,12 @@ def values(
         "upheld_quiet": None,
         "people": 1,
     }
+
+
+def _read_by(background: Background, at: int) -> int | None:
+    """By when a person reads an answer that is sent at once; None: nobody promises it."""
+    config = background.config
+    return roster.promised(config.roster, config.mail.read_within, at) if config and background.reply else None
 
 
 def _quiet_below(verdict: Verdict | None, vm: Vm | None, background: Background) -> dict[str, int | None]:

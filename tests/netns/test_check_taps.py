@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from namespaces import Namespace
 
 from edgeguard.check.attachment import attachment
@@ -59,3 +60,34 @@ def test_a_host_without_taps_is_a_warning() -> None:
     with Namespace() as host, Namespace() as guests:
         host.veth("wan0", guests, "wan")
         assert told(host, ("wan0",), enforcing=False)["links"].grade is Grade.WARNING
+
+
+def test_tc_filters_that_take_frames_first_are_told() -> None:
+    """A filter that redirects what a tap sends must be told of that tap, one that only copies must not."""
+    with Namespace() as host, Namespace() as guests:
+        for name in ("tap1", "tap2", "wan0"):
+            host.veth(name, guests, f"{name}-vm")
+        for tap, action in (("tap1", "redirect"), ("tap2", "mirror")):
+            host.run("tc", "qdisc", "add", "dev", tap, "clsact")
+            match = (
+                "protocol",
+                "all",
+                "u32",
+                "match",
+                "u32",
+                "0",
+                "0",
+                "action",
+                "mirred",
+                "egress",
+                action,
+                "dev",
+                "wan0",
+            )
+            if host.run("tc", "filter", "add", "dev", tap, "ingress", *match, check=False).returncode:
+                pytest.skip("this kernel has no u32 filters or no mirred")
+        found = told(host, ("wan0",), enforcing=False)
+        assert found["tap1"].text.endswith(
+            "; tc filters (u32) take frames before any null route: those are not stopped"
+        )
+        assert "tc filters" not in found["tap2"].text

@@ -182,7 +182,9 @@ def test_panic_beside_the_daemon(host: Host, hand: bool) -> None:
     host.null_route_both()
     if hand:
         for line in by_hand("panic"):
-            host.namespace.run(*line.replace("/var/lib/edgeguard/", f"{host.folder}/").split())
+            done = host.namespace.run(*line.replace("/var/lib/edgeguard/", f"{host.folder}/").split(), check=False)
+            faster = line.startswith("nft") and "No such file" in done.stderr  # the daemon sees the kill file, too
+            assert done.returncode == 0 or faster, (line, done.stderr)
     else:
         assert "only observes" in host.edgeguard("panic", "--why", "wrong servers are cut")
     assert host.of_ours() == []

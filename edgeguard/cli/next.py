@@ -1,0 +1,146 @@
+"""`edgeguard next`: the most urgent case on one screen, evidence first, and three choices."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeguard.cli.options import config_option, example, json_option, loaded
+
+if TYPE_CHECKING:
+    from edgeguard.cases.reader import Reader
+    from edgeguard.config import Config
+    from edgeguard.urgent import Urgent
+
+WIDTH, HEIGHT = 80, 24
+MEASURED = ("rule", "measured", "limit", "target", "came back", "forged")  # of the arithmetic, what fits a screen
+TARGETS = 2
+CHOICES = ("release", "hold to the next shift", "ask the desk")
+NOTHING = "no case is open"
+
+
+@click.command("next", epilog=example("edgeguard next", "edgeguard next --json"))
+@json_option
+@config_option
+def next_case(as_json: bool, config_path: Path) -> None:
+    """Show the case that needs a person first: what was measured, what was done, what it waits for, three choices.
+
+    Enter chooses nothing, and says when the clock frees it. In a pipe it asks nothing.
+    """
+    from edgeguard import clock  # noqa: PLC0415 - not for --help
+    from edgeguard.cli import output, reading  # noqa: PLC0415
+    from edgeguard.urgent import freed, urgent  # noqa: PLC0415
+
+    config = loaded(config_path)
+    with reading.reader(config_path) as reader:
+        found = urgent(reader, config, clock.now())
+        if as_json:
+            for one in found[:1]:
+                output.print_json(document(one, len(found), reader, config))
+            return
+        if not found:
+            click.echo(NOTHING)
+            return
+        first, frees = found[0], freed(found[0].standing, reader, config.clocks)
+        for line in screen(first, len(found), reader, frees, clock.now()):
+            click.echo(line)
+    if sys.stdin.isatty() and sys.stdout.isatty() and first.standing:
+        from edgeguard.cli import choosing  # noqa: PLC0415
+
+        choosing.choose(config_path, first.case.id, frees)
+
+
+def document(one: Urgent, number: int, reader: Reader, config: Config) -> dict[str, Any]:
+    """The same for programs."""
+    from edgeguard.cli import output  # noqa: PLC0415
+    from edgeguard.urgent import freed  # noqa: PLC0415
+
+    waits = [{"kind": wait.kind, "due": wait.due, "says": wait.says} for wait in one.waits]
+    return {
+        "case": output.plain(one.case),
+        "open": number,
+        "priority": one.priority,
+        "why": list(one.why),
+        "null_routes": [output.plain(standing.decision) for standing in one.standing],
+        "waits": waits,
+        "frees": freed(one.standing, reader, config.clocks),
+    }
+
+
+def screen(one: Urgent, number: int, reader: Reader, frees: str, now: int) -> list[str]:
+    """At most 80 columns and, with the line that asks, 24 rows."""
+    from edgeguard.cli import output, reading  # noqa: PLC0415
+
+    case = one.case
+    beside = len(reader.beside(case.id))
+    of = f"customer {case.customer or 'not known'}{f' with {beside} more cases now' if beside else ''}"
+    who = f"{reading.who(case)}, {of}"
+    title = f"{case.id}  priority {one.priority}: {', '.join(one.why)}"
+    below = ["", *_waits(one, reader, now), "", *_choices(one, frees)]
+    lines = [title, who, "", *_measured(one, reader), "", *_done(one, now)]
+    more = f"{number - 1} more: edgeguard case list --open" if number > 1 else ""
+    kept = lines[: HEIGHT - 1 - len(below) - bool(more)]
+    return [_cut(output.told(line)) for line in [*kept, *below, *([more] if more else [])]]
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
+
+
+def _measured(one: Urgent, reader: Reader) -> Iterator[str]:
+    """Of the verdict that the youngest null route rests on, else of the case's youngest."""
+    from edgeguard.cli import arithmetic  # noqa: PLC0415
+
+    verdicts = [standing.verdict for standing in one.standing if standing.verdict] or reader.verdicts(one.case.id)
+    if not verdicts:
+        yield "measured   nothing: a person null-routed it by hand"
+        return
+    left, last = TARGETS, ""
+    for name, text in arithmetic.of_verdict(verdicts[-1]):
+        last = name or last
+        if last == "target" and (left := left - 1) < 0:
+            continue
+        if last in MEASURED:
+            yield f"{name:<10} {text}"
+    dropped = [a for a in verdicts[-1].alternatives if a.holds and a.kind != verdicts[-1].kind]
+    yield f"taken for  {verdicts[-1].kind}{''.join(f', or {a.kind}: {a.why}' for a in dropped[:1])}"
+
+
+def _done(one: Urgent, now: int) -> Iterator[str]:
+    from edgeguard import clock  # noqa: PLC0415
+    from edgeguard.target import target_text  # noqa: PLC0415
+    from edgeguard.units import count, duration_text  # noqa: PLC0415
+
+    if not one.standing:
+        yield f"done       nothing is null-routed; the case is {one.case.state}"
+    for standing in one.standing[: 2 if len(one.standing) == 2 else 1]:
+        made, facts = standing.decision, standing.facts
+        to = ", ".join(target_text(target) for target in made.targets) or "all of it"
+        since = duration_text(max(clock.SECOND, now - made.at))
+        yield f"done       {made.scope} for {since} by {made.by}: {to}"
+        dropped = f", {count(facts.dropped)} frames dropped" if facts.dropped is not None else ""
+        yield f"           proof: {facts.proof}{dropped}"
+    if len(one.standing) > 2:
+        yield f"           and {len(one.standing) - 1} more: edgeguard nullroute list"
+
+
+def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
+    from edgeguard.cases import intray  # noqa: PLC0415
+
+    for wait in one.waits[:2]:
+        yield f"{'OVERDUE' if wait.due <= now else 'waits for':<10} {wait.says}"
+    for taken in intray.of_case(reader, one.case.id)[-1:]:
+        said = taken.reply.text.partition("\n")[0]
+        yield f"{'owner says':<10} {said or taken.reply.keyword or 'nothing new'}"
+
+
+def _choices(one: Urgent, frees: str) -> Iterator[str]:
+    if not one.standing:
+        yield f"edgeguard case show {one.case.id}, edgeguard case close {one.case.id} --outcome ..."
+        return
+    yield "   ".join(f"{number}  {choice}" for number, choice in enumerate(CHOICES, 1)) + "   Enter does nothing:"
+    yield frees

@@ -1,0 +1,178 @@
+"""`edgeguard why`: what to say to whoever calls about a server, also when it is not us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeguard.cli.options import config_option, example, json_option, loaded, term_argument
+
+if TYPE_CHECKING:
+    from edgeguard.cases.case import Case, Standing
+    from edgeguard.cases.reader import Reader
+    from edgeguard.config import Config
+    from edgeguard.model import Vm
+
+EARLIER = 3  # cases that are over, shown
+
+
+@click.command(epilog=example("edgeguard why 192.0.2.10", "edgeguard why web1 --json"))
+@term_argument
+@json_option
+@config_option
+def why(term: str, as_json: bool, config_path: Path) -> None:
+    """Say what is done to a server and why, until when, who was told; or that it is not us, and what it sends now.
+
+    TERM is an address, VM, tap or case. Reads the database and the inventory; asks the daemon what is seen now.
+    """
+    from edgeguard.cli import output  # noqa: PLC0415 - not for --help
+    from edgeguard.errors import EdgeGuardError  # noqa: PLC0415
+
+    config = loaded(config_path)
+    with _reader(config) as reader:
+        cases, vm = reader.find(term) if reader else [], _vm(config, term)
+        if vm is None and not cases:
+            raise EdgeGuardError(
+                f"{term!r}: nobody of that name, address or tap is in this host's inventory, and no case is about it;"
+                " it may be on another host"
+            )
+        now = _now(config, vm.id if vm else cases[0].vm or term)
+        if as_json:
+            output.print_json(_document(vm, cases, now, reader, config))
+            return
+        for line in _lines(vm, cases, now, reader, config):
+            click.echo(output.told(line))
+
+
+def _reader(config: Config) -> Any:
+    """The database, where there is one yet: on the phone its absence is no error."""
+    import contextlib  # noqa: PLC0415
+
+    from edgeguard.cases.reader import Reader  # noqa: PLC0415
+
+    path = Path(config.paths.database)
+    return Reader(path) if path.exists() else contextlib.nullcontext()
+
+
+def _vm(config: Config, term: str) -> Vm | None:
+    from edgeguard.inventory import configured  # noqa: PLC0415
+
+    return configured(config.inventory).by_term(term)
+
+
+def _now(config: Config, term: str) -> dict[str, Any] | None:
+    """What the daemon sees of it; None: none runs, or it does not know it."""
+    from edgeguard import control  # noqa: PLC0415
+    from edgeguard.errors import DaemonError  # noqa: PLC0415
+    from edgeguard.request import LookAt  # noqa: PLC0415
+
+    try:
+        return control.ask(config.paths.socket, LookAt(term))
+    except DaemonError:
+        return None
+
+
+def _standing(reader: Reader | None, vm: Vm | None, cases: Sequence[Case]) -> list[Standing]:
+    """What is null-routed of the VM, or of the cases where it is not known any more."""
+    ids = {case.id for case in cases}
+    found = reader.standing() if reader else []
+    return [one for one in found if one.releasing is None and (one.case.id in ids or (vm and one.order.vm == vm.id))]
+
+
+def _document(
+    vm: Vm | None, cases: Sequence[Case], now: Mapping[str, Any] | None, reader: Reader | None, config: Config
+) -> dict[str, Any]:
+    from edgeguard.cli import output  # noqa: PLC0415
+
+    standing = _standing(reader, vm, cases)
+    return {
+        "vm": output.plain(vm) if vm else None,
+        "null_routed": bool(standing),
+        "null_routes": [output.plain(one.decision) for one in standing],
+        "cases": [output.plain(case) for case in cases],
+        "now": None if now is None else {name: now[name] for name in ("out", "into")},
+        "text": list(_lines(vm, cases, now, reader, config)),
+    }
+
+
+def _lines(
+    vm: Vm | None, cases: Sequence[Case], now: Mapping[str, Any] | None, reader: Reader | None, config: Config
+) -> Iterator[str]:
+    standing = _standing(reader, vm, cases)
+    yield _whose(vm, cases)
+    if not standing:
+        yield f"Not us: nothing is null-routed here; {_traffic(now)}."
+    else:
+        assert reader is not None
+        yield from _null_routed(standing, reader, config)
+        yield f"It {_traffic(now)}."
+    if reader is not None:
+        yield from _told(reader, cases[0] if cases else None)
+        yield from _earlier(cases)
+
+
+def _whose(vm: Vm | None, cases: Sequence[Case]) -> str:
+    from edgeguard.cli import reading  # noqa: PLC0415
+
+    if vm is None:
+        return f"{reading.who(cases[0])}, customer {cases[0].customer or 'not known'}; not in the inventory now"
+    addresses = ", ".join(str(one[0] if one.num_addresses == 1 else one) for one in vm.addresses[:4]) or "no address"
+    return f"{vm.name} ({vm.id}), {addresses}, customer {vm.customer or 'not known'}, tap {', '.join(vm.taps) or '-'}"
+
+
+def _traffic(now: Mapping[str, Any] | None) -> str:
+    from edgeguard.units import count  # noqa: PLC0415
+
+    if now is None:
+        return "what it sends now is not known, as no daemon answers for it"
+    if now["out"] is None:
+        return "what it sends now is not known, as none of its taps is on this host"
+    return f"sends {count(now['out'])} packets a second now, and gets {count(now['into'])}"
+
+
+def _null_routed(standing: Sequence[Standing], reader: Reader, config: Config) -> Iterator[str]:
+    from edgeguard import clock  # noqa: PLC0415
+    from edgeguard.cases.sentence import sentence  # noqa: PLC0415
+    from edgeguard.target import target_text  # noqa: PLC0415
+    from edgeguard.urgent import freed  # noqa: PLC0415
+
+    for one in standing:
+        to = ", ".join(target_text(target) for target in one.decision.targets)
+        what = {
+            "narrow": f"what it sends to {to} is dropped; everything else works",
+            "own-only": "packets with forged senders are dropped; everything else works",
+        }.get(one.decision.scope, "all of its traffic is dropped, in and out; it runs on")
+        yield f"Null-routed since {clock.utc(one.decision.at)} by {one.decision.by}: {what} (proof: {one.facts.proof})."
+        yield f"Why: {sentence(one.verdict) if one.verdict else one.decision.reason}."
+    case = standing[0].case
+    yield f"Until when: {freed(standing, reader, config.clocks)}."
+    yield f"A person frees it: edgeguard case release {case.id} --as fixed --why '...'"
+
+
+def _told(reader: Reader, case: Case | None) -> Iterator[str]:
+    """Whom the case was written to, and what came back."""
+    from edgeguard import clock  # noqa: PLC0415
+    from edgeguard.cases import intray  # noqa: PLC0415
+
+    if case is None:
+        yield "There is no case about it."
+        return
+    yield f"Case {case.id}, {case.state}, opened {clock.utc(case.opened)}: edgeguard case show {case.id}"
+    for letter in [one for one in reader.letters(case.id) if one.to][-2:]:
+        state = f"sent {clock.utc(letter.sent_at)}" if letter.sent_at else letter.state
+        back = ", and came back undelivered" if letter.undelivered else ""
+        yield f"Told: {letter.to} ({letter.kind}, {state}{back})."
+    for taken in intray.of_case(reader, case.id)[-1:]:
+        first = taken.reply.text.partition("\n")[0]
+        yield f"Answered {clock.utc(taken.at)}: {first or taken.reply.keyword or 'nothing new'}"
+
+
+def _earlier(cases: Sequence[Case]) -> Iterator[str]:
+    from edgeguard import clock  # noqa: PLC0415
+
+    over = [case for case in cases[1:] if case.closed is not None]
+    for case in over[:EARLIER]:
+        yield f"Before: {case.id} of {clock.utc(case.opened)}, {case.outcome}"

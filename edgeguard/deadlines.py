@@ -1,0 +1,146 @@
+"""The clocks of people: what somebody has to decide or to read, by when, and what happens then.
+
+    for one in deadlines(reader, config, clock.now()): ...
+
+Worked out anew from the database at each look, so the daemon and `edgeguard reap` see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from edgeguard import clock, roster
+from edgeguard.cases import intray
+from edgeguard.cases.case import Standing
+from edgeguard.cases.reader import Reader
+from edgeguard.clock import HOUR, MINUTE
+from edgeguard.config import Config
+from edgeguard.decision import binding
+from edgeguard.decision.binding import NOTHING, Binding
+from edgeguard.enforcement.boottime import stepped
+from edgeguard.grace import Exemption
+from edgeguard.model import Scope
+from edgeguard.states import AUTOMATION
+from edgeguard.word import Said, Word
+
+BEFORE = 7 * 24 * HOUR  # its end the desk is told of an exemption
+MOST = 96  # times that one broken clock is told again: a day of every 15 minutes
+DECIDED = (Said.HOLD, Said.UPHOLD, Said.KEEP)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """One clock that runs. `lead`: told so long before it breaks; `repeat`: told again so often after it; 0: never."""
+
+    id: str
+    case: str | None
+    kind: str  # decision, reply, appeal, voice, hold, reading or exemption
+    due: int
+    lead: int
+    repeat: int
+    says: str  # what is to be done, and what happens else
+    promised: bool = False  # to the customer: the desk hears of that by itself before it breaks (unread.py)
+    began: int | None = None  # told at its beginning, too: somebody waits since then
+    null_routed: bool = True  # while it runs a customer is null-routed, and it waits for a person: it may wake one
+
+    def stage(self, at: int) -> str | None:
+        """'new', 'before', 'at', 'after 1', ...: what has to be told now; None: nothing yet."""
+        if at < self.due - self.lead:
+            return "new" if self.began is not None else None
+        if at < self.due:
+            return "before"
+        late = min(MOST, (at - self.due) // self.repeat) if self.repeat else 0
+        return f"after {late}" if late else "at"
+
+    def since(self, stage: str) -> int:
+        """When a stage began."""
+        if stage in ("new", "before"):
+            return self.due - self.lead if stage == "before" else self.began or 0
+        return self.due + self.repeat * int(stage.partition(" ")[2] or 0)
+
+
+def deadlines(reader: Reader, config: Config, at: int) -> list[Deadline]:
+    """All that run, those that break first first."""
+    of_case: dict[str, list[Standing]] = {}
+    for one in reader.standing():
+        if one.releasing is None:
+            of_case.setdefault(one.case.id, []).append(one)
+    found = [one for case, standing in of_case.items() for one in _of_case(reader, config, case, standing, at)]
+    found += [_exempted(one.exemption) for one in reader.exemptions() if one.holds(at)]
+    return sorted(found, key=lambda one: one.due)
+
+
+def people(words: Sequence[Word]) -> Binding:
+    """What a case's words make of it, on today's wall clock."""
+    made = NOTHING
+    for word in words:
+        made = made.after(word.moved(stepped(word.at, word.since, word.boot)))
+    return made
+
+
+def appeal_due(said: Binding, standing: Sequence[Standing], config: Config) -> int | None:
+    """When the appeal that waits ends what stands of its case; None: none waits."""
+    waiting = said.appealed([one.decision.id for one in standing])
+    if waiting is None:
+        return None
+    full = [one.decision.at for one in standing if one.decision.scope is Scope.FULL]
+    return binding.due(waiting, min(full, default=None), config.clocks)
+
+
+def _of_case(reader: Reader, config: Config, case: str, standing: Sequence[Standing], at: int) -> Iterator[Deadline]:
+    words = reader.words(case)
+    said, began = people(words), min(one.decision.at for one in standing)
+    yield from _decision(config, case, standing, words, began)
+    yield from _reply(reader, config, case)
+    due = appeal_due(said, standing, config)
+    if due is not None and said.appeal is not None:
+        lead = min(HOUR, (due - said.appeal.at) // 4)
+        says = f"a third person upholds or releases it by {clock.utc(due)}, else it ends then"
+        yield Deadline(f"appeal {case} {said.appeal.at}", case, "appeal", due, lead, 0, says, began=said.appeal.at)
+    if said.voice is not None and (ends := said.voice.at + config.clocks.second_voice) > at:
+        says = f"a second person upholds it by {clock.utc(ends)}, else {said.voice.by}'s voice counts for nothing"
+        id = f"voice {case} {said.voice.at}"
+        yield Deadline(id, case, "voice", ends, 0, 0, says, began=said.voice.at, null_routed=False)
+    if said.upheld is not None and said.upheld.until and any(said.upholds(one.decision.id) for one in standing):
+        lead = min(24 * HOUR, (said.upheld.until - said.upheld.at) // 4)
+        says = f"two people read it again by {clock.utc(said.upheld.until)}, else it ends then"
+        yield Deadline(
+            f"reading {case} {said.upheld.at}", case, "reading", said.upheld.until, lead, 0, says, null_routed=False
+        )
+    elif said.hold is not None and said.hold.until and any(one.decision.id in said.hold.covers for one in standing):
+        lead = min(HOUR, (said.hold.until - said.hold.at) // 4)
+        says = f"the hold is over at {clock.utc(said.hold.until)}; every clock then goes on as before"
+        yield Deadline(f"hold {case}", case, "hold", said.hold.until, lead, 0, says, null_routed=False)
+
+
+def _decision(
+    config: Config, case: str, standing: Sequence[Standing], words: Sequence[Word], began: int
+) -> Iterator[Deadline]:
+    """A person decides within `clocks.undecided` of the first null route that stands."""
+    by_person = any(one.decision.by != AUTOMATION for one in standing)
+    if by_person or any(word.said in DECIDED and word.at >= began for word in words):
+        return
+    limit = config.clocks.undecided
+    says = f"a person decides by {clock.utc(began + limit)}; after that it ends as soon as it was quiet"
+    yield Deadline(f"decision {case} {began}", case, "decision", began + limit, min(HOUR // 2, limit // 4), HOUR, says)
+
+
+def _reply(reader: Reader, config: Config, case: str) -> Iterator[Deadline]:
+    """The oldest reply that no person has read; without a roster and a promise there is no time for it."""
+    for taken in intray.unread(reader, case):
+        due = taken.read_by or roster.read_by(config.roster, taken.at)
+        if due is None:
+            continue
+        lead = min(10 * MINUTE, (due - taken.at) // 2)
+        says = f"a person reads the owner's answer by {clock.utc(due)}: a note, or a decision, says that it was read"
+        id, promised = f"reply {taken.reply.id}", taken.read_by is not None
+        yield Deadline(id, case, "reply", due, lead, config.roster.repeat, says, promised, began=taken.at)
+        return
+
+
+def _exempted(one: Exemption) -> Deadline:
+    says = f"what {one.vm} sends to {one.target} is exempted until {clock.utc(one.until)}: let it end, or extend it"
+    return Deadline(
+        f"exemption {one.id} {one.until}", one.case, "exemption", one.until, BEFORE, 0, says, null_routed=False
+    )

@@ -1,0 +1,1 @@
+"""Incidents that happened to operators and their customers, played again with EdgeGuard on the host."""

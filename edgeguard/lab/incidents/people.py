@@ -1,0 +1,144 @@
+"""What people do in an incident, at virtual times, by the same ways as over a socket or a mailbox."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from email.message import EmailMessage
+
+from edgeguard import intake, signature
+from edgeguard.claims.check import check
+from edgeguard.claims.claim import Claim
+from edgeguard.decision.ledger import Entry
+from edgeguard.errors import DaemonError, EdgeGuardError
+from edgeguard.grace import Disposition, Grace
+from edgeguard.lab.incidents.host import Host
+from edgeguard.lab.incidents.stage import Stage
+from edgeguard.outside import Outside
+from edgeguard.replies.mail import read
+from edgeguard.request import ReleaseNullRoute, read_request, written
+from edgeguard.signals import report
+from edgeguard.xarf import timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A person frees VMs and says what was found. Whoever says nothing of that is refused first."""
+
+    at: int
+    vms: tuple[str, ...]
+    by: str
+    disposition: str
+    why: str
+    host: int = 0
+
+    def do(self, stage: Stage) -> None:
+        host = stage.hosts[self.host]
+        for vm in self.vms:
+            self._refused_without(vm, host)
+            asked = ReleaseNullRoute(vm, self.why, self.disposition)
+            ask = read_request(written(asked), self.by).ask
+            assert isinstance(ask, ReleaseNullRoute), "it was written as one"
+            self._release(stage, host, vm, ask)
+
+    def _refused_without(self, vm: str, host: Host) -> None:
+        """The same, without saying what was found."""
+        line = json.dumps({"verb": "nullroute.release", "term": vm, "why": self.why, "disposition": ""}).encode()
+        try:
+            read_request(line, self.by)
+        except DaemonError:
+            return
+        host.troubles.append(f"{vm}: a release without a disposition was taken")
+
+    def _release(self, stage: Stage, host: Host, vm: str, ask: ReleaseNullRoute) -> None:
+        entries = tuple(host.standing(vm))
+        for case in sorted({entry.decision.case for entry in entries}):
+            of_case = tuple(entry for entry in entries if entry.decision.case == case)
+            grace = _grace(host, case, of_case, ask.disposition)
+            if host.engine.release(of_case, stage.now(), ask.why, self.by, grace) is None:
+                host.troubles.append(f"{vm}: its release was not recorded")
+
+
+def _grace(host: Host, case: str, entries: tuple[Entry, ...], disposition: str) -> Grace:
+    """As releasing.py has it, of one case."""
+    rules = tuple(dict.fromkeys(entry.rule for entry in entries if entry.rule))
+    judged = [verdict for verdict in host.store.verdicts(case) if not rules or verdict.rule in rules]
+    return Grace(Disposition(disposition), signature.rate(judged), rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The owner of a VM answers the last mail about it."""
+
+    at: int
+    vm: int
+    text: str  # its first word is the keyword
+    host: int = 0
+
+    def do(self, stage: Stage) -> None:
+        host = stage.hosts[self.host]
+        contact = host.vms[self.vm].contact or ""
+        last = next((mail for mail in reversed(stage.post.mails) if contact in mail.to), None)
+        if last is None:
+            host.troubles.append(f"{contact} has no mail to answer")
+            return
+        headers = dict(last.headers)
+        mail = EmailMessage()
+        mail["From"], mail["To"] = contact, headers["Reply-To"]
+        mail["Subject"], mail["Message-ID"] = f"Re: {last.subject}", f"<answer-{self.at}-{self.vm}@example.net>"
+        mail["In-Reply-To"] = headers["Message-ID"]
+        mail.set_content(f"{self.text}\n\n> {last.text.splitlines()[0]}\n")
+        taking = intake.Intake(host.store, host.config.mail, host.config.roster)
+        taking.take(read(bytes(mail), intake.own(host.config.mail)), stage.now())
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Somebody outside, a CPU monitor say, reports a VM's address."""
+
+    at: int
+    vm: int
+    category: str
+    type: str
+    text: str
+    host: int = 0
+
+    def do(self, stage: Stage) -> None:
+        host, now = stage.hosts[self.host], stage.now()
+        who = {"org": "Monitoring", "contact": "monitor@example.net", "domain": "example.net"}
+        document = {
+            "xarf_version": "4.0.0",
+            "report_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.vm}.{self.at}.example.net")),
+            "timestamp": timestamp(now),
+            "reporter": who,
+            "sender": who,
+            "source_identifier": str(host.vms[self.vm].addresses[0].network_address),
+            "category": self.category,
+            "type": self.type,
+            "description": self.text,
+        }
+        signal = report.read(json.dumps(document).encode(), now)
+        outside = Outside(host.store, host.inventory, host.config.host.name, host.config.mail)
+        outside.take(signal, now, "monitoring")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What the owner says the traffic was is laid beside what was measured."""
+
+    at: int
+    vm: str
+    claim: Claim
+    by: str
+    host: int = 0
+
+    def do(self, stage: Stage) -> None:
+        store = stage.hosts[self.host].store
+        case = next((case for case in store.find(self.vm) if store.verdicts(case.id)), None)
+        if case is None:
+            raise EdgeGuardError(f"lab incident: nothing was measured of {self.vm}, so no claim can be checked")
+        findings = check(self.claim, store.verdicts(case.id))
+        stage.claims += findings
+        told = "; ".join(f"{one.field} {one.said}: {one.answer} ({one.why})" for one in findings)
+        store.note(case.id, stage.now(), self.by, f"claim checked: {told}")

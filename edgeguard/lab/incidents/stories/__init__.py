@@ -1,0 +1,1 @@
+"""The eight incidents, one file each."""

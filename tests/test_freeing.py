@@ -1,0 +1,126 @@
+"""What a release must have brought about is looked at: whatever is missing fails the command, with one line."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import BY_PERSON, CASE, DECISION, ORDER, RELEASE_ORDER, VERDICT, T, notices
+
+from edgeguard.cases.store import Store
+from edgeguard.cli import freeing
+from edgeguard.control import ControlServer
+from edgeguard.errors import DaemonError, EdgeGuardError
+from edgeguard.letters import Notice
+from edgeguard.model import Happened, Outcome
+from edgeguard.request import LookAt, Request
+
+ANSWER = {"cases": [CASE.id], "decisions": [BY_PERSON.id]}
+NOTICE = Notice("n-release", CASE.id, BY_PERSON.id, "released-by-person", "ops@example.net")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    (tmp_path / "edgeguard.toml").write_text(
+        f'[paths]\ndatabase = "{tmp_path}/cases.sqlite"\nsocket = "{tmp_path}/s.sock"\n'
+    )
+    with Store(tmp_path / "cases.sqlite") as made:
+        made.record(CASE, VERDICT, DECISION, notices(), ORDER)
+        yield made
+
+
+@contextmanager
+def seen(store: Store, *seconds: tuple[int | None, int | None]) -> Iterator[list[Any]]:
+    """A control socket that answers what is seen of the VM: one second after the other, the last one for ever."""
+    asked: list[Any] = []
+
+    def answer(request: Request) -> dict[str, Any]:
+        assert isinstance(request.ask, LookAt)
+        asked.append(request.ask.term)
+        if not seconds:
+            raise DaemonError("no such verb")
+        out, into = seconds[min(len(asked), len(seconds)) - 1]
+        return {"out": out, "into": into}
+
+    server, over = ControlServer(store.path.parent / "s.sock"), threading.Event()
+
+    def serve() -> None:
+        while not over.wait(0.01):
+            server.poll(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        over.set()
+        thread.join()
+        server.close()
+
+
+def released(store: Store, state: str = "probation", notice: bool = True) -> None:
+    written = [NOTICE] if notice else []
+    store.record(replace(CASE, state=state), None, BY_PERSON, written, RELEASE_ORDER)
+    store.outcome(Outcome(DECISION.id, T, Happened.RELEASED, ""))
+
+
+def proved(store: Store) -> dict[str, Any]:
+    return freeing.proved(store.path.parent / "edgeguard.toml", ANSWER)
+
+
+def test_both_directions_are_seen(store: Store) -> None:
+    """As soon as both are; each second counts, whichever direction it shows."""
+    released(store)
+    with seen(store, (0, 0), (12, 0), (0, 30)) as asked:
+        found = proved(store)
+    assert found["seen"] == {CASE.vm: {"out": 12, "into": 30}} and asked == [CASE.vm] * 3
+    assert "both directions are seen, 12 packets a second out of it, 30 into it" in found["text"]
+
+
+@pytest.mark.parametrize("second", [(0, 0), (7, 0), (None, None)])
+def test_an_idle_vm_is_called_that(
+    store: Store, monkeypatch: pytest.MonkeyPatch, second: tuple[int | None, int | None]
+) -> None:
+    """No failure, and no success either: what was seen is said, and to ask its owner."""
+    monkeypatch.setattr(freeing, "SEEN_S", 0.5)
+    released(store)
+    with seen(store, second):
+        assert "idle, or not reached" in proved(store)["text"]
+
+
+def test_without_an_answer_nothing_is_claimed(store: Store) -> None:
+    """A daemon that does not say what it sees leaves that open."""
+    released(store)
+    with seen(store):
+        assert "could not be asked" in proved(store)["text"]
+
+
+@pytest.mark.parametrize(
+    ("state", "notice", "told"),
+    [
+        ("narrow", True, "the case is 'narrow' and not on probation"),
+        ("probation", False, "no notice of it was written to anybody"),
+    ],
+)
+def test_what_is_missing_fails_it(store: Store, state: str, notice: bool, told: str) -> None:
+    """No probation, or no notice: an error that says so, and that the kernel has let go."""
+    released(store, state, notice)
+    with seen(store, (1, 1)), pytest.raises(EdgeGuardError) as error:
+        proved(store)
+    assert told in str(error.value) and "the kernel holds nothing of it" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_notice_that_was_refused_fails_it(store: Store) -> None:
+    """A mail that its server refused for good reached nobody."""
+    released(store)
+    box = store.box()
+    box.refused(NOTICE.id, T, "550 no such user", None)
+    box.close()
+    with seen(store, (1, 1)), pytest.raises(EdgeGuardError, match="was refused: 550 no such user"):
+        proved(store)

@@ -1,0 +1,267 @@
+"""The incidents bite: without its mechanism, a safety or a way of the table, a story or an invariant fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from invariants import wrong
+from mutations import LISTS, name, without_safety, without_way
+from samples import SUM_VERDICT, TAP, VERDICT, VM
+from test_decision import ACT, GOOD, HARD, question
+from test_decision_standing import GOOD as GOOD_STANDING
+
+from edgeguard.clock import SECOND
+from edgeguard.decision import safeties
+from edgeguard.decision.decide import decide
+from edgeguard.decision.repeats import Repeats
+from edgeguard.grace import Exemption, Rate
+from edgeguard.lab.incidents import told
+from edgeguard.lab.incidents.catalogue import INCIDENTS
+from edgeguard.lab.incidents.incident import Incident, Played
+from edgeguard.lab.incidents.stage import play
+from edgeguard.model import Act, CameBack, Decision, Scope, TapKind
+from edgeguard.reading import Circumstances
+from edgeguard.states import TABLE
+from edgeguard.vitals import OLD_ENOUGH, Vitals
+
+Changes = dict[str, Any]
+
+
+def fails(incident: Incident) -> bool:
+    return bool(told.judge(incident, play(incident)).wrong)
+
+
+# ---- the mechanism of each incident ----------------------------------------------------------------------
+
+
+def by_address(incident: Incident) -> Incident:
+    """Whoever owns the address that a packet carries is taken for its sender."""
+    streams = tuple(replace(s, vm=1, source=None) if s.source else s for s in incident.streams)
+    return replace(incident, streams=streams)
+
+
+def as_if_sent(incident: Incident) -> Incident:
+    """What a VM answers is counted as if it had opened connections."""
+    streams = tuple(replace(s, what="syn") if s.what == "syn-ack" else s for s in incident.streams)
+    return replace(incident, streams=streams)
+
+
+def without_contacts(incident: Incident) -> Incident:
+    """Nobody is told but the desk."""
+    hosts = tuple(tuple({**vm, "contact": None} for vm in vms) for vms in incident.hosts)
+    return replace(incident, hosts=hosts, acts=())
+
+
+def seen_by_the_kernel(incident: Incident) -> Incident:
+    """The floods of the data were real."""
+    return replace(incident, streams=tuple(replace(s, phantom=False) for s in incident.streams))
+
+
+@contextmanager
+def of_a_moment() -> Iterator[None]:
+    """The kernel is asked of the last moments alone, not of the whole window."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Vitals, "_snapshots", lambda self, now: [self._young if now - self._young.at >= OLD_ENOUGH else self._old]
+        )
+        yield
+
+
+@contextmanager
+def without_repeats() -> Iterator[None]:
+    """Every null route is the first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Repeats, "after", lambda self, decision: self)
+        yield
+
+
+def same(incident: Incident) -> Incident:
+    return incident
+
+
+Without = Callable[[], AbstractContextManager[None]]
+MECHANISMS: list[tuple[str, Callable[[Incident], Incident], Without]] = [
+    ("ten-workers", same, lambda: without_safety("ALL", "probation")),
+    ("networking-disabled", without_contacts, nullcontext),
+    ("second-udp-flood", same, without_repeats),
+    ("mass-false-positive", same, lambda: without_safety("ALL", "independent count")),
+    ("mass-false-positive", seen_by_the_kernel, nullcontext),
+    ("mass-false-positive", same, of_a_moment),
+    ("forged-neighbour", by_address, nullcontext),
+    ("victim", as_if_sent, nullcontext),
+    ("six-accounts", same, lambda: without_safety("ALL", "breaker")),
+    ("cut-return-path", same, lambda: without_safety("ALL", "return path")),
+]
+
+
+def test_every_incident_has_its_mechanism() -> None:
+    """None is left out below."""
+    assert [*dict.fromkeys(one for one, _, _ in MECHANISMS)] == list(INCIDENTS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("incident", "changed", "without"), MECHANISMS, ids=[one for one, _, _ in MECHANISMS])
+def test_without_its_mechanism_an_incident_fails(
+    incident: str, changed: Callable[[Incident], Incident], without: Without
+) -> None:
+    """A story that ends well whatever is taken away would prove nothing."""
+    with without():
+        assert fails(changed(INCIDENTS[incident]))
+
+
+# ---- each safety -----------------------------------------------------------------------------------------
+
+ENFORCED: Changes = {"enforce": ["all.act", "all.hard"]}
+ANSWERED = replace(ACT, rule="udp", came_back=CameBack(packets=20_000))
+LATE = replace(GOOD, lag_ns=60 * SECOND)
+UNTIL = HARD.at + 24 * 3600 * SECOND
+EXEMPT = Exemption(
+    "x-1", VM.id, 6, VERDICT.targets[0].network, 80, Rate(10**6, None), HARD.at, UNTIL, by="alex", why="a load test"
+)
+ONE_TARGET = replace(HARD, targets=VERDICT.targets[:1])
+SUM = replace(HARD, subject=SUM_VERDICT.subject, shares=SUM_VERDICT.shares, point=-1)
+
+
+def nothing_done(decision: Decision) -> bool:
+    return decision.act is Act.NONE
+
+
+def woken(decision: Decision) -> bool:
+    return decision.page == "not stopped"
+
+
+def unwritten(decision: Decision) -> bool:
+    return decision.silent
+
+
+def doubted(decision: Decision) -> bool:
+    return "in doubt, as capture health refuses" in decision.reason
+
+
+def told_only(decision: Decision) -> bool:
+    return decision.scope is Scope.WARN
+
+
+# What each safety is for (DECISION.md), as a question, and what must be so of its decision.
+HELD: dict[tuple[str, str], tuple[Changes, Callable[[Decision], bool]]] = {
+    ("ALL", "enforce"): ({"over": {"enforce": []}}, nothing_done),
+    ("ALL", "kill file"): ({"killed": "somebody said stop"}, nothing_done),
+    ("ALL", "protected subject"): ({"over": {"protected": {"subjects": [VM.id]}}}, nothing_done),
+    ("ALL", "protected target"): ({"over": {"protected": {"targets": ["203.0.113.0/24", "2001:db8::/32"]}}}, woken),
+    ("ALL", "capture health"): ({"window": LATE}, nothing_done),
+    ("ALL", "independent count"): ({"kernel": None}, nothing_done),
+    ("ALL", "attribution"): ({"vm": replace(VM, customer=None), "verdict": ACT}, nothing_done),
+    ("ALL", "exemption"): ({"verdict": ONE_TARGET, "exemptions": (EXEMPT,)}, unwritten),
+    ("ALL", "standing"): ({"context": GOOD_STANDING, "verdict": ACT}, told_only),
+    ("ALL", "return path"): ({"around": Circumstances(in_doubt="nothing comes back"), "verdict": ACT}, nothing_done),
+    ("ALL", "completed"): ({"verdict": ANSWERED}, told_only),
+    ("ALL", "enforceable"): ({"tap": replace(TAP, kind=TapKind.NONE)}, nothing_done),
+    ("ALL", "target share"): ({"verdict": replace(HARD, targets=())}, woken),
+    ("ALL", "pace"): ({"standing_taps": 64}, nothing_done),
+    ("ALL", "fleet permit"): ({"over": {"fleet": {"url": "https://fleet.example.net"}}, "permit": False}, nothing_done),
+    ("OF_SUM", "capture health"): ({"verdict": SUM, "window": LATE}, doubted),
+}
+IN_A_STORY = {  # the safety: the incident that fails without it
+    ("ALL", "probation"): "ten-workers",
+    ("ALL", "breaker"): "six-accounts",
+}
+# Without these nothing ends otherwise, for the reason that stands here. Whoever finds a way to notice one takes it out.
+UNNOTICED = {
+    ("ALL", "harm"): "it never refuses: harm makes the band, before anything is decided",
+    (
+        "ALL",
+        "reachable",
+    ): "it never refuses: whom a full null route wakes is asked of the same facts (decision/paging.py)",
+    ("OF_SUM", "enforced sum"): "no way leads from a customer's sum to a null route, whatever is answered",
+    ("OF_SUM", "attributed sum"): "it says how many attachment points sent the sum, for the reader",
+    ("OF_VICTIM", "enforce"): "no way leads from what reaches a VM to a null route, whatever is answered",
+    ("OF_VICTIM", "capture health"): "what reaches a VM is observed in doubt as well; the answer is for the reader",
+    ("OF_VICTIM", "attribution"): "what reaches a VM is observed whosever it is; the answer is for the reader",
+}
+
+
+def decided(changes: Changes) -> Decision:
+    over = {**ENFORCED, **changes.get("over", {})}
+    return decide(question(over, **{key: value for key, value in changes.items() if key != "over"}))
+
+
+def test_every_safety_is_taken_out_once() -> None:
+    """What is noticed, by a question or by a story, and what is not, are together all that is asked."""
+    every = {(listed, name(safety)) for listed in LISTS for safety in getattr(safeties, listed)}
+    groups = [set(HELD), set(IN_A_STORY), set(UNNOTICED)]
+    assert set().union(*groups) == every
+    assert sum(map(len, groups)) == len(every)
+
+
+@pytest.mark.parametrize("safety", HELD, ids=" ".join)
+def test_without_a_safety_what_it_is_for_is_lost(safety: tuple[str, str]) -> None:
+    """With it the decision is what it must be; without it, alone of all, it is not."""
+    changes, holds = HELD[safety]
+    assert holds(decided(changes))
+    with without_safety(*safety):
+        assert not holds(decided(changes))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("safety", IN_A_STORY, ids=" ".join)
+def test_without_a_safety_its_story_fails(safety: tuple[str, str]) -> None:
+    """These need a history, which only a story has."""
+    with without_safety(*safety):
+        assert fails(INCIDENTS[IN_A_STORY[safety]])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name_", INCIDENTS)
+def test_what_is_not_noticed_is_named_rightly(name_: str) -> None:
+    """Without all of UNNOTICED together every question and every story still comes out well: the table is exact."""
+    with ExitStack() as undo:
+        for safety in UNNOTICED:
+            undo.enter_context(without_safety(*safety))
+        for changes, holds in HELD.values():
+            assert holds(decided(changes))
+        assert not fails(INCIDENTS[name_])
+
+
+# ---- each way of the table -------------------------------------------------------------------------------
+
+IN_STORIES = {  # ways that the engine goes in a story, which says so
+    ("observed", "narrow"): "networking-disabled",
+    ("narrow", "end"): "networking-disabled",
+    ("narrow", "release"): "ten-workers",
+    ("observed", "doubt"): "mass-false-positive",
+}
+
+
+def test_nothing_is_wrong_with_the_table() -> None:
+    """The invariants hold of the table that everybody goes by."""
+    assert wrong(TABLE) == []
+
+
+@pytest.mark.parametrize(("state", "event"), list(TABLE.ways), ids=" ".join)
+def test_without_a_way_an_invariant_fails(state: str, event: str) -> None:
+    """Each way of the table is there for a sentence of the design."""
+    with without_way(state, event):
+        assert any(f"{event!r}" in finding and f"{state!r}" in finding for finding in wrong(TABLE))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", IN_STORIES, ids=" ".join)
+def test_without_a_way_a_story_fails(way: tuple[str, str]) -> None:
+    """The engine goes by the table: without its way the case of the story does not get on."""
+    with without_way(*way):
+        assert fails(INCIDENTS[IN_STORIES[way]])
+
+
+def test_one_who_binds_alone_is_noticed() -> None:
+    """With a table in which one person is enough, the stories that end by people fail."""
+    lone = replace(TABLE.ways["narrow", "uphold"], who=("one person",))
+    (expected,) = [one for one in INCIDENTS["ten-workers"].expected if "nobody alone" in one.text]
+    nothing = Played(0, (), {}, {}, (), ())
+    assert expected.wrong(nothing) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TABLE.ways, ("narrow", "uphold"), lone)  # type: ignore[arg-type]
+        assert expected.wrong(nothing) == "out of narrow one is enough"

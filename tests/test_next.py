@@ -1,0 +1,249 @@
+"""`edgeguard next` and `edgeguard why`: what a tired person, and one on the phone, are shown; over a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import CASE, DECISION, ORDER, TAP, VERDICT, notices
+from test_outbox import settings as mail_settings
+
+from edgeguard import clock, config
+from edgeguard.cases.case import Case
+from edgeguard.cases.store import Store
+from edgeguard.cli import main
+from edgeguard.clock import HOUR, MINUTE
+from edgeguard.incoming import Keyword, Reply, Sort
+from edgeguard.intake import Intake
+from edgeguard.model import Scope
+from edgeguard.urgent import urgent
+from edgeguard.word import OWNER, Said, Word
+
+INVENTORY = """
+[[vm]]
+id = "vm-100"
+name = "web1"
+customer = "Example Ltd"
+contact = "ops@example.net"
+taps = ["tap100"]
+addresses = ["192.0.2.10", "2001:db8:1::/64"]
+[[vm]]
+id = "vm-200"
+taps = ["tap200"]
+addresses = ["192.0.2.20"]
+"""
+
+
+class Desk:
+    """A host's files, and what is asked of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder / "cases.sqlite")
+        self.file = folder / "edgeguard.toml"
+        (folder / "inventory.toml").write_text(INVENTORY)
+        self.file.write_text(
+            f'[paths]\ndatabase = "{folder}/cases.sqlite"\nsocket = "{folder}/none.sock"\n'
+            f'[inventory]\nfile = "{folder}/inventory.toml"\n'
+        )
+        self.now = clock.now()
+        self.settings = config.build({})
+
+    def null_routed(self, number: int = 0, scope: Scope = Scope.NARROW, since: int = 0, **changes: Any) -> Case:
+        case = replace(CASE, id=f"EG-20260101-{number:012x}", vm=f"vm-{100 + number}", state=scope, opened=self.now)
+        case = replace(case, **changes)
+        made = replace(DECISION, id=f"d-{number}", case=case.id, at=self.now - since, scope=scope)
+        made = replace(made, until=self.now + 4 * HOUR, verdict=f"v-{number}")
+        order = replace(ORDER, decision=made.id, scope=scope, until=made.until, vm=case.vm)
+        written = [
+            replace(one, id=f"n-{number}-{n}", case=case.id, decision=made.id) for n, one in enumerate(notices())
+        ]
+        self.store.record(case, replace(VERDICT, id=f"v-{number}"), made, written, order)
+        return case
+
+    def ask(self, *words: str) -> Result:
+        return CliRunner().invoke(main, [*words, "-c", str(self.file)])
+
+    def first(self) -> str:
+        return urgent(self.store, self.settings, self.now)[0].case.id
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_one_screen_with_the_evidence_first(desk: Desk) -> None:
+    """80 columns, 24 rows with the line that asks; who, what was measured, what was done, then the choices, and when
+    the clock frees it."""
+    case = desk.null_routed()
+    Intake(desk.store, mail_settings(25), desk.settings.roster).take(
+        Reply("r", Sort.REPLY, "ops@example.net", (case.id,), Keyword.CLEANED, text="CLEANED a miner\nmore"), desk.now
+    )
+    shown = desk.ask("next")
+    assert shown.exit_code == 0, shown.output
+    lines = shown.stdout.splitlines()
+    assert len(lines) <= 23 and max(map(len, lines)) <= 80
+    order = [case.id, "web1", "measured", "50,012", "came back", "done", "waits for", "CLEANED a miner", "1  release"]
+    order += ["2  hold to the next shift", "3  ask the desk", "Enter does nothing", "quiet for 15 min"]
+    at = -1
+    for word in order:
+        found = shown.stdout.find(word, at + 1)
+        assert found > at, word
+        at = found
+
+
+def test_the_longest_of_everything_fits(desk: Desk) -> None:
+    """Many null routes, the longest names and 40 open cases push neither the choices nor the end off the screen."""
+    case = desk.null_routed(0, vm_name="w" * 200, customer="c" * 200, tap="t" * 15)
+    for number in range(1, 5):
+        made = replace(DECISION, id=f"e-{number}", case=case.id, at=desk.now, until=desk.now + HOUR, verdict=None)
+        desk.store.record(case, None, made, (), replace(ORDER, decision=made.id, until=desk.now + HOUR))
+    for number in range(10, 50):
+        desk.store.put_case(replace(CASE, id=f"EG-20260101-{number:012x}", state="warned"))
+    lines = desk.ask("next").stdout.splitlines()
+    assert len(lines) <= 23 and max(map(len, lines)) <= 80
+    assert lines[-1] == "40 more: edgeguard case list --open" and "and 4 more" in "\n".join(lines)
+    assert any(line.startswith("it ends by itself") for line in lines)
+
+
+def test_what_is_null_routed_comes_first(desk: Desk) -> None:
+    """The whole of a VM before a part, a broken clock before one that runs, an appeal before none."""
+    desk.store.put_case(replace(CASE, id="EG-w", state="suspect-data"))
+    assert desk.first() == "EG-w"
+    narrow = desk.null_routed(1)
+    assert desk.first() == narrow.id
+    earlier = desk.null_routed(2, since=HOUR)
+    assert desk.first() == earlier.id
+    appealed = desk.null_routed(3)
+    word = Word(appealed.id, Said.APPEAL, desk.now, OWNER, "x", covers=("d-3",))
+    desk.store.say(replace(appealed, state="appealed"), word)
+    assert desk.first() == appealed.id
+    full = desk.null_routed(4, Scope.FULL)
+    assert desk.first() == full.id
+    broken = desk.null_routed(5, since=5 * HOUR)
+    assert desk.first() == broken.id
+    assert desk.ask("next", "--json").stdout.count("\n") == 1
+    document = json.loads(desk.ask("next", "--json").stdout)
+    assert document["priority"] == 65 and "a clock of people is broken" in document["why"] and document["open"] == 6
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 300)), min_size=1, max_size=5))
+def test_the_priority_is_bounded_and_says_of_what(
+    tmp_path_factory: pytest.TempPathFactory, cases: list[tuple[bool, bool, int]]
+) -> None:
+    """Between 0 and 100, with words for it; whoever is null-routed comes before all who are not, whatever else."""
+    desk = Desk(tmp_path_factory.mktemp("desk"))
+    for number, (stands, whole, minutes) in enumerate(cases):
+        if stands:
+            desk.null_routed(number, Scope.FULL if whole else Scope.NARROW, minutes * MINUTE)
+        else:
+            desk.store.put_case(replace(CASE, id=f"EG-20260101-{number:012x}", state="warned"))
+    found = urgent(desk.store, desk.settings, desk.now)
+    assert all(0 <= one.priority <= 100 and one.why for one in found) and len(found) == len(cases)
+    standing = [bool(one.standing) for one in found]
+    assert standing == sorted(standing, reverse=True)
+    desk.store.close()
+
+
+def test_nothing_to_do_is_said(desk: Desk) -> None:
+    """Without an open case there is one line; a case that nobody is null-routed by offers nothing to release."""
+    assert desk.ask("next").stdout == "no case is open\n"
+    desk.store.put_case(replace(CASE, state="warned"))
+    shown = desk.ask("next").stdout
+    assert "nothing is null-routed" in shown and "1  release" not in shown
+
+
+def in_a_terminal(desk: Desk, typed: bytes) -> str:
+    """`edgeguard next` in a real terminal of 80 columns."""
+    master, slave = pty.openpty()
+    words = [sys.executable, "-m", "edgeguard", "next", "-c", str(desk.file)]
+    process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "COLUMNS": "80"})
+    os.close(slave)
+    said, deadline, sent = b"", time.monotonic() + 60, False
+    while time.monotonic() < deadline:
+        if select.select([master], [], [], 0.2)[0]:
+            try:
+                said += os.read(master, 4096)
+            except OSError:
+                break
+        if b"Choice" in said and not sent:
+            os.write(master, typed)
+            sent = True
+    process.wait(10)
+    os.close(master)
+    return said.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("typed", [b"\n", b"x\n"])
+def test_enter_does_nothing_and_says_when_the_clock_frees_it(desk: Desk, typed: bytes) -> None:
+    """Nor does anything that is no choice: the database is as before."""
+    case = desk.null_routed()
+    before = [entry.text for entry in desk.store.timeline(case.id)]
+    said = in_a_terminal(desk, typed)
+    assert "nothing was done; it ends by itself when it was quiet for 15 min, at the latest" in said.replace("\n", " ")
+    assert [entry.text for entry in desk.store.timeline(case.id)] == before
+
+
+# ---- why -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("term", ["192.0.2.20", "vm-200", "tap200"])
+def test_not_us(desk: Desk, term: str) -> None:
+    """Where nothing is null-routed it says so first; what it sends is not known without a daemon, and that is said."""
+    shown = desk.ask("why", term)
+    assert shown.exit_code == 0, shown.output
+    assert "Not us: nothing is null-routed here; what it sends now is not known, as no daemon answers" in shown.stdout
+    assert "There is no case about it." in shown.stdout
+
+
+@pytest.mark.parametrize("term", ["192.0.2.10", "2001:db8:1::7", "web1", "tap100", "EG-20260101-000000000000"])
+def test_us(desk: Desk, term: str) -> None:
+    """What is dropped and what works, since when, why, until when, who was told: by whatever is at hand."""
+    case = desk.null_routed()
+    shown = desk.ask("why", term)
+    assert shown.exit_code == 0, shown.output
+    for word in (
+        f"Null-routed since {clock.utc(desk.now)} by automation: what it sends to 203.0.113.5:80/tcp",
+        "everything else works (proof: not yet)",
+        "Why: syn hard: 50,012 packets",
+        f"at the latest {clock.utc(desk.now + 4 * HOUR)}",
+        f"edgeguard case release {case.id}",
+        "Told: ops@example.net (narrow, waiting)",
+    ):
+        assert word in shown.stdout, word
+    assert json.loads(desk.ask("why", term, "--json").stdout)["null_routed"] is True
+
+
+def test_of_nobody_it_is_said_where_he_may_be(desk: Desk) -> None:
+    """One line, exit 1; without a database the inventory is enough to answer."""
+    shown = desk.ask("why", "198.51.100.99")
+    assert shown.exit_code == 1 and "it may be on another host" in shown.stderr and shown.stderr.count("\n") == 1
+    desk.store.close()
+    for file in desk.file.parent.glob("cases.sqlite*"):
+        file.unlink()
+    assert "Not us" in desk.ask("why", "192.0.2.10").stdout
+
+
+def test_a_vm_that_is_not_in_the_inventory_any_more(desk: Desk) -> None:
+    """Its case is enough."""
+    gone = desk.null_routed(7, vm="vm-gone", vm_name="old7", tap="tap7", addresses=(ip_network("198.51.100.77/32"),))
+    shown = desk.ask("why", "198.51.100.77").stdout
+    assert "not in the inventory now" in shown and "Null-routed since" in shown and gone.id in shown
+    assert TAP.name not in shown
