@@ -9,7 +9,6 @@ import secrets
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,6 @@ from edgeguard.decision.decide import AUTOMATION
 from edgeguard.evidence.place import Place
 from edgeguard.evidence.recorder import Recorder
 from edgeguard.evidence.writer import Writer
-from edgeguard.evidence.xarf import Reporter
 from edgeguard.fleet import Facts
 from edgeguard.fleet.asker import Asker
 from edgeguard.gauges import Gauges
@@ -52,7 +50,6 @@ from edgeguard.logs import Lines
 from edgeguard.mirrored import Mirrored
 from edgeguard.native import confinement
 from edgeguard.native.headers import Headers
-from edgeguard.notice import lint
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import background
 from edgeguard.overview import Overview
@@ -64,6 +61,8 @@ from edgeguard.reminding import Reminding
 from edgeguard.resuming import resume
 from edgeguard.standing.asker import Asker as Standings
 from edgeguard.usual import Usual
+from edgeguard.wordbook import Wordbook
+from edgeguard.xarf import reporter
 
 if TYPE_CHECKING:
     from edgeguard.metrics.listener import Listener
@@ -124,7 +123,8 @@ def run(config: Config, path: Path | None) -> None:
         stack.callback(capture.close)
         capture.keep(headers)
         resume(live)
-        reload = Reload(live, functools.partial(load, path), _followers(live, writer, hooks, lines))
+        followers = (*_followers(live, writer, hooks, lines), _wordbook(config, live, hooks).read_beside)
+        reload = Reload(live, functools.partial(load, path), followers)
         gauges = Gauges(live, capture, reload, lines, listener)
         stack.callback(gauges.close)
         _give_up_rights()
@@ -132,7 +132,6 @@ def run(config: Config, path: Path | None) -> None:
             if thread is not None:
                 thread.start()  # only now: a thread keeps the rights that were there when it began
         stack.callback(outbox.stop)
-        _look_at_texts()
         _listen_to_signals(live, reload)
         log.info("ready: taps: %d, VMs in the inventory: %d", len(taps.current()), len(inventory.vms()))
         _supervise(stack, readiness, live, reload)
@@ -150,9 +149,11 @@ def _give_up_rights() -> None:
     confinement.calls_deny()
 
 
-def _look_at_texts() -> None:
-    for finding in lint.at_start():
-        log.warning("notice texts: %s", finding)
+def _wordbook(config: Config, live: Live, hooks: Courier) -> Wordbook:
+    """The texts that mails are made with, read and linted."""
+    wordbook = Wordbook(live.store, live.outbox, host(config), hooks.wake)
+    wordbook.read(config)
+    return wordbook
 
 
 def _supervise(stack: ExitStack, readiness: Readiness, live: Live, reload: Reload) -> None:
@@ -191,7 +192,7 @@ def _followers(live: Live, writer: Writer, hooks: Courier, lines: Lines) -> tupl
     return (
         live.configure,
         lambda config: live.outbox.configure(config.mail),
-        lambda config: writer.report_as(_reporter(config)),
+        lambda config: writer.report_as(reporter(config, host(config))),
         lambda config: hooks.serve(mailing(config), names_of(config)),
         lambda config: lines.shape(config.log.format),
     )
@@ -263,13 +264,7 @@ def _writer(config: Config, store: Store) -> Writer:
     def note(case: str, text: str) -> None:
         store.note(case, clock.now(), AUTOMATION, text)
 
-    return Writer(Place(config.paths.bundles), config.evidence, _reporter(config), codec.dumps, note)
-
-
-def _reporter(config: Config) -> Reporter:
-    """Who reports a flood to others."""
-    contact = parseaddr(config.mail.sender or config.mail.desk)[1] or f"abuse@{host(config)}"
-    return Reporter(host(config), contact, contact.rpartition("@")[2])
+    return Writer(Place(config.paths.bundles), config.evidence, reporter(config, host(config)), codec.dumps, note)
 
 
 def _mirrored(

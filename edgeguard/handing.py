@@ -1,19 +1,31 @@
-"""Who hands deliveries over, as it is configured: the runner, the desk's mail, and the courier between them."""
+"""Who hands deliveries over, as it is configured: the runner, the desk's mail, and the courier between them; and what
+mails enclose."""
 
 from __future__ import annotations
 
 import functools
+import logging
 import socket
 from collections.abc import Callable
 
 from edgeguard import roster
 from edgeguard.cases.protocol import CaseStore
 from edgeguard.config import Config
+from edgeguard.errors import EvidenceError
+from edgeguard.evidence.contents import BEFORE
+from edgeguard.evidence.manifest import sealed
+from edgeguard.evidence.place import Place
 from edgeguard.hooks.client import Runner
 from edgeguard.hooks.courier import Courier
 from edgeguard.hooks.mailing import Mailing
 from edgeguard.hooks.wire import Settings
+from edgeguard.logs import about
 from edgeguard.notice import desk
+from edgeguard.notice.enclosure import Proofs
+
+LARGEST_ENCLOSED = 262_144  # bytes of a savefile: what no mail server minds
+
+log = logging.getLogger("edgeguard")
 
 
 def courier(config: Config, store: CaseStore) -> Courier:
@@ -46,3 +58,18 @@ def mailing(config: Config) -> Mailing | None:
     if not (mail.server and mail.desk and mail.sender):
         return None
     return Mailing(functools.partial(desk.tell, mail))
+
+
+def proofs(where: Place, case: str, decision: str) -> Proofs | None:
+    """A decision's evidence for its mails, as it is on the disk now. What is wrong with it holds up no mail."""
+    try:
+        bundle = where.of_decision(case, decision)
+        if bundle is None:
+            return None
+        frames = bundle.read(BEFORE) if BEFORE in bundle.manifest.files else None
+    except (EvidenceError, OSError) as error:
+        log.error("%s: its mail goes without evidence: %s", case, error, extra=about(case, decision))
+        return None
+    small = frames is not None and len(frames) <= LARGEST_ENCLOSED
+    files = {name: one.sha256 for name, one in bundle.manifest.files.items()}
+    return Proofs(bundle.name, sealed(bundle.manifest.text()).sha256, files, frames if small else None)

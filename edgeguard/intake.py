@@ -23,6 +23,7 @@ from edgeguard.incoming import Reply, Sort
 from edgeguard.letters import Notice
 from edgeguard.model import identity
 from edgeguard.notice.acknowledged import acknowledgement
+from edgeguard.notice.enclosure import SLOT
 from edgeguard.notice.kinds import Kind
 from edgeguard.replies.mail import Own, bounded
 
@@ -31,7 +32,7 @@ _NEVER_AGAIN = (Kind.ACKNOWLEDGED, Kind.DESK_UNDELIVERED)  # kinds whose loss is
 
 def own(mail: Mail) -> Own:
     """What of our own mails a reply is recognised by."""
-    addresses = (parseaddr(one)[1] for one in (mail.sender, mail.desk, mail.reply_to))
+    addresses = (parseaddr(one)[1] for one in (mail.sender, mail.desk, mail.desk_copy, mail.reply_to))
     return Own(mail.reply_to, tuple(address for address in addresses if address))
 
 
@@ -96,7 +97,8 @@ class Intake:
         """Of what the desk itself was sent there is nobody else to tell."""
         if notice.to is None or notice.kind in _NEVER_AGAIN:
             return ()
-        told = {**notice.values, **_returned(notice, reply, at)}
+        known = {name: value for name, value in notice.values.items() if name != SLOT}
+        told = {**known, **_returned(notice, reply, at)}
         about, again = (identity("notice", notice.id, what) for what in (Kind.DESK_UNDELIVERED, "next contact"))
         return (
             Notice(about, notice.case, notice.decision, Kind.DESK_UNDELIVERED, None, told),

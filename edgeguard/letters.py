@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from edgeguard.model import Target
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -33,6 +35,23 @@ class Proof(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier null-routed case of the same VM: how it began and ended."""
+
+    case: str
+    at: int  # of its first null route
+    scope: str
+    rule: str | None = None  # None: a person ordered it
+    kind: str | None = None
+    unit: str = "packets"
+    measured: int = 0  # in a window of `window` ns
+    window: int = 0
+    targets: tuple[Target, ...] = ()
+    ended: int | None = None  # its last null route
+    disposition: str | None = None  # what a person found who released it; None: it ended by itself
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a decision's outcome when its notice is written."""
 
@@ -42,6 +61,7 @@ class Facts:
     detail: str = ""
     dropped: int | None = None  # frames the null route has counted, where it counts
     ended: int | None = None  # when the null route ended, if it has
+    history: tuple[Past, ...] = ()  # of a repeat: the earlier cases, the youngest first
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from edgeguard.counting.counted import Counted
 from edgeguard.counting.readings import ratios
 from edgeguard.decision.decide import AUTOMATION
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.earlier import Earlier
 from edgeguard.enforcement.boottime import stamped
 from edgeguard.enforcement.client import Enforcer
 from edgeguard.engine import Engine
@@ -89,7 +90,7 @@ class Live:
         self._evidence = evidence
         self.beside = beside
         self._background = background
-        self._decisions: dict[str, Decision] = {}
+        self._earlier = Earlier()
         self._next_second = 0.0
         self._capture: RingCapture | None = None
         self._stopping = False
@@ -314,8 +315,8 @@ class Live:
 
     def _notices(self, case: Case, verdict: Verdict | None, decision: Decision) -> tuple[Notice, ...]:
         vm = self._vm_of(case.vm) if case.vm else None
-        ended = [self._decisions[id] for id in decision.releases if id in self._decisions]
-        return compose(decision, verdict, vm, self._background, ended)
+        ended, before = self._earlier.ended_by(decision), self._earlier.before(decision)
+        return compose(decision, verdict, vm, self._background, ended, before)
 
     def _vm_of(self, id: str) -> Vm | None:
         return next((vm for vm in self.inventory.vms() if vm.id == id), None)
@@ -326,11 +327,8 @@ class Live:
         self.outward.recorded()
 
     def remember(self, decision: Decision) -> None:
-        """Standing ones are kept, for the text of their release."""
-        for id in decision.releases:
-            self._decisions.pop(id, None)
-        if decision.enforced and not decision.releases:
-            self._decisions[decision.id] = decision
+        """For the mails about what follows it."""
+        self._earlier.add(decision)
 
     def amended(self, decision: Decision, order: Order) -> None:
         """Nothing waits for the disk here: after a restart the inventory is asked again anyway."""
@@ -343,6 +341,7 @@ class Live:
         self.pages.say(cause, case, [line], [f"edgeguard explain {case}", "edgeguard nullroute list"])
 
     def closed(self, case: Case, at: int) -> None:
+        self._earlier.forget(case.id)
         try:
             self.store.close_case(case.id, at, self.engine.docket.outcome(case))
         except StoreError as error:

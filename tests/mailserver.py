@@ -135,6 +135,13 @@ def closing_at_data(connection: socket.socket) -> None:
             connection.sendall(b"250 ok\r\n")
 
 
+def text_of(mail: EmailMessage) -> str:
+    """The plain text of a mail, whatever stands beside it."""
+    body = mail.get_body(("plain",))
+    assert isinstance(body, EmailMessage)
+    return str(body.get_content())
+
+
 @contextlib.contextmanager
 def closed_port() -> Iterator[int]:
     """A port of the loopback that nobody listens on and the kernel gives nobody else; `serving` may take it."""

@@ -36,11 +36,11 @@ from edgeguard.evidence.manifest import Manifest, sealed
 from edgeguard.evidence.place import Place
 from edgeguard.evidence.recorder import Recorder, rests_on_frames
 from edgeguard.evidence.writer import Writer
-from edgeguard.evidence.xarf import Reporter
 from edgeguard.model import Act, Band, Decision, Scope, Verdict
 from edgeguard.native import Savefile, Totals
 from edgeguard.native.headers import OUT, RAW, TAGGED, Headers
 from edgeguard.record import RECORD
+from edgeguard.xarf import Reporter
 
 REPORTER = Reporter("hv1.example.net", "abuse@example.net", "example.net")
 FACTS = Facts(DECISION.case, DECISION, VERDICT, VM, TAP)

@@ -44,7 +44,6 @@ from edgeguard.evidence import manifest, place
 from edgeguard.evidence.contents import Facts
 from edgeguard.evidence.place import Place
 from edgeguard.evidence.writer import First, Writer
-from edgeguard.evidence.xarf import Reporter
 from edgeguard.glance import frame, lines, screen
 from edgeguard.hooks import document, message, paging
 from edgeguard.hooks.program import Programs
@@ -61,6 +60,7 @@ from edgeguard.notice.render import render
 from edgeguard.notice.values import Background, compose
 from edgeguard.readiness import _line
 from edgeguard.request import Request, Status, read_request
+from edgeguard.xarf import Reporter
 
 NAMES = {
     "crlf": "web1\r\nBcc: everybody@example.net\r\n\r\nOther text",
@@ -165,7 +165,7 @@ MAIL: Mail = build(
 ).mail
 HEADERS = {
     *("From", "To", "Reply-To", "Subject", "Date", "Message-ID", "Auto-Submitted", "X-EdgeGuard-Case"),
-    *("Content-Type", "Content-Transfer-Encoding", "MIME-Version"),
+    *("Content-Type", "MIME-Version"),
 }
 
 

@@ -9,12 +9,14 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from mailserver import text_of
 from samples import DECISION, RELEASE, VERIFIED, VM, T, notices
 
 from edgeguard.config import Mail as Settings
 from edgeguard.config import build
+from edgeguard.errors import ConfigError
 from edgeguard.letters import Notice, Queued
-from edgeguard.notice.message import recipients, write
+from edgeguard.notice.message import copies, recipients, write
 from edgeguard.notice.refusal import Refusal
 
 MAIL = {"server": "mail.example.net:25", "from": "EdgeGuard <abuse@example.net>", "desk": "desk@example.net"}
@@ -46,14 +48,14 @@ def test_headers() -> None:
     assert made["Auto-Submitted"] == "auto-generated"
     assert made["X-EdgeGuard-Case"] == DECISION.case
     assert made["In-Reply-To"] is None and made["References"] is None
-    assert made.get_content_type() == "text/plain" and not made.is_multipart()
+    assert made.get_content_type() == "multipart/mixed"
 
 
 def test_the_text_arrives_as_it_was_rendered() -> None:
     """Seven-bit text, unencoded, line by line what is kept in the case."""
     written, kept = write(Queued(NOTICE, VERIFIED, 0), SETTINGS, T)
-    assert message().get_content().replace("\r\n", "\n") == kept.text
-    assert written["Content-Transfer-Encoding"] == "7bit"
+    assert text_of(message()).replace("\r\n", "\n") == kept.text
+    assert written.get_body(("plain",))["Content-Transfer-Encoding"] == "7bit"  # type: ignore[index]
     assert dict(kept.headers)["Subject"] == kept.subject and kept.message_id == written["Message-ID"]
 
 
@@ -72,6 +74,23 @@ def test_one_thread_a_case() -> None:
     many = message(release, earlier=tuple(f"notice-{n:012x}" for n in range(40)))
     ids = many["References"].split()
     assert len(ids) == 10 and ids[0] == "<notice-000000000000@example.net>" and ids[-1] == many["In-Reply-To"]
+
+
+@pytest.mark.parametrize("to", [None, "ops@example.net"])
+def test_the_desk_copy_is_of_what_customers_get(to: str | None) -> None:
+    """A mail to the desk and an acknowledgement have no copy; a mail to a customer has one, never a recipient twice."""
+    with_copy = settings(desk_copy="ops@example.net")
+    assert message(replace(NOTICE, to=to), with_copy)["Cc"] == (to and "ops@example.net")
+    assert message(replace(NOTICE, kind="acknowledged"), with_copy)["Cc"] is None
+    assert copies(message(settings=with_copy)) == []
+    assert copies(message(replace(NOTICE, to="noc@example.net"), with_copy)) == ["ops@example.net"]
+
+
+@pytest.mark.parametrize("wrong", ["desk", "a@example.net, b@example.net", "<a@example.net>", "a@b\nBcc: c@d", "a b@c"])
+def test_a_wrong_copy_is_refused_when_it_is_read(wrong: str) -> None:
+    """An address that no copy can reach is found at the start, not by a ticket that is missing."""
+    with pytest.raises(ConfigError, match="desk_copy"):
+        settings(desk_copy=wrong)
 
 
 def test_the_message_id_is_stable() -> None:
@@ -154,4 +173,4 @@ def test_a_name_injects_nothing(name: str) -> None:
     made = message(notice)
     assert made["Bcc"] is None and made["X"] is None
     assert set(made.keys()) == set(message().keys())
-    assert not any(line.startswith(("Bcc", "X:")) for line in made.get_content().splitlines())
+    assert not any(line.startswith(("Bcc", "X:")) for line in text_of(made).splitlines())

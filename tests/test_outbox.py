@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mailserver import Sink, certificate, closed_port, closing_at_data, hanging, raw, serving, until
+from mailserver import Sink, certificate, closed_port, closing_at_data, hanging, raw, serving, text_of, until
 from samples import CASE, DECISION, ORDER, RELEASE, RELEASE_ORDER, VERDICT, VM, another, happened, notices
 
 from edgeguard import clock
@@ -28,6 +28,7 @@ from edgeguard.letters import Queued
 from edgeguard.model import Act, Happened, Scope
 from edgeguard.notice.message import write
 from edgeguard.notice.outbox import LONGEST_PAUSE, Outbox
+from edgeguard.notice.wording import Texts, wording
 
 OBSERVED = replace(DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None, enforced=False)
 
@@ -108,7 +109,7 @@ def test_a_proved_null_route_is_told(store: Store, running: Any) -> None:
     assert mail["Reply-To"] == f"abuse+{CASE.id}@example.net"
     assert mail["X-EdgeGuard-Case"] == CASE.id
     row = letter(store)
-    assert row.subject == mail["Subject"] and row.text == mail.get_content().replace("\r\n", "\n")
+    assert row.subject == mail["Subject"] and row.text == text_of(mail).replace("\r\n", "\n")
     assert row.sent_at is not None and row.attempts == 1 and row.last_error is None
     assert "Verified:       yes" in str(row.text)
 
@@ -125,7 +126,7 @@ def test_without_proof_the_mail_says_so(store: Store, running: Any) -> None:
         assert not sink.mails  # not before the five seconds are over
         now.at += SECOND
         until(lambda: bool(sink.mails), "the notice leaves without proof")
-    assert "not yet when this mail was written" in sink.mails[0].get_content()
+    assert "not yet when this mail was written" in text_of(sink.mails[0])
 
 
 def test_the_proof_wakes_it(store: Store, running: Any) -> None:
@@ -152,7 +153,7 @@ def test_one_thread_in_order(store: Store, running: Any) -> None:
     first, second = sink.mails
     assert "null-routed" in first["Subject"] and "has ended" in second["Subject"]
     assert second["In-Reply-To"] == first["Message-ID"]
-    assert "it has ended already" in first.get_content()
+    assert "it has ended already" in text_of(first)
 
 
 def test_many_go_through_one_connection(store: Store, running: Any) -> None:
@@ -281,7 +282,7 @@ def test_a_refusal_for_good_is_recorded_and_the_desk_told(
     assert row.state == "failed" and answer in str(row.last_error)
     (mail,), (envelope,) = sink.mails, sink.envelopes
     assert envelope[1] == ["desk@example.net"]
-    text = " ".join(mail.get_content().split())
+    text = " ".join(text_of(mail).split())
     assert answer in text and "ops@example.net" in text and CASE.id in mail["Subject"]
     assert any("refused for good" in entry.text for entry in store.timeline(CASE.id))
 
@@ -339,6 +340,54 @@ def test_some_of_several_recipients(store: Store, running: Any) -> None:
         running(store, settings(port))
         until(lambda: letter(store).state == "sent", "the notice leaves")
     assert "gone@example.net: 550 gone" in str(letter(store).last_error)
+
+
+COPY = "tickets+{case}@example.net"
+TICKET = f"tickets+{CASE.id}@example.net"
+
+
+def test_each_mail_to_a_customer_is_a_ticket(store: Store, running: Any) -> None:
+    """The desk's copy leaves with the mail and names the case in address, subject and Reply-To, in one thread."""
+    sink = Sink()
+    with serving(sink) as port:
+        narrowed(store)
+        store.record(CASE, None, RELEASE, notices(RELEASE), RELEASE_ORDER)
+        store.outcome(happened(Happened.RELEASED, RELEASE.at))
+        running(store, settings(port, desk_copy=COPY))
+        until(lambda: len(sink.mails) == 2, "both mails")
+    assert sink.envelopes == [("abuse@example.net", ["ops@example.net", TICKET])] * 2
+    first, second = sink.mails
+    for mail in (first, second):
+        assert mail["To"] == "ops@example.net" and mail["Cc"] == TICKET
+        assert CASE.id in mail["Subject"] and mail["Reply-To"] == f"abuse+{CASE.id}@example.net"
+    assert second["References"] == first["Message-ID"]
+
+
+@pytest.mark.parametrize("answer", ["550 no such user", "450 greylisted"])
+def test_a_copy_never_stands_for_the_customer(store: Store, running: Any, answer: str) -> None:
+    """Where the customer's address is refused nothing leaves, the copy neither: a ticket is no mail to the customer."""
+    sink = Sink()
+    sink.always["ops@example.net"] = answer
+    with serving(sink) as port:
+        narrowed(store)
+        running(store, settings(port, desk_copy=COPY, retry="1h"))
+        until(lambda: letter(store).attempts == 1, "an attempt")
+        if answer.startswith("5"):
+            until(lambda: bool(sink.mails), "the desk is told")
+    assert TICKET not in [address for _, to in sink.envelopes for address in to]
+    assert letter(store).state == ("failed" if answer.startswith("5") else "ready")
+
+
+def test_a_refused_copy_holds_nothing(store: Store, running: Any) -> None:
+    """The customer's mail leaves, once, though the desk's copy is refused; the row keeps why."""
+    sink = Sink()
+    sink.always[TICKET] = "550 no such desk"
+    with serving(sink) as port:
+        narrowed(store)
+        running(store, settings(port, desk_copy=COPY))
+        until(lambda: letter(store).state == "sent", "the notice leaves")
+    assert sink.envelopes == [("abuse@example.net", ["ops@example.net"])]
+    assert f"{TICKET}: 550 no such desk" in str(letter(store).last_error)
 
 
 def test_pauses_double_up_to_an_hour(store: Store) -> None:
@@ -452,11 +501,12 @@ def test_a_damaged_template_still_sends(store: Store, running: Any, tmp_path: Pa
     sink = Sink()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "narrow.txt").write_text("Subject: x\n\n{{ unset_slot }}\n")
+    texts = Texts(wording(tmp_path / "texts"))
     narrowed(store)
     with serving(sink) as port:
-        running(store, settings(port), write=lambda q, m, at: write(q, m, at, tmp_path / "texts"))
+        running(store, settings(port), write=lambda q, m, at: write(q, m, at, texts))
         until(lambda: letter(store).state == "sent", "the notice leaves")
-    assert "203.0.113.5:80 (tcp)" in sink.mails[0].get_content()
+    assert "203.0.113.5:80 (tcp)" in text_of(sink.mails[0])
     assert any("built-in text" in entry.text and "unset_slot" in entry.text for entry in store.timeline(CASE.id))
 
 

@@ -10,12 +10,14 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgeguard.cases import codec
 from edgeguard.cases.database import connect, telling, transaction
 from edgeguard.cases.facts import facts
+from edgeguard.cases.history import history
 from edgeguard.cases.packing import pack
 from edgeguard.cases.together import TOGETHER
 from edgeguard.letters import Mail, Notice, Queued
@@ -117,6 +119,8 @@ class Box:
         id, case, decision, kind, to, body, attempts, decided, orders = row
         notice = Notice(id, case, decision, kind, to, codec.loads(dict, body))
         known = facts(self._db, codec.loads(Decision, decided), ordered=orders is not None)
+        if within := notice.values.get("repeat_within"):  # of a VM's first null route of a further case
+            known = replace(known, history=history(self._db, case, within))
         earlier = self._db.execute(
             f"SELECT id FROM outbox WHERE case_id IN ({TOGETHER}) AND recipient IS ?2"
             " AND (state = 'sent' OR id IN (SELECT value FROM json_each(?3))) ORDER BY state != 'sent', seq",

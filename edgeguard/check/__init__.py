@@ -15,6 +15,7 @@ from edgeguard.check.places import places
 from edgeguard.check.rights import back_ends, rights
 from edgeguard.check.standing import standing
 from edgeguard.check.table import table
+from edgeguard.check.texts import texts
 from edgeguard.config import Config
 from edgeguard.errors import ConfigError
 from edgeguard.inventory import Index, Inventory, configured
@@ -36,6 +37,7 @@ def findings(path: Path | None) -> list[Finding]:
         *back_ends(),
         *places(settings.paths),
         *mail(settings.mail),
+        *texts(settings.notice),
         *hooks(settings),
         *fleet(settings),
         *standing(settings, inventory.vms()),

@@ -19,6 +19,7 @@ PLACES = {
     "hooks": "edgeguard.cli.hooks:hooks",
     "lab": "edgeguard.cli.lab:lab",
     "next": "edgeguard.cli.next:next_case",
+    "notice": "edgeguard.cli.notice:notice",
     "nullroute": "edgeguard.cli.nullroute:nullroute",
     "panic": "edgeguard.cli.reap:panic",
     "reap": "edgeguard.cli.reap:reap",

@@ -22,7 +22,7 @@ from edgeguard.config.whole import Config
 from edgeguard.units import duration_text
 
 FOLLOWED = (
-    *("enforce", "limits", "group", "vm", "rules", "judging", "protected", "mail", "host.place"),
+    *("enforce", "limits", "group", "vm", "rules", "judging", "protected", "mail", "notice", "host.place"),
     "roster",
     *("clocks.quiet", "clocks.quiet_again", "clocks.repeat", "clocks.undecided", "clocks.lifetime", "clocks.moves"),
     *("clocks.hold", "clocks.second_voice", "clocks.upheld_quiet", "clocks.read_again"),

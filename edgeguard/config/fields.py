@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -49,6 +50,13 @@ def _line(value: str) -> str:
     """It goes into mails, logs and onto terminals."""
     if not value.isprintable():
         raise ValueError(f"{value!r} holds a line break or another sign that does not print")
+    return value
+
+
+def _copy(value: str) -> str:
+    """An address that mails are copied to: a wrong one would be found out only by a mail that is missing."""
+    if value and not re.fullmatch(r"[^\s,;<>@]+@[A-Za-z0-9.-]+", value, re.ASCII):
+        raise ValueError(f"{value!r} is not one plain mail address, like 'desk@example.net'")
     return value
 
 
@@ -119,6 +127,7 @@ Promise = Annotated[int, BeforeValidator(_promise)]  # a duration; "" in the fil
 Prefix = Annotated[Any, BeforeValidator(_network)]
 KeptPrefix = Annotated[Any, BeforeValidator(_kept)]
 Line = Annotated[str, AfterValidator(_line)]
+Copy = Annotated[Line, AfterValidator(_copy)]
 Server = Annotated[Line, AfterValidator(_server)]
 Program = Annotated[tuple[str, ...], BeforeValidator(_program)]
 Url = Annotated[str, AfterValidator(_url)]

@@ -7,7 +7,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from edgeguard.config.fields import Duration, KeptPrefix, Line, Prefix, Program, Promise, Section, Server, Share, Url
+from edgeguard.config.fields import (
+    Copy,
+    Duration,
+    KeptPrefix,
+    Line,
+    Prefix,
+    Program,
+    Promise,
+    Section,
+    Server,
+    Share,
+    Url,
+)
 from edgeguard.units import duration_text
 
 
@@ -139,12 +151,21 @@ class Mail(Section):
     sender: Line = Field(alias="from")
     reply_to: Line
     desk: Line
+    desk_copy: Copy
+    pcap: Annotated[bool, Field(strict=True)]
     tls: Literal["starttls", "tls", "none"]
     user: Line
     password_file: str
     timeout: Duration
     retry: Duration
     read_within: Promise
+
+
+class NoticeSettings(Section):
+    """What an operator says in his own words."""
+
+    texts: str
+    ground: Line
 
 
 LONGEST_HOOK = 300_000_000_000

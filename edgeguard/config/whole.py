@@ -26,6 +26,7 @@ from edgeguard.config.sections import (
     LogSettings,
     Mail,
     MetricsSettings,
+    NoticeSettings,
     PageSettings,
     Paths,
     Protected,
@@ -64,6 +65,7 @@ class Config(Section):
     standing: StandingSettings
     inventory: InventorySettings
     mail: Mail
+    notice: NoticeSettings
     hooks: HooksSettings
     page: PageSettings
     roster: Roster

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeguard.evidence.pcap import FILE_HEADER, LONGEST, directions, of_one_link, savefile
-from edgeguard.evidence.xarf import Reporter, report
 from edgeguard.model import Decision, Tap, Verdict, Vm
 from edgeguard.native.headers import OUT, RAW, Frames
+from edgeguard.xarf import Reporter, report
 
 BEFORE, DURING, RECORD, XARF = "before.pcap", "during.pcap", "record.json", "xarf.json"
 BEFORE_SHARE, DURING_SHARE = 4, 2  # of a bundle's bytes one in so many is for frames: XARF holds the first once more

@@ -84,6 +84,11 @@ class Place:
         """The bundles of a case, decision, VM (id or name) or tap, the oldest first."""
         return [one for one in self.bundles() if isinstance(one, Bundle) and term in _terms(one)]
 
+    def of_decision(self, case: str, decision: str) -> Bundle | None:
+        """The bundle of a decision, found by its name; None: there is none. EvidenceError where it is not whole."""
+        found = [path for path in _folders(self.root / case) if path.name.endswith(f"-{decision}")]
+        return bundle.opened(found[-1]) if found else None
+
     def beyond(self, limits: Limits, now: int) -> list[tuple[Kept, str]]:
         """The bundles that may not be kept any longer, and why."""
         return _beyond(self.survey(), limits, now)

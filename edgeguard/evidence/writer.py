@@ -19,9 +19,9 @@ from edgeguard.evidence.contents import DURING, DURING_SHARE, Dumps, Facts, befo
 from edgeguard.evidence.manifest import Manifest, sealed
 from edgeguard.evidence.pcap import LONGEST, of_one_link, savefile
 from edgeguard.evidence.place import Limits, Place
-from edgeguard.evidence.xarf import Reporter
 from edgeguard.logs import about
 from edgeguard.native.headers import Frames
+from edgeguard.xarf import Reporter
 
 WAITING = 256  # bundles that may wait to be written; more are missing, and said to be
 END_S = 10.0

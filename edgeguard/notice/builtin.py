@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeguard import clock, units
 from edgeguard.notice import acknowledged, layout, words
-from edgeguard.notice.kinds import Kind
+from edgeguard.notice.kinds import NULL_ROUTES, Kind
 
 UNKNOWN = "not known"
 
@@ -20,9 +20,16 @@ _HAPPENED = {
     Kind.NARROW: "the server sent {flood}. It is null-routed: dropped at our edge.",
     Kind.OWN_ONLY: "the server sent {flood}. Packets with forged senders are null-routed: dropped at our edge.",
     Kind.FULL: "the server sent {flood}. All its traffic is null-routed: dropped at our edge.",
+    Kind.MOVED: "the server sent {flood}. It is null-routed, too: dropped at our edge.",
+    Kind.GOES_ON: "the server sent {flood}. It is null-routed anew: dropped at our edge.",
+    Kind.REPEAT: "again the server sent {flood}. It is null-routed: dropped at our edge.",
+    Kind.UPHELD: "two people here keep the null route: still dropped at our edge.",
+    Kind.APPEAL_DECIDED: "your appeal was decided by another person; what is in force stands below.",
     Kind.FAILED: "the server sent {flood}. A null route (dropping at our edge) was tried and refused.",
     Kind.RELEASED: "the end of the null route was ordered.",
     Kind.RELEASED_BY_PERSON: "a person here ordered the end of the null route.",
+    Kind.OUR_FAULT: "the end of the null route was ordered. It was our mistake; we are sorry.",
+    Kind.EXEMPTED: "the end of the null route was ordered; the same traffic is left alone.",
     Kind.DESK_OBSERVE: "the server sent {flood}. Observed only; nothing was dropped.",
     Kind.DESK_INBOUND: "the server receives {flood}. Observed only; nothing was dropped.",
     Kind.DESK_CUSTOMER: "the servers of one customer together passed a limit. Observed only; nothing was dropped.",
@@ -55,7 +62,8 @@ _READ_AS = {
     "scan": "a scan",
     "busy client": "heavy traffic",
 }
-_STANDS = (Kind.NARROW, Kind.OWN_ONLY, Kind.FULL, Kind.DESK_NULL_ROUTE)
+_STANDS = (*NULL_ROUTES, Kind.UPHELD, Kind.DESK_NULL_ROUTE)
+_ENDED = (Kind.RELEASED, Kind.RELEASED_BY_PERSON, Kind.OUR_FAULT, Kind.EXEMPTED, Kind.DESK_RELEASED)
 
 
 def text(kind: str, slots: Mapping[str, Any]) -> tuple[str, str]:
@@ -105,9 +113,9 @@ def _term(flood: Mapping[str, Any]) -> str:
 
 
 def _ends(kind: str, slots: Mapping[str, Any]) -> str:
-    if kind in _STANDS:
+    if kind in _STANDS or (kind == Kind.APPEAL_DECIDED and slots.get("act") != "release"):
         return f"by itself, at the latest at {_said(lambda: clock.utc(slots['until']))}."
-    if "released" in kind:
+    if kind in (*_ENDED, Kind.APPEAL_DECIDED):
         return "ordered; whether it is confirmed stands below."
     return "nothing is in force, so nothing has to end."
 
@@ -119,7 +127,7 @@ def _targets(slots: Mapping[str, Any], most: int) -> str:
 def _done(kind: str, slots: Mapping[str, Any]) -> str:
     stands = kind in _STANDS
     wide = _said(lambda: _WIDE[slots["scope"]])
-    ended = "the end of the null route was ordered" if "released" in kind else "recorded; nothing is dropped"
+    ended = "the end of the null route was ordered" if kind in _ENDED else "recorded; nothing is dropped"
     return "WHAT WAS DONE\n" + _lines(
         ("Done", f"null-routed, {wide}" if stands else ended),
         ("Verified", _said(lambda: _PROOF.get(slots["proof"], "not yet when this mail was written"))),

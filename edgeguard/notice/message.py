@@ -9,32 +9,47 @@ from __future__ import annotations
 
 import email.policy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from pathlib import Path
 from typing import Any
 
 from edgeguard.clock import SECOND
-from edgeguard.letters import Mail, Queued
-from edgeguard.notice import acknowledged, words
-from edgeguard.notice.kinds import AUTOMATION, Kind
+from edgeguard.letters import Mail, Notice, Queued
+from edgeguard.notice import acknowledged, hypertext, words
+from edgeguard.notice.enclosure import SLOT, Proofs, content
+from edgeguard.notice.kinds import AUTOMATION, Kind, may_reach
 from edgeguard.notice.refusal import Refusal
-from edgeguard.notice.render import TEXTS, render
+from edgeguard.notice.render import SHIPPED, render
 from edgeguard.notice.settings import MailSettings
+from edgeguard.notice.wording import Texts
 
 LOCAL = re.compile(r"[A-Za-z0-9._+-]{1,64}")  # a mailbox of the mail server's own host, like 'root'
+NAME_LENGTH = 60  # of a file's name before its ending
 THREAD_LENGTH = 10  # Message-IDs in References: the first and the youngest, as RFC 5322 3.6.4 allows
 
 
-def write(queued: Queued, settings: MailSettings, written_at: int, texts: Path = TEXTS) -> tuple[EmailMessage, Mail]:
+Evidence = Callable[[str, str], Proofs | None]  # of a case and a decision; None: there is none
+
+
+def write(
+    queued: Queued,
+    settings: MailSettings,
+    written_at: int,
+    texts: Texts = SHIPPED,
+    evidence: Evidence = lambda case, decision: None,
+) -> tuple[EmailMessage, Mail]:
     """The message to hand over, and what of it is kept. Refusal where nobody can be addressed."""
     notice = queued.notice
+    if not may_reach(notice.kind, notice.to):
+        raise Refusal(f"a notice of kind {words.clean(notice.kind)!r} is for the desk, for nobody else", permanent=True)
     rendered = render(notice.kind, notice.values, queued.facts, written_at, texts)
     message = EmailMessage(policy=email.policy.SMTP)
-    message["From"] = _sender(settings)
-    message["To"] = _recipient(notice.to, settings)
+    message["From"] = sender_of(settings)
+    message["To"] = address_of(notice.to, settings)
+    if copy := _copy(notice, settings):
+        message["Cc"] = copy
     message["Reply-To"] = reply_to(settings, notice.case)
     message["Subject"] = rendered.subject
     message["Date"] = format_datetime(datetime.fromtimestamp(written_at // SECOND, UTC))
@@ -46,12 +61,36 @@ def write(queued: Queued, settings: MailSettings, written_at: int, texts: Path =
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: automatic mails only, a person's act is none
     message["X-EdgeGuard-Case"] = words.clean(notice.case)
     message.set_content(rendered.text, charset="us-ascii", cte="7bit")
+    page = hypertext.page(rendered.subject, rendered.text, rendered.language)
+    message.add_alternative(page, subtype="html", charset="us-ascii", cte="7bit")
+    if SLOT in notice.values:
+        _enclose(message, notice, settings, evidence)
     return message, _kept(message, rendered.text, rendered.fallback)
+
+
+def _enclose(message: EmailMessage, notice: Notice, settings: MailSettings, evidence: Evidence) -> None:
+    """One JSON, no more: mail gates drop the rest. Frames only where the operator wants them in his mails."""
+    proofs = evidence(notice.case, notice.decision)
+    named = re.sub(r"[^A-Za-z0-9-]", "_", notice.case)[:NAME_LENGTH]  # a header, too: nothing but plain words
+    document = content(notice.values, proofs)
+    message.add_attachment(document, maintype="application", subtype="json", filename=f"{named}.json")
+    if settings.pcap and proofs is not None and proofs.frames is not None:
+        kind = "vnd.tcpdump.pcap"
+        message.add_attachment(proofs.frames, maintype="application", subtype=kind, filename=f"{named}.pcap")
 
 
 def recipients(message: EmailMessage) -> list[str]:
     """The addresses in To, as RCPT TO gets them."""
-    return [address.addr_spec for address in message["To"].addresses]
+    return _addresses(message, "To")
+
+
+def copies(message: EmailMessage) -> list[str]:
+    """The addresses in Cc that are not in To already."""
+    return [address for address in _addresses(message, "Cc") if address not in recipients(message)]
+
+
+def _addresses(message: EmailMessage, header: str) -> list[str]:
+    return [address.addr_spec for address in message[header].addresses] if message[header] else []
 
 
 def message_id(notice: str, settings: MailSettings) -> str:
@@ -65,24 +104,33 @@ def reply_to(settings: MailSettings, case: str) -> str:
     return (settings.reply_to or settings.desk or settings.sender).replace("{case}", case)
 
 
-def _sender(settings: MailSettings) -> str:
+def _copy(notice: Notice, settings: MailSettings) -> str:
+    """Of what a customer is told, the operator's desk gets a copy; an acknowledgement tells it nothing."""
+    if notice.to is None or notice.kind == Kind.ACKNOWLEDGED:
+        return ""
+    return settings.desk_copy.replace("{case}", words.clean(notice.case))
+
+
+def sender_of(settings: MailSettings) -> str:
+    """The From header. Refusal where none is configured."""
     if not settings.sender:
         raise Refusal("no sender is configured; set [mail] from", everyone=True)
     return settings.sender
 
 
-def _recipient(to: str | None, settings: MailSettings) -> str:
+def address_of(to: str | None, settings: MailSettings) -> str:
     """The To header. A wrong contact is refused for good; a wrong desk can be put right, so it is not."""
     address = to if to is not None else settings.desk
     if not address:
         raise Refusal("no desk is configured; set [mail] desk")
-    if not LOCAL.fullmatch(address) and not _is_address(address):
+    if not LOCAL.fullmatch(address) and not is_address(address):
         correct = "correct the contact in the inventory" if to is not None else "correct [mail] desk"
         raise Refusal(f"{words.clean(address)!r} is no mail address; {correct}", permanent=to is not None)
     return address
 
 
-def _is_address(address: str) -> bool:
+def is_address(address: str) -> bool:
+    """Whether a mail can be addressed so: one or several, with or without names."""
     probe = EmailMessage(policy=email.policy.SMTP)
     try:
         probe["To"] = address

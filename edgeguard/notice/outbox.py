@@ -24,8 +24,9 @@ from edgeguard.errors import StoreError
 from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.logs import about
 from edgeguard.model import identity
+from edgeguard.notice.enclosure import SLOT
 from edgeguard.notice.kinds import Kind
-from edgeguard.notice.message import recipients, write
+from edgeguard.notice.message import copies, recipients, write
 from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.settings import MailSettings
 from edgeguard.notice.smtp import Connection
@@ -86,6 +87,10 @@ class Outbox:
             self._settings, self._anew = settings, True
             self.last_error = None
             self.wake()
+
+    def write_with(self, write: Writer) -> None:
+        """Other texts, from the next mail on. Any thread may call it."""
+        self._write = write
 
     def stop(self) -> None:
         """Ends the thread: a mail on its way has GRACE seconds, then the connection is cut."""
@@ -162,7 +167,7 @@ class Outbox:
 
     def _deliver_one(self, connection: Connection, queued: Queued) -> None:
         message, mail = self._written(queued)
-        partly = connection.deliver(message, recipients(message))
+        partly = connection.deliver(message, recipients(message), copies(message))
         self._taken[queued.notice.id] = (self._now(), mail, partly)
         self.sent += 1
         self.last_error = None
@@ -214,7 +219,7 @@ class Outbox:
         if lost.to is None:
             return None
         values = {
-            **lost.values,
+            **{name: value for name, value in lost.values.items() if name != SLOT},
             "refused_at": self._now(),
             "notice": lost.id,
             "kind_refused": lost.kind,

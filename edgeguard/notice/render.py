@@ -8,37 +8,20 @@ text, and says why.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import jinja2
-
-from edgeguard import clock, units
-from edgeguard.letters import Facts, Proof
+from edgeguard.letters import Facts, Past, Proof
 from edgeguard.notice import builtin, layout, words
-from edgeguard.notice.kinds import NULL_ROUTED, Kind
-from edgeguard.notice.values import LATER, LATER_SLOTS, WITHOUT_ESTIMATES
+from edgeguard.notice.enclosure import SLOT
+from edgeguard.notice.kinds import NULL_ROUTES, Kind
+from edgeguard.notice.values import LATER, LATER_SLOTS, WITHOUT_ESTIMATES, plain_target
+from edgeguard.notice.wording import Texts, Wording
 
-TEXTS = Path(__file__).with_name("texts")
+SHIPPED = Texts()
+
 SUBJECT_WIDTH = 78
-
-FILTERS = {
-    "brief": words.brief,
-    "utc": clock.utc,
-    "duration": units.duration_text,
-    "bits": units.bits_per_second,
-    "percent": units.percent,
-    "count": units.count,
-    "number": words.number,
-    "octets": words.length,
-    "share": words.share,
-    "target": words.target,
-    "flow": words.flow,
-    "listing": words.listing,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +31,17 @@ class Rendered:
     subject: str
     text: str
     fallback: str | None = None
+    language: str = "en"
 
 
-def render(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, texts: Path = TEXTS) -> Rendered:
+def render(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, texts: Texts = SHIPPED) -> Rendered:
     """The text of a notice. Never fails for a bad template; values and facts may be old or incomplete."""
-    shown = str(Kind.FAILED) if facts.proof is Proof.FAILED and kind in NULL_ROUTED.values() else str(kind)
+    shown = shown_as(kind, facts)
     slots = slots_of(values, facts, written_at)
     try:
-        subject, text = _template(shown, slots, texts)
-        return Rendered(subject, text)
+        wording = texts.of(shown)
+        subject, text = template(shown, slots, wording)
+        return Rendered(subject, text, language=wording.words.language)
     except Exception as error:
         # Whatever a template did, the customer gets a mail; the reason goes to the case.
         subject, text = builtin.text(shown, slots)
@@ -64,10 +49,16 @@ def render(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, 
         return Rendered(_short(subject), text, why)
 
 
+def shown_as(kind: str, facts: Facts) -> str:
+    """The kind whose text is used: a null route that never stood is told as that."""
+    return str(Kind.FAILED) if facts.proof is Proof.FAILED and kind in NULL_ROUTES else str(kind)
+
+
 def slots_of(values: Mapping[str, Any], facts: Facts, written_at: int) -> dict[str, Any]:
     """Everything a template may name: cleaned values, what happened since, and the time of writing."""
+    named = {name: value for name, value in values.items() if name != SLOT}
     return {
-        **_of_today(words.cleaned(values)),
+        **_of_today(words.cleaned(named)),
         "written": written_at,
         "proof": str(facts.proof),
         "acted": facts.acted,
@@ -75,7 +66,12 @@ def slots_of(values: Mapping[str, Any], facts: Facts, written_at: int) -> dict[s
         "detail": words.clean(facts.detail),
         "dropped": facts.dropped,
         "ended_at": facts.ended,
+        "history": [words.cleaned(_past(one)) for one in facts.history],
     }
+
+
+def _past(past: Past) -> dict[str, Any]:
+    return {**asdict(past), "targets": [plain_target(one) for one in past.targets]}
 
 
 def _of_today(values: dict[str, Any]) -> dict[str, Any]:
@@ -89,22 +85,9 @@ def _of_today(values: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-@functools.cache
-def _environment(texts: Path) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(texts),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,  # a line that is only a tag leaves nothing behind
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # plain text; slot values are cleaned to one line of ASCII before
-    )
-    environment.filters.update(FILTERS)
-    return environment
-
-
-def _template(kind: str, slots: dict[str, Any], texts: Path) -> tuple[str, str]:
-    raw = _environment(texts).get_template(f"{kind}.txt").render(slots)
+def template(kind: str, slots: dict[str, Any], wording: Wording) -> tuple[str, str]:
+    """Subject and text of a kind's template. Raises whatever the template does."""
+    raw = wording.environment.get_template(f"{kind}.txt").render(slots)
     head, _, body = raw.lstrip("\n").partition("\n")
     label, colon, subject = head.partition(": ")
     if label != "Subject" or not colon:

@@ -7,6 +7,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
+from edgeguard.grace import Disposition, Exemption, Grace, Rate
+from edgeguard.letters import Facts, Past, Proof
 from edgeguard.model import (
     Act,
     Alternative,
@@ -27,7 +29,8 @@ from edgeguard.model import (
 from edgeguard.model import Kind as VerdictKind
 from edgeguard.notice.acknowledged import acknowledgement
 from edgeguard.notice.kinds import Kind
-from edgeguard.notice.values import Background, values
+from edgeguard.notice.ruling import Ruling, ruled
+from edgeguard.notice.values import Background, compose, values
 
 AT = 1_767_225_845 * SECOND
 
@@ -73,6 +76,13 @@ _DECISION = Decision(
     safeties=(SafetyAnswer("enforce", "pass", "syn.hard is listed"),),
     reason="over the hard limit",
 )
+
+
+def _released(disposition: Disposition, *exempts: Exemption) -> Decision:
+    grace = Grace(disposition, Rate(50_012, 16_003_840), ("syn",), exempts)
+    return replace(_DECISION, act=Act.RELEASE, until=None, by="alex", grace=grace)
+
+
 _SUM = Subject(None, None, None, "Example Ltd")
 _SUMMED = replace(
     _VERDICT,
@@ -93,7 +103,17 @@ _FORGED = replace(
     alternatives=(Alternative("forged", True, "49,000 of 50,012 SYNs carry a sender that is not the VM's"),),
 )
 _RECEIVED = replace(_VERDICT, rule="syn-in", targets=(), foreign=None)
+_BEFORE = replace(_DECISION, id="decision-before", at=AT - HOUR, targets=(replace(_TARGET, port=443),))
+_EXEMPT = Exemption(
+    *("exemption-sample", "vm-100", 6, ip_network("203.0.113.5/32"), 80, Rate(75_018, 24_005_760)),
+    *(AT, AT + 30 * 24 * HOUR, "alex", "it is a load test"),
+)
+_PAST = Past("EG-20251220-000000000000", AT - 300 * HOUR, "narrow", "syn", "flood", measured=60_000, window=SECOND)
+_RULING = Ruling(AT, ("alex", "kim"), "it is still there", AT + 14 * 24 * HOUR, ("the program is named",), 24 * HOUR)
 _DECIDED = {
+    Kind.REPEAT: replace(_DECISION, repeat=3),
+    Kind.OUR_FAULT: _released(Disposition.OUR_FAULT),
+    Kind.EXEMPTED: _released(Disposition.EXEMPT, _EXEMPT),
     Kind.WARNING: replace(_DECISION, act=Act.NONE, scope=Scope.WARN, until=None),
     Kind.OWN_ONLY: replace(_DECISION, scope=Scope.OWN_ONLY, targets=()),
     Kind.FULL: replace(_DECISION, scope=Scope.FULL),
@@ -104,6 +124,14 @@ _DECIDED = {
     Kind.DESK_CUSTOMER: replace(_DECISION, act=Act.NONE, scope=Scope.OBSERVE, until=None, subject=_SUM, tap=None),
     Kind.DESK_RELEASED: replace(_DECISION, act=Act.RELEASE, until=None),
 }
+
+
+def facts(at: int) -> Facts:
+    """Of a decision at that time: verified a second later, with one case before."""
+    return Facts(Proof.VERIFIED, acted=at, proved=at + SECOND, history=(replace(_PAST, at=at - 300 * HOUR),))
+
+
+FACTS = facts(AT)
 _REFUSED = {
     "refused_at": AT,
     "notice": "notice-sample",
@@ -116,6 +144,7 @@ _REFUSED = {
 def slots(kind: Kind) -> dict[str, Any]:
     """The values of a notice of that kind about the invented flood."""
     background = Background("hv1.example.net", "rack 12", 15 * MINUTE, {"syn": 2_000}, reply=True)
+    background = replace(background, undecided=4 * HOUR, repeat=30 * 24 * HOUR, probation=72 * HOUR)
     if kind is Kind.ACKNOWLEDGED:
         case, id = _DECISION.case, _DECISION.id
         return acknowledgement(
@@ -123,6 +152,11 @@ def slots(kind: Kind) -> dict[str, Any]:
         ).values
     if kind is Kind.DESK_CUSTOMER:
         return values(_DECIDED[kind], _SUMMED, None, background)
+    if kind in (Kind.UPHELD, Kind.APPEAL_DECIDED):
+        ruling = replace(_RULING, appeal=kind is Kind.APPEAL_DECIDED)
+        return ruled(ruling, (_DECISION,), _VERDICT, _VM, background)[0].values
     verdict = {Kind.OWN_ONLY: _FORGED, Kind.DESK_INBOUND: _RECEIVED}.get(kind, _VERDICT)
     made = values(_DECIDED.get(kind, _DECISION), verdict, _VM, background, (_DECISION,))
+    if kind in (Kind.MOVED, Kind.GOES_ON):
+        return compose(_DECISION, _VERDICT, _VM, background, before=(_BEFORE,))[0].values
     return {**made, **_REFUSED} if kind is Kind.DESK_UNDELIVERED else made

@@ -10,7 +10,7 @@ import contextlib
 import smtplib
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +20,7 @@ from edgeguard.clock import SECOND
 from edgeguard.notice import words
 from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.settings import MailSettings
-
-SERVICE_CLOSING = 421  # RFC 5321 4.2.3: the server gives up the whole connection
+from edgeguard.notice.transaction import SERVICE_CLOSING, Taken, hand_over
 
 
 class Connection:
@@ -44,11 +43,19 @@ class Connection:
             smtp.quit()
         smtp.close()
 
-    def deliver(self, message: EmailMessage, recipients: list[str]) -> str | None:
-        """Hands a mail over. Returns what was said to some refused recipients, if some were. Refusal if all were."""
+    def deliver(self, message: EmailMessage, recipients: Sequence[str], copies: Sequence[str] = ()) -> str | None:
+        """Hands a mail over. Returns what was said to some refused addresses, if some were.
+
+        Refusal if all recipients were; whether a copy is taken decides nothing.
+        """
+        taken = self.hand_over(message, recipients, copies)
+        return spoken(taken.refused) if taken.refused else None
+
+    def hand_over(self, message: EmailMessage, recipients: Sequence[str], copies: Sequence[str] = ()) -> Taken:
+        """As `deliver`; returns what the server answered, too."""
         assert self._smtp is not None, "the connection is open"
         try:
-            refused = self._smtp.send_message(message, to_addrs=recipients)
+            return hand_over(self._smtp, message, recipients, copies)
         except smtplib.SMTPRecipientsRefused as error:
             raise self._recipients_refused(error.recipients) from error
         except smtplib.SMTPSenderRefused as error:
@@ -62,7 +69,6 @@ class Connection:
             raise self._refusal("cannot take this address", str(error), permanent=True) from error
         except (smtplib.SMTPException, OSError) as error:
             raise self._refusal("broke off", _reason(error), everyone=True) from error
-        return _spoken(refused) if refused else None
 
     def abort(self) -> None:
         """Wakes a thread that waits for the server; its call ends with a Refusal."""
@@ -126,7 +132,7 @@ class Connection:
         codes = [code for code, _ in answers.values()]
         return self._refusal(
             "refuses the recipient",
-            _spoken(answers),
+            spoken(answers),
             permanent=all(code >= 500 for code in codes),
             everyone=SERVICE_CLOSING in codes,
         )
@@ -145,7 +151,8 @@ def _answer(code: int, text: bytes | str) -> str:
     return f"{code} {text.decode(errors='replace') if isinstance(text, bytes) else text}"
 
 
-def _spoken(answers: Mapping[str, tuple[int, bytes]]) -> str:
+def spoken(answers: Mapping[str, tuple[int, bytes]]) -> str:
+    """What was answered to each of some addresses."""
     return "; ".join(f"{address}: {_answer(code, text)}" for address, (code, text) in answers.items())
 
 

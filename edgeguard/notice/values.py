@@ -18,22 +18,27 @@ from typing import Any
 from edgeguard import __version__, roster
 from edgeguard.clock import SECOND
 from edgeguard.config import Config
+from edgeguard.grace import Exemption
 from edgeguard.letters import Notice
 from edgeguard.model import Alternative, CameBack, Decision, Share, Spread, Subject, Target, Verdict, Vm, identity
+from edgeguard.notice.enclosure import SLOT, enclosure
 from edgeguard.notice.kinds import recipients
 from edgeguard.policy import policy
 from edgeguard.reading import INTO
+from edgeguard.xarf import Reporter, reporter
 
 PEOPLE_DECIDE = 3  # from this null-routed case of a VM on quiet ends nothing by itself
 SHOWN_TARGETS = 5
 SHOWN_SHARES = 20
 WITHOUT_ESTIMATES: dict[str, Any] = {"spread": None, "readings": []}  # what a customer is not shown
 LATER_SLOTS: dict[str, Any] = {
-    "baseline": None,
-    "quiet_bits": None,
-    "bounced": None,
-    "probation": None,
-    "read_by": None,
+    **dict.fromkeys(("baseline", "quiet_bits", "bounced", "probation", "read_by", "undecided", "upheld_quiet")),
+    "repeat_within": None,
+    "people": 1,
+    "ground": "",
+    "before": [],
+    "exempts": [],
+    "conditions": [],
 }
 
 # What floods got later than the first rows of an outbox: a row that was written before has these values.
@@ -56,8 +61,12 @@ class Background:
     quiet: int = 0  # ns without flood that end a null route
     warn: Mapping[str, int] = field(default_factory=dict)  # rule -> packets a second; quiet is below half of it
     config: Config | None = None  # where there is one, a VM's own limits are those of its policy
+    repeat: int = 0  # ns within which a null-routed case of a VM counts as one more
+    undecided: int = 0  # ns after which a null route that a person has to decide about ends without a decision
+    ground: str = ""  # in the operator's words: by which clause a null route is put in place
     reply: bool = False  # somebody reads the answers: a reply address or a desk is configured
     probation: int = 0  # ns for which what a person released is left alone, if it is no worse
+    reporter: Reporter | None = None  # who reports floods in XARF; None: nobody is configured who could
     quiet_again: int = 0  # the same for the second null-routed case of a VM; from the third on a person decides
 
 
@@ -70,6 +79,10 @@ def background(config: Config, host: str) -> Background:
         probation=config.clocks.probation,
         quiet_again=max(config.clocks.quiet, config.clocks.quiet_again),
         config=config,
+        reporter=reporter(config, host),
+        repeat=config.clocks.repeat,
+        undecided=config.clocks.undecided,
+        ground=config.notice.ground,
         reply=bool(config.mail.reply_to or config.mail.desk),
     )
 
@@ -80,9 +93,14 @@ def compose(
     vm: Vm | None,
     background: Background,
     ended: Sequence[Decision] = (),
+    before: Sequence[Decision] = (),
 ) -> tuple[Notice, ...]:
-    """The notices of a decision. ended: the null routes that a release ends, for its text."""
-    slots = values(decision, verdict, vm, background, ended)
+    """The notices of a decision. ended: the null routes that a release ends; before: earlier ones of the case."""
+    slots = {**values(decision, verdict, vm, background, ended), "before": [_ended(other) for other in before]}
+    shown = {**slots, **WITHOUT_ESTIMATES}
+    told = recipients(decision, vm.contact if vm else None, inbound=is_inbound(verdict), before=before)
+    if any(to is not None for _, to in told):
+        shown[SLOT] = enclosure(background.reporter, decision, verdict, vm)
     return tuple(
         Notice(
             id=identity("notice", decision.id, kind, to or "desk"),
@@ -90,9 +108,9 @@ def compose(
             decision=decision.id,
             kind=kind,
             to=to,
-            values=slots if to is None else {**slots, **WITHOUT_ESTIMATES},
+            values=slots if to is None else shown,
         )
-        for kind, to in recipients(decision, vm.contact if vm else None, inbound=is_inbound(verdict))
+        for kind, to in told
     )
 
 
@@ -118,7 +136,7 @@ def values(
         "reason": decision.reason,
         "decided": decision.at,
         "until": decision.until,
-        "dropped_targets": [_target(target) for target in decision.targets],
+        "dropped_targets": [plain_target(target) for target in decision.targets],
         "safeties": [{"name": s.name, "answer": s.answer, "reason": s.reason} for s in decision.safeties],
         "flood": _flood(verdict) if verdict else None,
         "spread": _spread(verdict.spread) if verdict else None,
@@ -129,7 +147,15 @@ def values(
         **_quiet_below(verdict if decision.repeat < PEOPLE_DECIDE else None, vm, background),
         "reply": background.reply,
         "read_by": _read_by(background, decision.at),
+        "ground": background.ground,
         "ended": [_ended(other) for other in ended],
+        "before": [],
+        "undecided": background.undecided or None,
+        "repeat_within": background.repeat if decision.repeat > 1 else None,
+        "exempts": [_exempt(one) for one in decision.grace.exempts] if decision.grace else [],
+        "conditions": [],
+        "upheld_quiet": None,
+        "people": 1,
     }
 
 
@@ -180,7 +206,7 @@ def is_inbound(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.rule in INTO
 
 
-def _target(target: Target) -> dict[str, Any]:
+def plain_target(target: Target) -> dict[str, Any]:
     return {
         "address": target.place,
         "prefix": target.length is not None,
@@ -195,7 +221,22 @@ def _ended(decision: Decision) -> dict[str, Any]:
     return {
         "decided": decision.at,
         "scope": str(decision.scope),
-        "targets": [_target(target) for target in decision.targets],
+        "targets": [plain_target(target) for target in decision.targets],
+    }
+
+
+def _exempt(exemption: Exemption) -> dict[str, Any]:
+    """What is left alone, as a target, with its ceiling a second and its end."""
+    network = exemption.target
+    alone = network.num_addresses == 1
+    place = Target(
+        network.network_address, exemption.protocol, exemption.port, length=None if alone else network.prefixlen
+    )
+    return {
+        **plain_target(place),
+        "packets": exemption.ceiling.packets,
+        "bits": exemption.ceiling.bits,
+        "until": exemption.until,
     }
 
 
@@ -231,7 +272,7 @@ def _flood(verdict: Verdict) -> dict[str, Any]:
         "peak_bits": None if length is None else round(peak * length * 8),
         "bytes": verdict.bytes,
         "bits": round(verdict.bytes * 8 / verdict.window_s),
-        "targets": [_target(target) for target in verdict.targets[:SHOWN_TARGETS]],
+        "targets": [plain_target(target) for target in verdict.targets[:SHOWN_TARGETS]],
         "others": len(verdict.targets) - SHOWN_TARGETS if others else 0,
         "others_share": sum(target.share for target in others),
         "unlisted_share": min(1.0, max(0.0, 1.0 - listed)),

@@ -13,6 +13,7 @@ from typing import Any
 import kernel
 import pytest
 from agreement import agree
+from mailserver import text_of
 from stage import Stage
 
 from edgeguard.lab import addresses as plan
@@ -59,7 +60,7 @@ def _refused(stage: Stage) -> bool:
 
 
 def _mails(stage: Stage) -> str:
-    return " ".join(str(mail["Subject"]).lower() + mail.get_content().lower() for mail in list(stage.office.mails))
+    return " ".join(str(mail["Subject"]).lower() + text_of(mail).lower() for mail in list(stage.office.mails))
 
 
 @pytest.mark.parametrize("number", list(TIMES), ids=lambda number: errno.errorcode[number])

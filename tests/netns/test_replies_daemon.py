@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import hashlib
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mailserver import text_of
 from test_runbook import SETTLE_S, Host, host  # noqa: F401 - a fixture
 
 PORT = 2525  # in a namespace of its own
@@ -94,17 +96,21 @@ def standing(host: Host) -> list[Any]:  # noqa: F811
 
 
 def test_an_answer_is_acknowledged_and_frees_nothing(host: Host, mails: Path) -> None:  # noqa: F811
-    """The customer answers the notice, is told so within a minute, and kernel and ledger hold the same as before."""
+    """The notice names its evidence; the answer to it is told to be here within a minute, and frees nothing."""
     host.start()
     host.edgeguard("nullroute", "add", "vm-101", "--full", "--for", "1h", "--why", "a test")
     host.settles(1)
     notice = until(lambda: mail_to(mails, "owner@example.net"), "the notice is there")
+    (enclosed,) = notice.iter_attachments()
+    evidence = json.loads(enclosed.get_content())["edgeguard"]["evidence"]
+    (record,) = host.folder.rglob(f"{evidence['bundle']}/record.json")
+    assert evidence["sha256"]["record.json"] == hashlib.sha256(record.read_bytes()).hexdigest()
     before = standing(host)
     answer = EmailMessage()
     answer["From"], answer["To"] = "owner@example.net", notice["Reply-To"]
     answer["Subject"], answer["In-Reply-To"] = f"Re: {notice['Subject']}", notice["Message-ID"]
     answer["Message-ID"] = "<answer@example.net>"
-    quoted = "\n".join(f"> {line}" for line in notice.get_content().splitlines())
+    quoted = "\n".join(f"> {line}" for line in text_of(notice).splitlines())
     answer.set_content(f"CLEANED it was a miner\n\nOn Thu, EdgeGuard wrote:\n{quoted}\n")
     began = time.monotonic()
     assert ": CLEANED from owner@example.net recorded, acknowledged" in given(host, answer.as_bytes(), "reply")

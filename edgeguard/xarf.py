@@ -11,9 +11,11 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parseaddr
 from typing import Any
 
 from edgeguard.clock import MILLISECOND, SECOND
+from edgeguard.config import Config
 from edgeguard.model import Act, Decision, Kind, Network, Target, Verdict, Vm
 
 VERSION = "4.0.0"
@@ -30,12 +32,23 @@ class Reporter:
     domain: str
 
 
+def reporter(config: Config, host: str) -> Reporter:
+    """Who reports from this host: the sender of its mails, else the desk."""
+    contact = parseaddr(config.mail.sender or config.mail.desk)[1] or f"abuse@{host}"
+    return Reporter(host, contact, contact.rpartition("@")[2])
+
+
 def report(
-    reporter: Reporter, decision: Decision, verdict: Verdict | None, vm: Vm | None, busiest: int | None, frames: bytes
+    reporter: Reporter,
+    decision: Decision,
+    verdict: Verdict | None,
+    vm: Vm | None,
+    busiest: int | None = None,
+    frames: bytes | None = None,
 ) -> dict[str, Any] | None:
     """The report; None where the schema has no word for what was sent, or it was no flood.
 
-    `busiest`: protocol of most frames.
+    `busiest`: protocol of most frames. frames: a savefile of them as its evidence; None: without.
     """
     protocol = _protocol(decision, verdict, busiest)
     if protocol is None or (verdict and verdict.kind in (Kind.SCAN, Kind.BUSY)):
@@ -43,7 +56,7 @@ def report(
     who = {"org": reporter.org[:200], "contact": reporter.contact, "domain": reporter.domain}
     return {
         "xarf_version": VERSION,
-        "report_id": str(uuid.uuid4()),
+        "report_id": _identity(decision),
         "timestamp": timestamp(decision.at),
         "reporter": who,
         "sender": who,
@@ -56,8 +69,14 @@ def report(
         "evidence_source": "traffic_monitoring",
         **_destination(decision),
         **(_measured(verdict) if verdict else {}),
-        "evidence": [_item(frames)],
+        **({"evidence": [_item(frames)]} if frames is not None else {}),
     }
+
+
+def _identity(decision: Decision) -> str:
+    """The decision's own: whoever gets its report twice, by mail and with the evidence, knows it for one."""
+    digest = hashlib.blake2b(f"{decision.case}\x1f{decision.id}".encode("utf-8", "backslashreplace"), digest_size=16)
+    return str(uuid.UUID(bytes=digest.digest(), version=4))
 
 
 def timestamp(at: int) -> str:
