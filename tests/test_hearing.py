@@ -16,6 +16,8 @@ from test_keeping import CLOCKS, Flooded, Now, feed, passes, stands, state
 from test_outbox import settings as mail_settings
 
 from edgeguard import clock, config, resuming
+from edgeguard.cases import intray
+from edgeguard.cases.intray import Intray
 from edgeguard.clock import SECOND
 from edgeguard.hearing import Hearing
 from edgeguard.incoming import Keyword, Reply, Sort
@@ -98,6 +100,18 @@ def test_appeal_of_a_stranger_is_a_reply(flooded: Flooded) -> None:
     (case,) = world.store.find("vm-0")
     assert case.state == "review" and made.engine.ends.binding(case.id).appeal is None
     assert any("a person enters it with 'case appeal'" in entry.text for entry in world.store.timeline(case.id))
+
+
+def test_a_reply_that_a_person_filed_is_heard(flooded: Flooded) -> None:
+    """What named no case counts in the one that a person put it under, and only there."""
+    made, world, now = flooded
+    Intake(world.store, mail_settings(25), ROSTER).take(Reply("r-1", Sort.REPLY, OWNERS, text="who cut us?"), now.at)
+    Hearing(made).look(now.at)
+    assert state(world) == "narrow"
+    (case,) = world.store.find("vm-0")
+    assert Intray(world.store).file(intray.unmatched(world.store)[0].seq, case.id, now.at, "alex")
+    Hearing(made).look(now.at)
+    assert state(world) == "review" and [word.said for word in world.store.words(case.id)] == [Said.REPLY]
 
 
 def test_a_reply_to_what_is_free_changes_nothing(flooded: Flooded) -> None:
