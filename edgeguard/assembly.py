@@ -12,10 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeguard import clock, enforcing, logs, native, panicked
-from edgeguard.answers import Answers
-from edgeguard.attachments import ROWS
-from edgeguard.beside import Beside
+from edgeguard import clock, enforcing, logs, native
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.points import Points
@@ -33,34 +30,38 @@ from edgeguard.counting.readings import ratios
 from edgeguard.counting.shards import Shards
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
+from edgeguard.daemon import panicked
+from edgeguard.daemon.answers import Answers
+from edgeguard.daemon.attachments import ROWS
+from edgeguard.daemon.beside import Beside
+from edgeguard.daemon.gauges import Gauges
+from edgeguard.daemon.hearing import Hearing
+from edgeguard.daemon.host import Host
+from edgeguard.daemon.live import Live
+from edgeguard.daemon.mirrored import Mirrored
+from edgeguard.daemon.overview import Overview
+from edgeguard.daemon.precautions import Precautions
+from edgeguard.daemon.readers import Readers
+from edgeguard.daemon.readiness import Readiness
+from edgeguard.daemon.reload import Reload
+from edgeguard.daemon.resuming import resume
+from edgeguard.daemon.usual import Usual
 from edgeguard.decision.decide import AUTOMATION
 from edgeguard.evidence.place import Place
 from edgeguard.evidence.recorder import Recorder
 from edgeguard.evidence.writer import Writer
 from edgeguard.fleet import Facts
 from edgeguard.fleet.asker import Asker
-from edgeguard.gauges import Gauges
 from edgeguard.handing import courier, host, mailing, names_of
-from edgeguard.hearing import Hearing
 from edgeguard.hooks.courier import Courier
-from edgeguard.host import Host
 from edgeguard.inventory import Inventory, configured
-from edgeguard.live import Live
 from edgeguard.logs import Lines
-from edgeguard.mirrored import Mirrored
 from edgeguard.native import confinement
 from edgeguard.native.headers import Headers
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import background
-from edgeguard.overview import Overview
-from edgeguard.precautions import Precautions
-from edgeguard.readers import Readers
-from edgeguard.readiness import Readiness
-from edgeguard.reload import Reload
 from edgeguard.reminding import Reminding
-from edgeguard.resuming import resume
 from edgeguard.standing.asker import Asker as Standings
-from edgeguard.usual import Usual
 from edgeguard.wordbook import Wordbook
 from edgeguard.xarf import reporter
 

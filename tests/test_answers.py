@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from edgeguard.answers import Answers
+from edgeguard.daemon.answers import Answers
 from edgeguard.request import VERBS
 
 

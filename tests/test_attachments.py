@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.counting import SECOND, SLOT, Packet, rows
 
-from edgeguard.attachments import FURTHER, ROWS, Attachments
 from edgeguard.counting.shards import Shards
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
+from edgeguard.daemon.attachments import FURTHER, ROWS, Attachments
 from edgeguard.glance.lines import _overflow
 from edgeguard.inventory import Index
 from edgeguard.model import Tap, TapKind, Vm

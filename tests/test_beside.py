@@ -13,15 +13,15 @@ from test_harm_conntrack import tree
 from test_usual import ENOUGH, VM, T, learn
 
 from edgeguard import config
-from edgeguard.attachments import Attachments
-from edgeguard.beside import Beside
 from edgeguard.counting.window import Counting
+from edgeguard.daemon.attachments import Attachments
+from edgeguard.daemon.beside import Beside
+from edgeguard.daemon.host import Host
+from edgeguard.daemon.usual import Usual
 from edgeguard.engine import Engine
-from edgeguard.host import Host
 from edgeguard.inventory import Index
 from edgeguard.model import Subject, Verdict
 from edgeguard.reading import INTO
-from edgeguard.usual import Usual
 
 SECOND = 1_000_000_000
 

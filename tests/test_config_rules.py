@@ -12,8 +12,8 @@ import pytest
 from edgeguard import config
 from edgeguard.cli.options import with_rules
 from edgeguard.config.rules_file import RulesFile
+from edgeguard.daemon.live import Live
 from edgeguard.errors import ConfigError
-from edgeguard.live import Live
 from edgeguard.notice.values import Background
 
 GOOD = '[limits.syn]\nwarn = 2500\n[[group]]\nname = "g"\nvms = ["vm-1"]\nlimits.udp.warn = 21000\n'

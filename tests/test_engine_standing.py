@@ -18,11 +18,11 @@ from edgeguard.cases.store import Store
 from edgeguard.clock import HOUR, MINUTE, SECOND, SLOT
 from edgeguard.config import build
 from edgeguard.context import Prior, Told
+from edgeguard.daemon.working import work
 from edgeguard.decision.recent import recall
 from edgeguard.grace import Disposition, Grace
 from edgeguard.model import Act, Decision, Scope
 from edgeguard.request import CloseCase
-from edgeguard.working import work
 
 DAY = 24 * HOUR
 LONG = {"clocks": {"quiet": "3s", "lifetime": "1h", "moves": "10m"}}

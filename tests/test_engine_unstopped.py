@@ -12,10 +12,10 @@ from test_engine import MS, TARGETS, T, World, calm, engine, feed, flood, vm
 from test_engine_ends import LASTING
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
+from edgeguard.daemon.steps import STEP, Steps
 from edgeguard.decision.question import Window
 from edgeguard.engine import Engine
 from edgeguard.model import Act, Decision, Happened, Order, Outcome, Scope
-from edgeguard.steps import STEP, Steps
 
 
 class Woken(World):

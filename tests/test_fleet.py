@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from edgeguard import config
 from edgeguard.clock import SECOND
+from edgeguard.daemon.precautions import Precautions
 from edgeguard.fleet import Facts, wire
 from edgeguard.fleet.asker import Asker
-from edgeguard.precautions import Precautions
 
 PATIENCE_S = 60  # the machine may be busy
 T = 1_000 * SECOND

@@ -12,10 +12,10 @@ from test_engine import T, feed, flood
 
 from edgeguard import clock
 from edgeguard.clock import SECOND
+from edgeguard.daemon.granting import grant
+from edgeguard.daemon.releasing import release
 from edgeguard.errors import UsageError
-from edgeguard.granting import grant
 from edgeguard.model import Act, Scope
-from edgeguard.releasing import release
 from edgeguard.request import AddExemption, EndExemption, ExtendExemption, ReleaseNullRoute
 
 DAY = 24 * clock.HOUR

@@ -19,6 +19,7 @@ from test_vitals import LOOP, MS, SECOND, Loop, T, count, counting, loop  # noqa
 from edgeguard import config
 from edgeguard.capture.points import Points
 from edgeguard.capture.savefile import SavefileCapture
+from edgeguard.daemon.vitals import Vitals
 from edgeguard.decision import safeties
 from edgeguard.decision.question import KernelCount, Window
 from edgeguard.errors import ConfigError
@@ -28,7 +29,6 @@ from edgeguard.model import Decision, Vm
 from edgeguard.reading import Health
 from edgeguard.record import NOBODY, point_key
 from edgeguard.replay import Replay
-from edgeguard.vitals import Vitals
 
 SECOND_0 = 1_767_225_600
 ONE, GATEWAY = bytes.fromhex("020000000101"), bytes.fromhex("0200000000fe")

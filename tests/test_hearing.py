@@ -15,11 +15,13 @@ from test_engine import T, flood
 from test_keeping import CLOCKS, Flooded, Now, feed, passes, stands, state
 from test_outbox import settings as mail_settings
 
-from edgeguard import clock, config, resuming
+from edgeguard import clock, config
 from edgeguard.cases import intray
 from edgeguard.cases.intray import Intray
 from edgeguard.clock import SECOND
-from edgeguard.hearing import Hearing
+from edgeguard.daemon import resuming
+from edgeguard.daemon.hearing import Hearing
+from edgeguard.daemon.working import work
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake
 from edgeguard.letters import Notice
@@ -27,7 +29,6 @@ from edgeguard.model import Act
 from edgeguard.request import HoldCase, UpholdCase
 from edgeguard.states import TABLE
 from edgeguard.word import OWNER, Said
-from edgeguard.working import work
 
 ROSTER = config.build({}).roster
 OWNERS = "ops0@example.net"

@@ -25,6 +25,7 @@ from edgeguard import clock
 from edgeguard.cases.store import Store
 from edgeguard.clock import HOUR, SECOND
 from edgeguard.config import Config, build
+from edgeguard.daemon.outward import Outward
 from edgeguard.errors import DeliveryError, StoreError
 from edgeguard.handing import courier as made
 from edgeguard.hooks import wire
@@ -34,7 +35,6 @@ from edgeguard.hooks.mailing import Mailing
 from edgeguard.hooks.page import page
 from edgeguard.letters import Channel, Delivery
 from edgeguard.model import Happened
-from edgeguard.outward import Outward
 
 NOW = clock.now()
 BAN = replace(DECISION, at=NOW, until=NOW + HOUR)

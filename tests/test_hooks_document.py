@@ -36,13 +36,13 @@ from edgeguard.check import findings
 from edgeguard.cli import main
 from edgeguard.clock import SECOND
 from edgeguard.config import build
+from edgeguard.daemon.outward import Outward
 from edgeguard.errors import ConfigError
 from edgeguard.hooks import document
 from edgeguard.hooks.courier import Courier
 from edgeguard.hooks.webhook import Target, post
 from edgeguard.letters import Channel, Delivery
 from edgeguard.model import Act, Alternative, CameBack, Decision, Happened, SafetyAnswer, Scope, Share, Spread
-from edgeguard.outward import Outward
 
 MANUAL = (Path(__file__).parents[1] / "docs" / "hooks.md").read_text(encoding="utf-8")
 

@@ -13,11 +13,11 @@ from samples import CASE, DECISION, ORDER, VERDICT, T, notices
 
 from edgeguard.cases.store import Store
 from edgeguard.clock import HOUR, MINUTE
+from edgeguard.daemon.pages import Pages
 from edgeguard.errors import StoreError
 from edgeguard.hooks.page import LINES, page, text
 from edgeguard.letters import Channel, Delivery
 from edgeguard.model import PAGES
-from edgeguard.pages import Pages
 
 EVERY = tuple(Channel)
 LATER = T + 100 * HOUR

@@ -14,7 +14,7 @@ from test_harm_conntrack import tree
 from edgeguard.capture.taps import Carrier
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.window import Counting
-from edgeguard.host import CALM, Host
+from edgeguard.daemon.host import CALM, Host
 from edgeguard.model import Subject, Tap, TapKind, Vm
 from edgeguard.record import TCP, Records
 

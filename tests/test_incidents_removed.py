@@ -15,6 +15,7 @@ from test_decision import ACT, GOOD, HARD, question
 
 from edgeguard.clock import SECOND
 from edgeguard.context import FACTS
+from edgeguard.daemon.vitals import OLD_ENOUGH, Vitals
 from edgeguard.decision import safeties
 from edgeguard.decision.decide import decide
 from edgeguard.decision.repeats import Repeats
@@ -26,7 +27,6 @@ from edgeguard.lab.incidents.stage import play
 from edgeguard.model import Act, CameBack, Decision, Scope, TapKind
 from edgeguard.reading import Circumstances
 from edgeguard.states import TABLE
-from edgeguard.vitals import OLD_ENOUGH, Vitals
 
 Changes = dict[str, Any]
 

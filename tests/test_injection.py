@@ -39,6 +39,7 @@ from edgeguard.cases.store import Store
 from edgeguard.cli import main, output, replay
 from edgeguard.config import Mail, build
 from edgeguard.control import ControlServer
+from edgeguard.daemon.readiness import _line
 from edgeguard.errors import ConfigError, DaemonError
 from edgeguard.evidence import manifest, place
 from edgeguard.evidence.contents import Facts
@@ -58,7 +59,6 @@ from edgeguard.notice.message import write
 from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.render import render
 from edgeguard.notice.values import Background, compose
-from edgeguard.readiness import _line
 from edgeguard.request import Request, Status, read_request
 from edgeguard.xarf import Reporter
 

@@ -14,12 +14,12 @@ from test_engine import T, calm, feed, flood
 
 from edgeguard import clock, config
 from edgeguard.clock import HOUR, SECOND
+from edgeguard.daemon.working import work
 from edgeguard.errors import ConfigError, DaemonError, StoreError, UsageError
 from edgeguard.grace import Disposition, Grace
 from edgeguard.model import Act
 from edgeguard.request import AppealCase, CloseCase, HoldCase, ReopenCase, UpholdCase, read_request, written
 from edgeguard.word import Said, Word
-from edgeguard.working import work
 
 CLOCKS = {
     "quiet": "3s",

@@ -1,6 +1,6 @@
 """The layers of the house, read from the source with `ast`: imports point down only.
 
-values <- native <- config <- stages <- metrics, control <- engine, assembly, check <- cli, lab
+values <- native <- config <- stages <- metrics, control <- engine, check <- daemon, replay <- assembly <- cli, lab
 
 A stage may import config for the types of its own section; config imports no stage. Imports under
 `if TYPE_CHECKING` and inside functions count like all others.
@@ -43,29 +43,16 @@ LEVELS: list[set[str]] = [
     {"config"},
     {"policy", "roster", "xarf"},
     STAGES,
-    {"metrics", "readiness", "signature", "target", "request", "control"},
+    {"metrics", "signature", "target", "request", "control"},
     {"policies", "enforcing"},
-    {"crossings", "docket", "sums", "retries", "steps", "surroundings", "allowances", "behind", "fleet", "standing"},
+    {"crossings", "docket", "sums", "retries", "surroundings", "allowances", "fleet", "standing"},
     {"questions", "ends"},
-    {"engine", "attachments", "mirrored", "readers", "vitals", "host", "usual", "way_back", "check"},
-    {"following", "outcomes", "intake", "outside", "pages", "handing", "precautions", "unread", "deadlines", "earlier"},
+    {"engine", "way_back", "check"},
+    {"intake", "outside", "handing", "deadlines", "earlier"},
     {"reminding", "urgent"},
-    {"outward", "wordbook"},
-    {
-        "beside",
-        "replay",
-        "live",
-        "releasing",
-        "granting",
-        "keeping",
-        "working",
-        "answers",
-        "reload",
-        "troubles",
-        "gauges",
-        "overview",
-    },
-    {"resuming", "reaping", "panicked", "hearing"},
+    {"wordbook"},
+    {"daemon", "replay"},
+    {"reaping"},
     {"assembly", "backtest", "summary", "jsonl", "report"},
     {"cli", "lab"},
     {"__main__"},

@@ -13,8 +13,8 @@ from oracles.counting import SECOND, SLOT, Packet, rows
 from edgeguard.capture.points import HOST, REVERSED
 from edgeguard.counting.state import POINTS
 from edgeguard.counting.window import Counting
+from edgeguard.daemon.mirrored import OTHERS, STRANGERS, Mirrored
 from edgeguard.inventory import Index
-from edgeguard.mirrored import OTHERS, STRANGERS, Mirrored
 from edgeguard.model import Tap, TapKind, Vm
 from edgeguard.record import NOBODY, point_key
 

@@ -25,19 +25,21 @@ from test_engine import T, feed, flood
 from test_hearing import CLOCKS, OWNERS, ROSTER, mail_settings
 from test_states import reached
 
-from edgeguard import clock, resuming
+from edgeguard import clock
 from edgeguard.cases.case import Case
 from edgeguard.clock import MILLISECOND, SECOND
+from edgeguard.daemon import resuming
+from edgeguard.daemon.hearing import Hearing
+from edgeguard.daemon.releasing import release
+from edgeguard.daemon.working import work
 from edgeguard.decision.decide import by_person
 from edgeguard.enforcement import boottime
 from edgeguard.enforcement.boottime import stamped
 from edgeguard.errors import UsageError
 from edgeguard.grace import Disposition
-from edgeguard.hearing import Hearing
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake
 from edgeguard.model import Act, Decision, Happened, Order, Outcome, Scope, Subject, Verdict
-from edgeguard.releasing import release
 from edgeguard.request import (
     AppealCase,
     ClaimCase,
@@ -50,7 +52,6 @@ from edgeguard.request import (
 )
 from edgeguard.states import AUTOMATION, TABLE
 from edgeguard.word import OWNER, Said
-from edgeguard.working import work
 
 STEPS, EACH = int(os.environ.get("EDGEGUARD_STEPS", "2000")), 50
 PEOPLE = st.sampled_from(["alex", "robin", "kim", "sam"])

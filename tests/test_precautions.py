@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from samples import TAP, VM, T
 
-from edgeguard.precautions import Precautions
+from edgeguard.daemon.precautions import Precautions
 
 
 class _Host:

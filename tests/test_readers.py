@@ -11,9 +11,9 @@ import pytest
 from oracles.counting import SLOT, Packet, rows
 
 from edgeguard.counting.shards import Shards
+from edgeguard.daemon.readers import Readers
 from edgeguard.errors import CaptureError
 from edgeguard.model import Subject
-from edgeguard.readers import Readers
 from edgeguard.record import Records
 
 LONG_S = 120  # for what takes a moment elsewhere

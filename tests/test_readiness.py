@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeguard.readiness import Readiness
+from edgeguard.daemon.readiness import Readiness
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ import pytest
 from edgeguard import config
 from edgeguard.config import Config
 from edgeguard.config.changes import FOLLOWED, MASK, SECRET, changes, followed
-from edgeguard.following import Following
+from edgeguard.daemon.following import Following
+from edgeguard.daemon.reload import Reload
 from edgeguard.inventory import FileInventory, Index
 from edgeguard.inventory.difference import difference
 from edgeguard.model import Vm
-from edgeguard.reload import Reload
 
 MANUAL = Path(__file__).parents[1] / "docs" / "configuration.md"
 LONG_S = 120  # a bound for machines that are slow

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from readings import reading
 from samples import DECISION
 
-from edgeguard.behind import attempts
 from edgeguard.cli import main
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.counting.flow_memory import FlowMemory, Heavy
+from edgeguard.daemon.behind import attempts
+from edgeguard.daemon.overview import folded
 from edgeguard.glance import client, command, screen
 from edgeguard.glance import frame as frames
 from edgeguard.glance.frame import columns, frame, left, plain, shared, short
 from edgeguard.model import Scope, Target
-from edgeguard.overview import folded
 from edgeguard.reading import OUT, Flow
 from edgeguard.record import RECORD
 from edgeguard.request import Status, Top, written

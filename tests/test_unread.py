@@ -14,9 +14,9 @@ from edgeguard import config
 from edgeguard.cases import intray
 from edgeguard.cases.store import Store
 from edgeguard.clock import MINUTE, SECOND
+from edgeguard.daemon.unread import Unread
 from edgeguard.incoming import Reply, Sort
 from edgeguard.intake import Intake
-from edgeguard.unread import Unread
 
 ROSTER = config.build({}).roster
 MAIL = settings(25, read_within="30m")

@@ -16,11 +16,11 @@ from edgeguard.cases.baseline_file import BaselineFile, beside
 from edgeguard.cli import main
 from edgeguard.config import Limits
 from edgeguard.counting.window import Counting
+from edgeguard.daemon.usual import Usual, seconds
 from edgeguard.decision.ledger import Ledger
 from edgeguard.detection.episode import Episode
 from edgeguard.docket import Docket
 from edgeguard.model import Band, Subject, Vm
-from edgeguard.usual import Usual, seconds
 
 SECOND = 1_000_000_000
 T = 1_767_225_600 * SECOND

@@ -10,10 +10,10 @@ from netns.namespaces import Namespace, unavailable
 from oracles.counting import SECOND, Packet, rows
 
 from edgeguard.counting.window import Counting
+from edgeguard.daemon.vitals import OLD_ENOUGH, Vitals
 from edgeguard.decision.question import KernelCount
 from edgeguard.model import Subject, Tap, TapKind
 from edgeguard.reading import Health
-from edgeguard.vitals import OLD_ENOUGH, Vitals
 
 T = 1_767_225_600 * SECOND
 MS = 1_000_000

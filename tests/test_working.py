@@ -13,11 +13,11 @@ from test_engine import T, calm, feed, flood
 
 from edgeguard import clock
 from edgeguard.clock import SECOND
+from edgeguard.daemon.working import work
 from edgeguard.errors import DaemonError, UsageError
 from edgeguard.grace import Disposition, Grace
 from edgeguard.model import Act
 from edgeguard.request import ClaimCase, CloseCase, NoteCase, read_request, written
-from edgeguard.working import work
 
 
 @pytest.fixture

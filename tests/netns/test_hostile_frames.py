@@ -15,7 +15,7 @@ from oracles.mirror import HOST, ONE, ROUTER, TAGS, TWO, between, inside, number
 from test_bad_input import KINDS
 from test_mirror import PORT, mirror_of, vm
 
-from edgeguard.mirrored import Mirrored
+from edgeguard.daemon.mirrored import Mirrored
 from edgeguard.record import NOBODY, Records, address
 
 ETHERNET, MTU = 14, 65535

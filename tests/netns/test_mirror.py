@@ -21,9 +21,9 @@ from oracles.mirror import ONE, TWO, between, changed, inside, number, vxlan
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.taps import Taps
 from edgeguard.counting.window import Counting
+from edgeguard.daemon.mirrored import STRANGERS, Mirrored
 from edgeguard.errors import CaptureError
 from edgeguard.inventory import Index
-from edgeguard.mirrored import STRANGERS, Mirrored
 from edgeguard.model import Tap, Vm
 from edgeguard.record import NOBODY, Records
 

@@ -12,8 +12,6 @@ from namespaces import Namespace
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from edgeguard.answers import Answers
-from edgeguard.attachments import Attachments
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Taps
@@ -21,9 +19,11 @@ from edgeguard.capture.tpacket import RingCapture
 from edgeguard.config import build
 from edgeguard.counting.shards import Shards
 from edgeguard.counting.window import Counting
+from edgeguard.daemon.answers import Answers
+from edgeguard.daemon.attachments import Attachments
+from edgeguard.daemon.live import Live
 from edgeguard.errors import UsageError
 from edgeguard.inventory import Index
-from edgeguard.live import Live
 from edgeguard.model import Vm
 from edgeguard.notice.values import Background
 from edgeguard.record import NOBODY

@@ -20,6 +20,8 @@ from edgeguard.config import Config
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.readings import ratios
 from edgeguard.counting.window import Counting
+from edgeguard.daemon.outward import Outward
+from edgeguard.daemon.vitals import Vitals
 from edgeguard.decision.ledger import Entry
 from edgeguard.decision.question import KernelCount, Window
 from edgeguard.engine import Engine
@@ -32,10 +34,8 @@ from edgeguard.letters import Channel
 from edgeguard.model import Decision, Order, Subject, Tap, TapKind, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import background, compose
-from edgeguard.outward import Outward
 from edgeguard.reading import Circumstances
 from edgeguard.record import NOBODY, Records
-from edgeguard.vitals import Vitals
 from edgeguard.way_back import WayBack
 
 NEVER = 2**62

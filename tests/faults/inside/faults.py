@@ -143,7 +143,7 @@ def _shift_frames(offset: Any) -> None:
 
 def watch_ticks(path: str) -> None:
     """Keep in a file the longest time [ns] between two turns beside the packets; who reads it may set it to 0."""
-    from edgeguard.live import Live  # noqa: PLC0415 - in the daemon alone
+    from edgeguard.daemon.live import Live  # noqa: PLC0415 - in the daemon alone
 
     with Path(path).open("r+b") as file:
         longest = memoryview(mmap.mmap(file.fileno(), CLOCK_BYTES)).cast("q")

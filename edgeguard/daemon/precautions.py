@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 from edgeguard import kill_file
-from edgeguard.attachments import Attachments
+from edgeguard.daemon.attachments import Attachments
+from edgeguard.daemon.mirrored import Mirrored
 from edgeguard.fleet import Permit
-from edgeguard.mirrored import Mirrored
 
 log = logging.getLogger("edgeguard")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from edgeguard import clock, signature
+from edgeguard.daemon.live import Live
 from edgeguard.decision.ledger import Entry
 from edgeguard.errors import StoreError, UsageError
 from edgeguard.grace import Disposition, Exemption, Grace
-from edgeguard.live import Live
 from edgeguard.model import Decision, Network, Target, Verdict, Vm
 from edgeguard.request import ReleaseNullRoute
 from edgeguard.signature import Signature, Wish

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeguard import __version__, clock
-from edgeguard.behind import attempts
 from edgeguard.counting import state
 from edgeguard.counting.counted import Remote
 from edgeguard.counting.state import Array
+from edgeguard.daemon.behind import attempts
+from edgeguard.daemon.gauges import Gauges, proof
+from edgeguard.daemon.live import Live
 from edgeguard.decision.ledger import Entry
 from edgeguard.detection.episode import RANK
 from edgeguard.errors import StoreError
-from edgeguard.gauges import Gauges, proof
-from edgeguard.live import Live
 from edgeguard.model import Band, Network, Vm
 from edgeguard.reading import OUT, Reading
 from edgeguard.target import target_text

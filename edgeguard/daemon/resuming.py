@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from edgeguard import clock
 from edgeguard.cases.case import Standing
+from edgeguard.daemon.live import Live
 from edgeguard.decision import paging, repeats
 from edgeguard.decision.ledger import Entry
 from edgeguard.decision.recent import recall
 from edgeguard.enforcement.boottime import boottime, end_of, stepped
 from edgeguard.errors import EdgeGuardError, StoreError
-from edgeguard.live import Live
 from edgeguard.model import Decision, Happened, Outcome, Scope, Vm
 from edgeguard.word import Said
 

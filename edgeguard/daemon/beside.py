@@ -6,15 +6,15 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from edgeguard.attachments import Attachments
 from edgeguard.clock import MINUTE
 from edgeguard.counting.counted import Counted
+from edgeguard.daemon.attachments import Attachments
+from edgeguard.daemon.host import Host
+from edgeguard.daemon.mirrored import Mirrored
+from edgeguard.daemon.usual import Usual, seconds
 from edgeguard.engine import Engine
-from edgeguard.host import Host
-from edgeguard.mirrored import Mirrored
 from edgeguard.model import Verdict
 from edgeguard.reading import INTO, Circumstances
-from edgeguard.usual import Usual, seconds
 
 AGAIN = 10 * MINUTE
 

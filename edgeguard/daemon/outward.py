@@ -14,14 +14,14 @@ from edgeguard import clock
 from edgeguard.cases.case import Case, Recorded
 from edgeguard.cases.store import Store
 from edgeguard.config import HooksSettings
+from edgeguard.daemon.pages import Pages
+from edgeguard.daemon.unread import Unread
 from edgeguard.errors import StoreError
 from edgeguard.hooks import document, paging
 from edgeguard.hooks.courier import Courier
 from edgeguard.hooks.document import BAN, RELEASE, UNBAN
 from edgeguard.letters import Channel, Delivery
 from edgeguard.model import Act, Decision, Happened, Outcome, Verdict, Vm
-from edgeguard.pages import Pages
-from edgeguard.unread import Unread
 
 _ENDS = (Happened.RELEASED, Happened.LINK_GONE)
 

@@ -23,13 +23,13 @@ from edgeguard.cases.tally import Tally
 from edgeguard.counting import state
 from edgeguard.counting.readings import JUDGED, octets
 from edgeguard.counting.state import Array
+from edgeguard.daemon.live import Live
+from edgeguard.daemon.reload import Reload
+from edgeguard.daemon.troubles import troubles
 from edgeguard.decision.ledger import Entry
 from edgeguard.errors import StoreError
-from edgeguard.live import Live
 from edgeguard.logs import Lines
 from edgeguard.metrics.figures import Busy, Figures, Memory
-from edgeguard.reload import Reload
-from edgeguard.troubles import troubles
 
 if TYPE_CHECKING:
     from edgeguard.metrics.listener import Listener

@@ -10,22 +10,23 @@ from functools import partial
 from typing import Any
 
 from edgeguard import clock, intake
-from edgeguard.attachments import Attachments
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.counting.readings import RULES
 from edgeguard.counting.shards import Shards
+from edgeguard.daemon.attachments import Attachments
+from edgeguard.daemon.granting import grant
+from edgeguard.daemon.live import Live
+from edgeguard.daemon.mirrored import Mirrored
+from edgeguard.daemon.overview import Overview
+from edgeguard.daemon.releasing import NOT_RECORDED, release
+from edgeguard.daemon.working import work
 from edgeguard.decision.decide import by_person
 from edgeguard.errors import StoreError, UsageError
-from edgeguard.granting import grant
 from edgeguard.handing import host
-from edgeguard.live import Live
-from edgeguard.mirrored import Mirrored
 from edgeguard.model import Act, Decision, Order, Subject, Tap, TapKind, Target, Vm
 from edgeguard.outside import Outside
-from edgeguard.overview import Overview
-from edgeguard.releasing import NOT_RECORDED, release
 from edgeguard.request import (
     AddExemption,
     AddNullRoute,
@@ -50,7 +51,6 @@ from edgeguard.request import (
 )
 from edgeguard.signals.report import again
 from edgeguard.target import target
-from edgeguard.working import work
 
 TOP = 5  # of the flow memory, shown
 WORK = (ClaimCase, NoteCase, AskCase, CloseCase, HoldCase, UpholdCase, AppealCase, ReopenCase)

@@ -10,11 +10,11 @@ from dataclasses import replace
 from edgeguard import clock
 from edgeguard.cases.case import Case
 from edgeguard.cases.words import Heard
+from edgeguard.daemon.keeping import contested
+from edgeguard.daemon.live import Live
 from edgeguard.enforcement.boottime import boot, boottime
 from edgeguard.errors import StoreError, UsageError
 from edgeguard.incoming import Keyword
-from edgeguard.keeping import contested
-from edgeguard.live import Live
 from edgeguard.states import AUTOMATION, TABLE
 from edgeguard.word import OWNER, Said, Word
 

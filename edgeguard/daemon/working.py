@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from edgeguard import clock, keeping
+from edgeguard import clock
 from edgeguard.cases.case import Case
+from edgeguard.daemon import keeping
+from edgeguard.daemon.live import Live
 from edgeguard.errors import UsageError
 from edgeguard.handing import host
 from edgeguard.hooks.message import to_desk
-from edgeguard.live import Live
 from edgeguard.model import identity
 from edgeguard.request import (
     AppealCase,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgeguard.daemon.live import Live
 from edgeguard.enforcement.place import Place
-from edgeguard.live import Live
 
 PERSON = "operator"  # whoever made the file; its first line says more
 

@@ -7,10 +7,10 @@ from typing import Any
 from edgeguard import clock
 from edgeguard.cases.allowed import Granted
 from edgeguard.cases.case import Case
+from edgeguard.daemon.live import Live
+from edgeguard.daemon.releasing import exempt
 from edgeguard.errors import UsageError
 from edgeguard.grace import LONGEST, Exemption
-from edgeguard.live import Live
-from edgeguard.releasing import exempt
 from edgeguard.request import AddExemption, EndExemption, ExtendExemption
 from edgeguard.signature import Wish
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from edgeguard import clock, roster, units
 from edgeguard.cases.case import Case
+from edgeguard.daemon.live import Live
 from edgeguard.decision import binding
 from edgeguard.decision.ledger import Entry
 from edgeguard.enforcement.boottime import boot, boottime, stamped
 from edgeguard.errors import UsageError
 from edgeguard.handing import host
 from edgeguard.letters import Notice
-from edgeguard.live import Live
 from edgeguard.model import Order
 from edgeguard.notice.kept import kept
 from edgeguard.notice.values import background

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from edgeguard.config import Config
 from edgeguard.config.changes import changes, followed
 from edgeguard.config.rules_file import RulesFile
+from edgeguard.daemon.live import Live
 from edgeguard.errors import ConfigError
-from edgeguard.live import Live
 
 log = logging.getLogger("edgeguard")
 

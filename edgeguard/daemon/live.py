@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from edgeguard import clock
-from edgeguard.attachments import Attachments
-from edgeguard.beside import Beside
 from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.taps import Change
 from edgeguard.capture.tpacket import RingCapture
@@ -21,6 +19,16 @@ from edgeguard.config.rules_file import RulesFile
 from edgeguard.control import Answer, ControlServer
 from edgeguard.counting.counted import Counted
 from edgeguard.counting.readings import ratios
+from edgeguard.daemon.attachments import Attachments
+from edgeguard.daemon.beside import Beside
+from edgeguard.daemon.following import Following
+from edgeguard.daemon.mirrored import Mirrored
+from edgeguard.daemon.outcomes import Outcomes
+from edgeguard.daemon.outward import Outward
+from edgeguard.daemon.precautions import Precautions
+from edgeguard.daemon.readers import SETTLED, Readers, readable
+from edgeguard.daemon.steps import Steps
+from edgeguard.daemon.vitals import Vitals
 from edgeguard.decision.decide import AUTOMATION
 from edgeguard.decision.question import KernelCount, Window
 from edgeguard.earlier import Earlier
@@ -30,22 +38,14 @@ from edgeguard.engine import Engine
 from edgeguard.errors import CaptureError, StoreError
 from edgeguard.evidence.contents import Facts
 from edgeguard.evidence.recorder import Frozen, Recorder, rests_on_frames
-from edgeguard.following import Following
 from edgeguard.hooks.courier import Courier
 from edgeguard.inventory import Inventory
 from edgeguard.letters import Notice
 from edgeguard.logs import about
-from edgeguard.mirrored import Mirrored
 from edgeguard.model import Act, Band, Decision, Order, Tap, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.values import Background, background, compose
-from edgeguard.outcomes import Outcomes
-from edgeguard.outward import Outward
-from edgeguard.precautions import Precautions
-from edgeguard.readers import SETTLED, Readers, readable
 from edgeguard.reading import Circumstances
-from edgeguard.steps import Steps
-from edgeguard.vitals import Vitals
 
 WAIT_S = 0.02  # for the next block; also the longest that an outcome or a command waits
 

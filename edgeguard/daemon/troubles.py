@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from edgeguard import clock
 from edgeguard.clock import MILLISECOND
-from edgeguard.live import Live
+from edgeguard.daemon.live import Live
+from edgeguard.daemon.reload import Reload
 from edgeguard.metrics.figures import CAUSES
 from edgeguard.model import Happened
-from edgeguard.reload import Reload
 from edgeguard.units import percent
 
 
