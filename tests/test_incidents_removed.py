@@ -12,6 +12,7 @@ from invariants import wrong
 from mutations import LISTS, name, without_safety, without_way
 from samples import SUM_VERDICT, TAP, VERDICT, VM
 from test_decision import ACT, GOOD, HARD, question
+from test_decision_standing import GOOD as GOOD_STANDING
 
 from edgeguard.clock import SECOND
 from edgeguard.context import FACTS
@@ -160,6 +161,7 @@ HELD: dict[tuple[str, str], tuple[Changes, Callable[[Decision], bool]]] = {
     ("ALL", "completed"): ({"verdict": ANSWERED}, told_only),
     ("ALL", "enforceable"): ({"tap": replace(TAP, kind=TapKind.NONE)}, nothing_done),
     ("ALL", "target share"): ({"verdict": replace(HARD, targets=())}, woken),
+    ("ALL", "standing"): ({"context": GOOD_STANDING, "verdict": ACT}, told_only),
     ("ALL", "pace"): ({"standing_taps": 64}, nothing_done),
     ("ALL", "fleet permit"): ({"over": {"fleet": {"url": "https://fleet.example.net"}}, "permit": False}, nothing_done),
     ("OF_SUM", "capture health"): ({"verdict": SUM, "window": LATE}, doubted),
