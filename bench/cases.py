@@ -41,6 +41,7 @@ LIMITED = {
     "case list": ("case", "list"),
     "case list --open": ("case", "list", "--open"),
     "case list ADDRESS": ("case", "list", "{address}"),
+    "next": ("next",),
 }
 BESIDE = {"case show": ("case", "show", "{case}"), "report": ("report", "--month", "{month}")}
 

@@ -115,18 +115,22 @@ def test_help_costs_no_compiler_and_no_database() -> None:
         assert told.stdout.endswith("loaded: []\n"), (words, told.stdout[-80:], told.stderr)
 
 
-def test_looking_needs_no_compiler(tmp_path: Path) -> None:
-    """`case list` must not import numba or the C extension: it runs while the host is busy."""
+@pytest.mark.parametrize(
+    ("words", "told", "allowed"), [(["case", "list"], "no cases", set()), (["next"], "no case is open", {"pydantic"})]
+)
+def test_looking_needs_no_compiler(tmp_path: Path, words: list[str], told: str, allowed: set[str]) -> None:
+    """`case list` and `next` must not import numba or the C extension: they run while the host is busy."""
     file = tmp_path / "edgeguard.toml"
     file.write_text(f'[paths]\ndatabase = "{tmp_path}/cases.sqlite"\n')
     Store(tmp_path / "cases.sqlite").close()
     script = (
         "import sys\nfrom edgeguard.cli import main\n"
-        "try: main(['case', 'list', '-c', sys.argv[1]])\nexcept SystemExit: pass\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
         "print(sorted({'numba', 'scapy', 'pyroute2', 'numpy', 'pydantic', 'edgeguard._native'} & set(sys.modules)))\n"
     )
-    told = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True)
-    assert told.stdout == "no cases\n[]\n"
+    command = [sys.executable, "-c", script, *words, "-c", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{told}\n{sorted(allowed)}\n"
 
 
 @pytest.mark.parametrize("words", [["status"], ["top", "--once"], ["top", "--json"]])
