@@ -68,3 +68,4 @@ class Grace:
     rate: Rate = Rate(None, None)  # the most that was measured of what is released
     rules: tuple[str, ...] = ()  # that had found it; none: it was a person's null route
     exempts: tuple[Exemption, ...] = ()
+    appeal: bool = False  # it decides the owner's appeal, by somebody who had no part in what that is against

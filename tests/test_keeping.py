@@ -14,11 +14,21 @@ from test_engine import T, calm, feed, flood
 
 from edgeguard import clock, config
 from edgeguard.clock import HOUR, SECOND
+from edgeguard.daemon.releasing import release
 from edgeguard.daemon.working import work
 from edgeguard.errors import ConfigError, DaemonError, StoreError, UsageError
 from edgeguard.grace import Disposition, Grace
 from edgeguard.model import Act
-from edgeguard.request import AppealCase, CloseCase, HoldCase, ReopenCase, UpholdCase, read_request, written
+from edgeguard.request import (
+    AppealCase,
+    CloseCase,
+    HoldCase,
+    ReleaseNullRoute,
+    ReopenCase,
+    UpholdCase,
+    read_request,
+    written,
+)
 from edgeguard.word import Said, Word
 
 CLOCKS = {
@@ -254,6 +264,17 @@ def test_an_appeal_goes_to_a_third_person(flooded: Flooded) -> None:
     refused(made, world, AppealCase("web0", "x"), "alex", "was decided already")
     passes(made, now, 45)
     assert stands(made) == 1
+
+
+@pytest.mark.parametrize(("by", "kind"), [("kim", "appeal-decided"), ("alex", "released-by-person")])
+def test_an_appeal_that_ends_in_release_is_told_so(flooded: Flooded, by: str, kind: str) -> None:
+    """As decided where who released had no part in it; one of the two frees it as well, and decides nothing."""
+    made, world, _ = flooded
+    upheld(made)
+    work(made, AppealCase("web0", "the owner says it is a dump"), "alex")
+    release(made, ReleaseNullRoute("vm-0", "it was a dump", "fixed"), by)
+    (case,) = world.store.find("vm-0")
+    assert case.state == "probation" and world.store.letters(case.id)[-1].kind == kind
 
 
 def test_an_undecided_appeal_ends_in_release(flooded: Flooded) -> None:

@@ -205,6 +205,17 @@ def test_an_appeal_is_decided(kept: bool) -> None:
     assert ("What is enough".upper() in said) == kept
 
 
+def test_an_appeal_that_ends_by_a_release() -> None:
+    """The release is what decides it: one mail, which says so, unless it is an apology or an exemption."""
+    lee = replace(BY_PERSON, at=T, by="lee", reason="it was a dump", grace=Grace(Disposition.FIXED, appeal=True))
+    (notice,) = compose(lee, None, VM, CONFIGURED, (DECISION,))
+    said = text(notice)
+    assert notice.kind == Kind.APPEAL_DECIDED and "appeal decided, it ends" in said
+    assert "Decided: by a person here (lee)" in said and "Reason: it was a dump" in said
+    sorry = replace(lee, grace=Grace(Disposition.OUR_FAULT, appeal=True))
+    assert compose(sorry, None, VM, CONFIGURED, (DECISION,))[0].kind == Kind.OUR_FAULT
+
+
 def test_a_ruling_without_a_contact_is_the_desks() -> None:
     """Where nobody can be written to, the desk has the mail."""
     (notice,) = ruled(RULING, (DECISION,), VERDICT, replace(VM, contact=None), BACKGROUND)

@@ -60,11 +60,17 @@ def _grace(live: Live, case: str, entries: tuple[Entry, ...], ask: ReleaseNullRo
     judged = [v for v in live.store.verdicts(case) if not rules or v.rule in rules]
     disposition, rate = Disposition(ask.disposition), signature.rate(judged, _peak(live, entries))
     if disposition is not Disposition.EXEMPT:
-        return Grace(disposition, rate, rules)
+        return Grace(disposition, rate, rules, appeal=_decides_an_appeal(live, entries, by))
     targets = tuple({t.key(): t for entry in entries for t in entry.decision.targets}.values())
     made = Signature(entries[0].order.vm, case, targets, rate)
     wish = Wish(by, ask.why, now, ask.for_ns, ask.ceiling, ask.consent)
     return Grace(disposition, rate, rules, signature.exemptions(made, wish, own(live, made.vm)))
+
+
+def _decides_an_appeal(live: Live, entries: tuple[Entry, ...], by: str) -> bool:
+    """Whether the owner has appealed, and the one who releases neither held nor upheld it."""
+    people = live.engine.ends.binding(entries[0].decision.case)
+    return people.appealed([entry.decision.id for entry in entries]) is not None and by not in people.bound_by
 
 
 def _peak(live: Live, entries: tuple[Entry, ...]) -> int:

@@ -81,11 +81,8 @@ def _released(decision: Decision) -> Kind:
     """By what a person found, where one released it."""
     if decision.by == AUTOMATION:
         return Kind.RELEASED
-    return (
-        _RELEASED.get(decision.grace.disposition, Kind.RELEASED_BY_PERSON)
-        if decision.grace
-        else Kind.RELEASED_BY_PERSON
-    )
+    usual = Kind.APPEAL_DECIDED if decision.grace and decision.grace.appeal else Kind.RELEASED_BY_PERSON
+    return _RELEASED.get(decision.grace.disposition, usual) if decision.grace else usual
 
 
 def _null_routed(
