@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,11 @@ import unit
 from test_rights_daemon import children, status, until
 from test_runbook import Host, host  # noqa: F401 - a fixture
 
-SERVICES = ("edgeguard.service", "edgeguard-reap.service")
+from edgeguard.cases import intray
+from edgeguard.cases.reader import Reader
+from edgeguard.cases.store import Store
+
+SERVICES = ("edgeguard.service", "edgeguard-reap.service", "edgeguard-replies.service")
 MOST = 2.5
 needs_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 
@@ -106,3 +111,23 @@ def test_the_reaper_does_its_work_under_its_unit(confined: Host) -> None:
 
 def _stands(host: Host) -> bool:  # noqa: F811
     return bool(host.of_ours()) or "203.0.113.7" in host.namespace.run("nft", "list", "ruleset").stdout
+
+
+def test_a_reply_is_taken_under_its_unit(tmp_path: Path) -> None:
+    """Without any capability, network or code in memory a mail in a maildir is recorded, and moved to cur/."""
+    why = unit.missing()
+    if why:
+        pytest.skip(why)
+    for folder in ("new", "cur", "tmp"):
+        (tmp_path / "abuse" / folder).mkdir(parents=True)
+    mail = "From: ops@example.net\nTo: abuse@example.net\nSubject: your mail\nMessage-ID: <1@example.net>\n\nHELP\n"
+    (tmp_path / "abuse" / "new" / "1.example").write_text(mail)
+    config = tmp_path / "edgeguard.toml"
+    config.write_text(f'[paths]\ndatabase = "{tmp_path}/cases.sqlite"\n')
+    Store(tmp_path / "cases.sqlite").close()
+    words = [sys.executable, "-m", "edgeguard", "reply", "--maildir", str(tmp_path / "abuse"), "-c", str(config)]
+    done = subprocess.run(unit.command(SERVICES[2], *words), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done
+    assert [*(tmp_path / "abuse" / "new").iterdir()] == []
+    with Reader(tmp_path / "cases.sqlite") as reader:
+        assert [one.reply.sender for one in intray.unmatched(reader)] == ["ops@example.net"]

@@ -47,8 +47,9 @@ def missing() -> str | None:
 
 def command(unit: str, *program: str) -> list[str]:
     """The program with the unit's capabilities and limits; call it as root."""
-    held = ",".join("+" + name.removeprefix("CAP_").lower() for name in settings(unit)["CapabilityBoundingSet"])
-    rights = [f"--bounding-set=-all,{held}", f"--inh-caps=-all,{held}", "--no-new-privs"]
+    names = settings(unit)["CapabilityBoundingSet"]
+    held = ",".join(["-all", *("+" + name.removeprefix("CAP_").lower() for name in names)])
+    rights = [f"--bounding-set={held}", f"--inh-caps={held}", "--no-new-privs"]
     return ["setpriv", *rights, sys.executable, __file__, unit, *program]
 
 
