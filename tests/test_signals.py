@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from samples import CASE, DECISION, ORDER, VERDICT, VM, T, another, happened, notices
 from test_outbox import settings
 
-from edgeguard import clock
+from edgeguard import clock, xarf
 from edgeguard.cases.packing import unpack
 from edgeguard.cases.signals import signals
 from edgeguard.cases.store import Store
@@ -26,7 +26,6 @@ from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.control import ControlServer
 from edgeguard.decision.recent import recall
 from edgeguard.errors import UsageError
-from edgeguard.evidence import xarf
 from edgeguard.inventory import Index
 from edgeguard.model import Act, Happened, Vm
 from edgeguard.outside import Outside

@@ -28,7 +28,7 @@ OVERDUE_S = 2.0  # after its end at which nothing may stand any more: our grace 
 EARLY = 2.0  # seconds; the kernel must not free before the end
 LATE = {"route": 3.0, "element": 64.0}  # own-only's passes end a minute after what drops
 AGREES_S = 60  # for what needs the daemon's clocks; a machine may be slow
-_NULL_ROUTED = ("narrow", "own-only", "full")
+_NULL_ROUTED = ("narrow", "own-only", "full", "review", "upheld", "appealed")
 
 
 class Ledger:

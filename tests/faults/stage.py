@@ -42,7 +42,7 @@ from edgeguard.lab import traffic
 from edgeguard.lab.addresses import NEIGHBOUR, VM
 from edgeguard.lab.topology import Topology
 from edgeguard.native import Sender
-from edgeguard.request import AddNullRoute, ReleaseNullRoute, Status
+from edgeguard.request import AddNullRoute, HoldCase, ReleaseNullRoute, Status
 
 RATE = 4_000  # packets a second of a flood
 READY_S = 120
@@ -246,6 +246,9 @@ class Stage:
         told = self._ask(AddNullRoute(vm, "a test", for_ns=for_ns, targets=tuple(targets), **scope))
         decisions: list[str] = told["decisions"]
         return decisions
+
+    def hold(self, term: str = VM.id) -> None:
+        self._ask(HoldCase(term, "a test"))
 
     def release(self, term: str = VM.id) -> None:
         self._ask(ReleaseNullRoute(term, "a test", "fixed"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-NULL_ROUTE, RELEASE, CLOSE, START = "null route", "release", "close", "start"
+NULL_ROUTE, RELEASE, CLOSE, START, HOLD = "null route", "release", "close", "start", "hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Step:
     """A moment: before or after one function runs."""
 
     name: str
-    during: str  # NULL_ROUTE by a flood, RELEASE by hand, CLOSE after one, or START with something standing
+    during: str  # NULL_ROUTE by a flood, RELEASE or HOLD by hand, CLOSE after one, or START with something standing
     when: str
     at: str
     meant: tuple[tuple[str, str], ...] = ()  # attributes of an argument
@@ -34,7 +34,7 @@ def _step(name: str, during: str, when: str, at: str, **more: Any) -> Step:
     return Step(name, during, when, f"edgeguard.{at}", meant, **more)
 
 
-_RECORD, _TAKE = "cases.store:Store.record", "outcomes:Outcomes.take"
+_RECORD, _TAKE = "cases.store:Store.record", "daemon.outcomes:Outcomes.take"
 _DELIVER, _ORDER = "notice.smtp:Connection.deliver", "enforcement.client:Enforcer.order"
 _ASK, _COMMIT = "enforcement.routes:Routes._ask", "enforcement.chain:Chains._commit"
 _STANDING = "enforcement.standing:Standing"
@@ -58,6 +58,9 @@ DAEMON = (
     _step("released and recorded", RELEASE, "after", _TAKE, meant={"happened": "released"}),
     _step("before the case is closed", CLOSE, "before", "cases.store:Store.close_case"),
     _step("the case is closed", CLOSE, "after", "cases.store:Store.close_case"),
+    _step("before a hold is written", HOLD, "before", "cases.store:Store.say"),
+    _step("the hold is committed, not ordered", HOLD, "after", "cases.store:Store.say"),
+    _step("the later end is ordered", HOLD, "after", _ORDER, meant={"act": "null-route"}, nth=2),
     _step("at a start, before what stands is read", START, "before", "cases.store:Store.standing"),
     _step("at a start, before the reconcile", START, "before", "enforcement.client:Enforcer.reconcile"),
     _step("at a start, after the reconcile", START, "after", "enforcement.client:Enforcer.reconcile"),
@@ -80,6 +83,8 @@ CHILD = (
     _step("child: one rule is gone, its blackhole not", RELEASE, "after", _ASK, child=True, verb="del", **_ROUTED),
     _step("child: its transaction is undone", RELEASE, "after", _COMMIT, child=True, nth=2, **_BRIDGED),
     _step("child: after it has released", RELEASE, "after", f"{_STANDING}.release", child=True),
+    _step("child: before the later end", HOLD, "before", f"{_STANDING}.put", child=True, nth=2),
+    _step("child: after the later end", HOLD, "after", f"{_STANDING}.put", child=True, nth=2),
     _step("child: before it reconciles", START, "before", f"{_STANDING}.reconcile", child=True),
     _step("child: reconciled in part", START, "after", "enforcement.kernel:Kernel.rebuild", child=True),
     _step("child: after it has reconciled", START, "after", f"{_STANDING}.reconcile", child=True),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from agreement import agree
 from stage import Stage
-from steps import CLOSE, NULL_ROUTE, START, STEPS, Step
+from steps import CLOSE, HOLD, NULL_ROUTE, START, STEPS, Step
 
 from edgeguard.lab import addresses as plan
 
@@ -63,7 +63,7 @@ def killed_at(make: Make, kind: str, step: Step) -> None:
             stage.until_null_routed()
         agree(stage)
         assert took < RECOVERY_S
-    if step.during in (NULL_ROUTE, START):
+    if step.during in (NULL_ROUTE, START, HOLD):
         assert stage.acknowledged(), "the flood is still stopped"
 
 
@@ -82,7 +82,7 @@ def _provoke(stage: Stage, step: Step, faults: tuple[dict[str, Any], ...], armed
     if step.during == CLOSE:
         stage.add((plan.TARGETS[0],))
     stage.until_null_routed()
-    stage.quietly(stage.release)
+    stage.quietly(stage.hold if step.during == HOLD else stage.release)
 
 
 def _until_dead(stage: Stage, step: Step, mark: Path) -> None:
@@ -174,6 +174,7 @@ class Campaign:
             lambda: _done(stage.add(chosen, vm=vm, seconds=seconds)),
             lambda: _done(stage.add(full=True, vm=vm, seconds=seconds)),
             lambda: _done(stage.add(own_only=True, vm=vm, seconds=seconds)),
+            lambda: stage.hold(vm),
             lambda: stage.release(vm),
             lambda: stage.release(vm),
         ]
