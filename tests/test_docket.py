@@ -7,6 +7,7 @@ from typing import Any
 
 from samples import CASE, DECISION, RELEASE, SUBJECT, TAP, VERDICT, VM, T
 
+from edgeguard.cases.case import host_digits
 from edgeguard.clock import MINUTE, SECOND
 from edgeguard.detection.episode import Episode
 from edgeguard.docket import Docket
@@ -81,6 +82,19 @@ def test_a_case_says_whom_it_is_about() -> None:
     assert (case.tap, case.ifindex, case.mac) == ("tap100", 7, TAP.mac)
     assert (case.opened, case.state, case.addresses) == (T - 2 * SECOND, "observed", VM.addresses)
     assert case.id.startswith("EG-20260101-")
+
+
+def test_a_case_id_tells_its_host() -> None:
+    """The same four digits are in all cases of a host, and others in another's; the rest differs by case."""
+
+    def digits(host: str, since: int) -> tuple[str, str]:
+        last = Docket(host).case(verdict(since=since), VM, TAP).id.rpartition("-")[2]
+        assert len(last) == 12
+        return last[:4], last[4:]
+
+    first, later, other = digits("hv1", T), digits("hv1", T + SECOND), digits("hv2", T)
+    assert first[0] == later[0] == host_digits("hv1") != other[0]
+    assert len({first[1], later[1], other[1]}) == 3
 
 
 def test_who_is_unknown_stands_for_itself() -> None:

@@ -85,6 +85,12 @@ class Letter:
     undelivered: str | None = None  # it came back, with this status of RFC 3463
 
 
-def case_id(at: int, *parts: object) -> str:
-    """'EG-20260131-1f0c2ab9d44e': the day it was opened, and what it is about."""
-    return identity(f"EG-{datetime.fromtimestamp(at // SECOND, UTC):%Y%m%d}", *parts)
+def case_id(at: int, host: str, *parts: object) -> str:
+    """'EG-20260131-1f0c2ab9d44e': the day it was opened, four digits of its host, and eight of what it is about."""
+    day = datetime.fromtimestamp(at // SECOND, UTC)
+    return f"EG-{day:%Y%m%d}-{host_digits(host)}{identity('case', host, *parts)[-8:]}"
+
+
+def host_digits(host: str) -> str:
+    """What all cases of a host have in their ids, so that a desk of many hosts knows where one comes from."""
+    return identity("host", host)[-4:]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeguard import config
+from edgeguard.cases.case import host_digits
 from edgeguard.check.attachment import attachment
 from edgeguard.check.finding import Finding, Grade, ok, warning, wrong
 from edgeguard.check.groups import enforcing, groups
@@ -18,6 +19,7 @@ from edgeguard.check.table import table
 from edgeguard.check.texts import texts
 from edgeguard.config import Config
 from edgeguard.errors import ConfigError
+from edgeguard.handing import host
 from edgeguard.inventory import Index, Inventory, configured
 
 __all__ = ["Finding", "Grade", "exit_code", "findings"]
@@ -63,7 +65,12 @@ def _configuration(path: Path | None) -> tuple[Config, list[Finding]]:
     except ConfigError as error:
         assert path is not None, "the shipped defaults are right: a test holds it"
         return config.what_is_right(path), [wrong("configuration", name, text) for text in error.findings]
-    return settings, [ok("configuration", name, "right"), _enforce(settings)]
+    return settings, [ok("configuration", name, "right"), _host(settings), _enforce(settings)]
+
+
+def _host(settings: Config) -> Finding:
+    name = host(settings)
+    return ok("configuration", "host", f"{name}: its cases are EG-YYYYMMDD-{host_digits(name)}...")
 
 
 def _enforce(settings: Config) -> Finding:
