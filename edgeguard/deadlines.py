@@ -60,13 +60,13 @@ class Deadline:
         return self.due + self.repeat * int(stage.partition(" ")[2] or 0)
 
 
-def deadlines(reader: Reader, config: Config, at: int) -> list[Deadline]:
-    """All that run, those that break first first."""
+def deadlines(reader: Reader, config: Config, at: int, standing: Sequence[Standing] | None = None) -> list[Deadline]:
+    """All that run, those that break first first. standing: what the reader says of it, where it was asked already."""
     of_case: dict[str, list[Standing]] = {}
-    for one in reader.standing():
+    for one in reader.standing() if standing is None else standing:
         if one.releasing is None:
             of_case.setdefault(one.case.id, []).append(one)
-    found = [one for case, standing in of_case.items() for one in _of_case(reader, config, case, standing, at)]
+    found = [one for case, of in of_case.items() for one in _of_case(reader, config, case, of, at)]
     found += [_exempted(one.exemption) for one in reader.exemptions() if one.holds(at)]
     return sorted(found, key=lambda one: one.due)
 

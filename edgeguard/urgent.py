@@ -45,10 +45,11 @@ class Urgent:
 def urgent(reader: Reader, config: Config, at: int) -> list[Urgent]:
     """All open cases but those of victims, the most urgent first."""
     standing: dict[str, list[Standing]] = {}
-    for one in reader.standing():
+    stands = reader.standing()
+    for one in stands:
         standing.setdefault(one.case.id, []).append(one)
     waits: dict[str | None, list[Deadline]] = {}
-    for deadline in deadlines(reader, config, at) if standing else ():
+    for deadline in deadlines(reader, config, at, stands) if stands else ():
         waits.setdefault(deadline.case, []).append(deadline)
     found = []
     for case in reader.open_cases():

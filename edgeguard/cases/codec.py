@@ -17,6 +17,7 @@ import json
 import numbers
 import types
 import typing
+from collections.abc import Callable
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, TypeVar, Union
@@ -34,7 +35,7 @@ def dumps(value: Any) -> str:
 
 def loads(kind: type[T], text: str) -> T:
     """The value of `kind` in `text`. ValueError or TypeError where the text is not one."""
-    return typing.cast(T, _value(kind, json.loads(text)))
+    return typing.cast(T, _reader(typing.cast(Any, kind))(json.loads(text)))
 
 
 def _plain(value: Any) -> Any:
@@ -65,52 +66,62 @@ def _key(key: object) -> str:
     return key
 
 
+Read = Callable[[Any], Any]  # of what json read, the value of one type
+
+
 @functools.cache
-def _fields(kind: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}
-
-
-def _value(kind: Any, plain: Any) -> Any:
-    """`plain` read as `kind`: a class, an Optional, a tuple, or a union of addresses or networks."""
+def _reader(kind: Any) -> Read:
+    """How a value of `kind` is read: a class, an Optional, a tuple, or a union of addresses or networks."""
     origin = typing.get_origin(kind)
     if origin in (Union, types.UnionType):
-        return _one_of(typing.get_args(kind), plain)
+        return _one_of(typing.get_args(kind))
     if origin is tuple:
-        return _tuple(typing.get_args(kind), plain)
+        return _tuple(typing.get_args(kind))
     if kind is Any or origin is dict:
-        return plain
+        return _as_it_is
     if dataclasses.is_dataclass(kind):
-        return _dataclass(typing.cast(type, kind), plain)
+        return functools.partial(_dataclass, typing.cast(type, kind))
     if kind in _ADDRESSES or kind in _NETWORKS or (isinstance(kind, type) and issubclass(kind, Enum)):
-        return kind(plain)
-    return _scalar(kind, plain)
+        return typing.cast(Read, kind)
+    return functools.partial(_scalar, kind)
 
 
-def _one_of(kinds: tuple[Any, ...], plain: Any) -> Any:
+def _as_it_is(plain: Any) -> Any:
+    return plain
+
+
+def _one_of(kinds: tuple[Any, ...]) -> Read:
     rest = [kind for kind in kinds if kind is not types.NoneType]
-    if plain is None and len(rest) < len(kinds):
-        return None
     if _ADDRESSES.issuperset(rest):
-        return ipaddress.ip_address(plain)
-    if _NETWORKS.issuperset(rest):
-        return ipaddress.ip_network(plain)
-    if len(rest) != 1:
+        read: Read = ipaddress.ip_address
+    elif _NETWORKS.issuperset(rest):
+        read = ipaddress.ip_network
+    elif len(rest) == 1:
+        read = _reader(rest[0])
+    else:
         raise TypeError(f"cannot tell which of {kinds} a value is")
-    return _value(rest[0], plain)
+    return (lambda plain: None if plain is None else read(plain)) if len(rest) < len(kinds) else read
 
 
-def _tuple(kinds: tuple[Any, ...], plain: Any) -> tuple[Any, ...]:
+def _tuple(kinds: tuple[Any, ...]) -> Read:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_value(kinds[0], item) for item in plain)
-    return tuple(_value(kind, item) for kind, item in zip(kinds, plain, strict=True))
+        each = _reader(kinds[0])
+        return lambda plain: tuple([each(item) for item in plain])
+    reads = [_reader(kind) for kind in kinds]
+    return lambda plain: tuple([read(item) for read, item in zip(reads, plain, strict=True)])
+
+
+@functools.cache
+def _fields(kind: type) -> dict[str, Read]:
+    hints = typing.get_type_hints(kind)
+    return {f.name: _reader(hints[f.name]) for f in dataclasses.fields(kind)}
 
 
 def _dataclass(kind: type, plain: dict[str, Any]) -> Any:
     fields = _fields(kind)
     if unknown := plain.keys() - fields.keys():
         raise ValueError(f"{kind.__name__} has no field {sorted(unknown)[0]!r}")
-    return kind(**{name: _value(fields[name], item) for name, item in plain.items()})
+    return kind(**{name: fields[name](item) for name, item in plain.items()})
 
 
 def _scalar(kind: Any, plain: Any) -> Any:
