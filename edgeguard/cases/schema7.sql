@@ -24,7 +24,7 @@ CREATE TRIGGER words_stand BEFORE UPDATE ON words BEGIN SELECT RAISE(ABORT, 'a w
 
 CREATE TRIGGER uphold_takes_two BEFORE INSERT ON words
 WHEN NEW.said = 'uphold' AND NOT EXISTS (SELECT 1 FROM words w WHERE w.case_id = NEW.case_id AND w.said = 'voice'
-    AND w.principal != NEW.principal AND w.at > NEW.at - 86400000000000 - 60000000000)
+    AND w.principal != NEW.principal)  -- how old it may be is counted by a clock that nobody sets
 BEGIN
     SELECT RAISE(ABORT, 'nothing is upheld by one person');
 END;

@@ -264,7 +264,8 @@ class Store(Reader):
         self._db.execute(
             f"UPDATE cases SET state = {_AS_TOLD} WHERE closed IS NULL"
             " AND id = (SELECT case_id FROM decisions WHERE id = ? AND ended_how = 'failed') AND NOT EXISTS"
-            " (SELECT 1 FROM decisions d WHERE d.case_id = cases.id AND d.act = 'null-route' AND d.ended IS NULL)",
+            " (SELECT 1 FROM decisions d WHERE d.case_id = cases.id AND d.act = 'null-route' AND d.ended IS NULL"
+            "  AND NOT EXISTS (SELECT 1 FROM releases r WHERE r.ends = d.id))",  # that end is decided already
             (decision,),
         )
 
