@@ -252,6 +252,7 @@ class People(RuleBasedStateMachine):
         recorded = {one.decision.id for one in self.world.store.standing() if one.releasing is None}
         assert recorded == ends.keys()
         null_routed = {entry.decision.case for entry in engine.ledger}
+        assert all(engine.docket.of(id) for id in null_routed), self.world.store.cases(9)
         for case in self.world.store.open_cases():
             assert TABLE.is_null_routed(case.state) == (case.id in null_routed), (case.state, case.id)
             known = engine.docket.of(case.id)
