@@ -35,7 +35,7 @@ from edgeguard.daemon.working import work
 from edgeguard.decision.decide import by_person
 from edgeguard.enforcement import boottime
 from edgeguard.enforcement.boottime import stamped
-from edgeguard.errors import UsageError
+from edgeguard.errors import StoreError, UsageError
 from edgeguard.grace import Disposition
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake
@@ -94,7 +94,11 @@ class Stamping(Kept):
     """As the daemon: orders carry their end on the boot clock."""
 
     def decided(self, case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
-        return super().decided(case, verdict, decision, tuple(stamped(order) for order in orders))
+        try:
+            return super().decided(case, verdict, decision, tuple(stamped(order) for order in orders))
+        except StoreError as error:  # a moment that came twice, as a clock was set back: not done, and asked again
+            assert "UNIQUE" in str(error)
+            return False
 
     def closed(self, case: Case, at: int) -> None:
         self.store.close_case(case.id, at, "quiet")

@@ -24,6 +24,7 @@ from edgeguard.request import AppealCase, HoldCase, ReopenCase, UpholdCase
 from edgeguard.states import AUTOMATION, TABLE
 from edgeguard.word import Said, Word
 
+BINDS = (Said.HOLD, Said.VOICE, Said.UPHOLD, Said.KEEP)
 TELLS = (Said.HOLD, Said.UPHOLD, Said.KEEP)  # the owner reads of these: what he was told before holds no more
 
 
@@ -52,7 +53,7 @@ def uphold(live: Live, case: Case, ask: UpholdCase, by: str) -> str:
     state, entries, now = _after(case, Said.UPHOLD), _standing(live, case), clock.now()
     people = live.engine.ends.binding(case.id)
     appealed = people.appealed([entry.decision.id for entry in entries]) is not None
-    if appealed and by in _bound_by(people, entries):
+    if appealed and by in _bound_by(live, case, entries):
         raise UsageError(f"{case.id}: {by} has kept it before; an appeal is decided by somebody who has not")
     until = now + live.config.clocks.read_again
     if appealed and people.upheld is not None:
@@ -143,9 +144,11 @@ def _of(entries: list[Entry], decisions: tuple[str, ...]) -> list[Entry]:
     return [entry for entry in entries if entry.decision.id in decisions]
 
 
-def _bound_by(people: binding.Binding, entries: list[Entry]) -> set[str]:
-    """Everybody who has a part in it that stands: whoever null-routed by hand, too."""
-    return {*people.bound_by, *(entry.decision.by for entry in entries)} - {AUTOMATION}
+def _bound_by(live: Live, case: Case, entries: list[Entry]) -> set[str]:
+    """Everybody who ever spoke to keep something of the case, as the database counts it, or null-routed by hand what
+    stands."""
+    spoke = {word.by for word in live.store.words(case.id) if word.said in BINDS}
+    return {*spoke, *(entry.decision.by for entry in entries)} - {AUTOMATION}
 
 
 def _word(case: Case, said: Said, at: int, by: str, why: str, entries: list[Entry], until: int | None = None) -> Word:
