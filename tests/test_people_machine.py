@@ -311,3 +311,14 @@ TestPeople.settings = settings(
     phases=[Phase.generate],  # a trace is short enough as it is, and to shrink it takes an hour
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_what_stands_of_a_closed_case_ends_too() -> None:
+    """After a step of the clock a new case may have a closed one's id: a restart takes up its null route, too."""
+    state = People()
+    state.floods(seconds=2, where=3)
+    assert state.stands()
+    state.world.store._db.execute("UPDATE cases SET closed = opened, outcome = 'quiet'")
+    state.restarts()
+    state.waits(seconds=45)
+    state.teardown()

@@ -29,6 +29,8 @@ def resume(live: Live) -> None:
             why = "its release was decided" if standing.releasing else whose
             _ended(live, standing.decision, f"ended at start: {why}")
             continue
+        if live.engine.docket.of(standing.case.id) is None:  # closed, and null-routed all the same: it has an end, too
+            live.engine.docket.resume(standing.case)
         entries.append(_entry(standing, point, vm))
         live.remember(standing.decision)
     live.engine.resume(entries)
