@@ -89,7 +89,11 @@ class Child:
         self._events = LinkEvents()
         self._changes = Changes(place.protocol)
         self._ip = IPRoute()
-        self._standing = Standing(place, self._ip, Rtnetlink(), Netfilter(), self._say)
+        try:
+            self._standing = Standing(place, self._ip, Rtnetlink(), Netfilter(), self._say)
+        except BaseException:
+            self._ip.close()  # as in `close`: one line says why it does not start, and nothing else
+            raise
         self._unsaid: deque[bytes] = deque(maxlen=_UNSAID)
         self._open = True
 

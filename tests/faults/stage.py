@@ -224,11 +224,6 @@ class Stage:
             if pid := self.child():
                 os.kill(pid, signal.SIGKILL)
 
-    def said_one_line(self) -> None:
-        """Nothing but the daemon's own line; before it a loop of pyroute2's that is collected late may complain."""
-        lines = self.said().strip().splitlines()
-        assert [line for line in lines if "edgeguard: " in line] == lines[-1:] != [], self.said()
-
     def said(self) -> str:
         """The log since the last start."""
         return self.log.read_bytes()[self._said :].decode(errors="replace")

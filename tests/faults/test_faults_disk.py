@@ -139,7 +139,7 @@ def test_disk_read_only_at_the_start(preloaded: Preloaded, small: Path) -> None:
         preloaded.shell("mount", "-o", "remount,ro", str(small))
         stage.launch()
         assert stage.dead() == 1
-        stage.said_one_line()
+        assert len(stage.said().strip().splitlines()) == 1, stage.said()
         assert _ours(stage) == stands > 0
         preloaded.shell("mount", "-o", "remount,rw", str(small))
         stage.restart()

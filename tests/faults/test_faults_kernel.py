@@ -195,7 +195,7 @@ def foreign(make: Make, kind: str) -> None:
         subprocess.run(line.split(), check=True)
     stage.launch()
     assert stage.dead() == 1
-    stage.said_one_line()
+    assert len(stage.said().strip().splitlines()) == 1, stage.said()
     shown = kernel.told(stage.namespace, *(("nft", "list", "tables") if kind == "bridged" else ("ip", "rule")))
     assert "edgeguard" in shown if kind == "bridged" else "iif lo" in shown
 
