@@ -21,6 +21,7 @@ from edgeguard.cases.intray import Intray
 from edgeguard.clock import SECOND
 from edgeguard.daemon import resuming
 from edgeguard.daemon.hearing import Hearing
+from edgeguard.daemon.keeping import bound_by
 from edgeguard.daemon.working import work
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake
@@ -176,5 +177,5 @@ def test_what_was_said_outlasts_a_restart(flooded: Flooded, tmp_path: Path) -> N
     assert [order.until for order in ordered] == [now.at + 200 * SECOND]
     (case,) = world.store.find("vm-0")
     people = again.engine.ends.binding(case.id)
-    assert people.upheld is not None and people.bound_by == {"alex", "robin"}
+    assert people.upheld is not None and bound_by(again, case.id, []) == {"alex", "robin"}
     assert people.upheld.conditions == ("it is clean",)

@@ -6,6 +6,7 @@ later ones; its end is lengthened in the kernel, too, and in the database before
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from edgeguard import clock, roster, units
@@ -53,7 +54,7 @@ def uphold(live: Live, case: Case, ask: UpholdCase, by: str) -> str:
     state, entries, now = _after(case, Said.UPHOLD), _standing(live, case), clock.now()
     people = live.engine.ends.binding(case.id)
     appealed = people.appealed([entry.decision.id for entry in entries]) is not None
-    if appealed and by in _bound_by(live, case, entries):
+    if appealed and by in bound_by(live, case.id, entries):
         raise UsageError(f"{case.id}: {by} has kept it before; an appeal is decided by somebody who has not")
     until = now + live.config.clocks.read_again
     if appealed and people.upheld is not None:
@@ -144,10 +145,10 @@ def _of(entries: list[Entry], decisions: tuple[str, ...]) -> list[Entry]:
     return [entry for entry in entries if entry.decision.id in decisions]
 
 
-def _bound_by(live: Live, case: Case, entries: list[Entry]) -> set[str]:
+def bound_by(live: Live, case: str, entries: Sequence[Entry]) -> set[str]:
     """Everybody who ever spoke to keep something of the case, as the database counts it, or null-routed by hand what
-    stands."""
-    spoke = {word.by for word in live.store.words(case.id) if word.said in BINDS}
+    stands: none of them decides an appeal."""
+    spoke = {word.by for word in live.store.words(case) if word.said in BINDS}
     return {*spoke, *(entry.decision.by for entry in entries)} - {AUTOMATION}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeguard import clock, signature
+from edgeguard.daemon.keeping import bound_by
 from edgeguard.daemon.live import Live
 from edgeguard.decision.ledger import Entry
 from edgeguard.errors import StoreError, UsageError
@@ -68,9 +69,10 @@ def _grace(live: Live, case: str, entries: tuple[Entry, ...], ask: ReleaseNullRo
 
 
 def _decides_an_appeal(live: Live, entries: tuple[Entry, ...], by: str) -> bool:
-    """Whether the owner has appealed, and the one who releases neither held nor upheld it."""
-    people = live.engine.ends.binding(entries[0].decision.case)
-    return people.appealed([entry.decision.id for entry in entries]) is not None and by not in people.bound_by
+    """Whether the owner has appealed, and the one who releases had no part in what that is against."""
+    case = entries[0].decision.case
+    appealed = live.engine.ends.binding(case).appealed([entry.decision.id for entry in entries])
+    return appealed is not None and by not in bound_by(live, case, entries)
 
 
 def _peak(live: Live, entries: tuple[Entry, ...]) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from edgeguard import units
 from edgeguard.config import Clocks
-from edgeguard.word import OWNER, Said, Word
+from edgeguard.word import Said, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +22,19 @@ class Binding:
     upheld: Word | None = None
     appeal: Word | None = None  # waits for its decision
     decided: bool = False  # the appeal against what is upheld now: it is not appealed again
-    bound_by: frozenset[str] = frozenset()  # whoever held, upheld or kept: none of them decides an appeal
 
     def after(self, word: Word) -> Binding:
         """With one more word."""
-        bound = self.bound_by | ({word.by} - {OWNER})
         match word.said:
             case Said.HOLD:
-                return replace(self, hold=word, bound_by=bound)
+                return replace(self, hold=word)
             case Said.VOICE:
                 return replace(self, voice=word)
             case Said.UPHOLD:
-                both = bound | ({word.first} if word.first else set())
                 was = self.appeal is not None  # without one it is read again, and can be appealed again
-                return replace(self, upheld=word, voice=None, appeal=None, decided=was, bound_by=both)
+                return replace(self, upheld=word, voice=None, appeal=None, decided=was)
             case Said.KEEP:
-                return replace(self, upheld=word, voice=None, appeal=None, decided=True, bound_by=bound)
+                return replace(self, upheld=word, voice=None, appeal=None, decided=True)
             case Said.APPEAL:
                 return replace(self, appeal=word, voice=None)
         return self
