@@ -97,14 +97,18 @@ class Docket:
         key = _key(verdict.subject, victim)
         self._of_point[verdict.point, victim] = key
         if key not in self._cases:
-            self._cases[key] = self.new(verdict.subject, verdict.since, vm, tap, victim)
+            self._cases[key] = self.new(verdict.subject, verdict.at, vm, tap, victim, verdict.since)
         return self._cases[key]
 
     def by_person(self, subject: Subject, at: int, vm: Vm, tap: Tap) -> Case:
         """The open case of a VM that a person acts on, or a new one."""
         return self._cases.setdefault(_key(subject), self.new(subject, at, vm, tap))
 
-    def new(self, subject: Subject, at: int, vm: Vm | None, tap: Tap | None, victim: bool = False) -> Case:
+    def new(
+        self, subject: Subject, at: int, vm: Vm | None, tap: Tap | None, victim: bool = False, since: int | None = None
+    ) -> Case:
+        """Named after the moment it is made, not after `since`, when it began: an episode may outlive a case that a
+        person closes, and what goes on is another case."""
         return Case(
             id=case_id(at, self._host, _key(subject, victim), at),
             vm=subject.vm,
@@ -113,7 +117,7 @@ class Docket:
             ifindex=tap.ifindex if tap else None,
             mac=tap.mac if tap else None,
             customer=vm.customer if vm else subject.customer,
-            opened=at,
+            opened=at if since is None else since,
             state=VICTIM if victim else OBSERVED,
             source=subject.source,
             addresses=vm.addresses if vm else (),

@@ -87,8 +87,8 @@ def test_a_case_says_whom_it_is_about() -> None:
 def test_a_case_id_tells_its_host() -> None:
     """The same four digits are in all cases of a host, and others in another's; the rest differs by case."""
 
-    def digits(host: str, since: int) -> tuple[str, str]:
-        last = Docket(host).case(verdict(since=since), VM, TAP).id.rpartition("-")[2]
+    def digits(host: str, at: int) -> tuple[str, str]:
+        last = Docket(host).case(verdict(at=at), VM, TAP).id.rpartition("-")[2]
         assert len(last) == 12
         return last[:4], last[4:]
 
@@ -113,7 +113,7 @@ def test_a_case_id_is_its_contents() -> None:
     one, same = (Docket("host").case(verdict(), VM, TAP) for _ in range(2))
     assert one.id == same.id
     assert Docket("other").case(verdict(), VM, TAP).id != one.id
-    assert Docket("host").case(verdict(since=T), VM, TAP).id != one.id
+    assert Docket("host").case(verdict(at=T + SECOND), VM, TAP).id != one.id
 
 
 def test_a_state_only_rises_until_the_release() -> None:
@@ -148,7 +148,17 @@ def test_a_case_is_settled_once_and_only_when_nothing_holds_it() -> None:
     assert list(docket.settled(set())) == [case]
     assert list(docket.settled(set())) == []
     assert not docket.busy
-    assert docket.case(verdict(since=T + MINUTE), VM, TAP).id != case.id
+    assert docket.case(verdict(at=VERDICT.at + MINUTE), VM, TAP).id != case.id
+
+
+def test_what_goes_on_after_a_person_closed_its_case_has_another() -> None:
+    """The episode began before the case was closed; what is decided now is never written into the closed one."""
+    docket = Docket("host")
+    closed = docket.case(verdict(), VM, TAP)
+    docket.drop(closed.id)
+    later = docket.case(verdict(at=VERDICT.at + SECOND), VM, TAP)
+    assert later.id != closed.id
+    assert later.opened == closed.opened == VERDICT.since
 
 
 def test_an_episode_that_opened_no_case_holds_none() -> None:
