@@ -129,7 +129,6 @@ def test_every_safety_is_asked_in_order() -> None:
         "standing",
         "return path",
         "completed",
-        "harm",
         "enforceable",
         "target share",
         "breaker",

@@ -278,13 +278,6 @@ def test_unknown_return_traffic_supports_nothing() -> None:
     assert decide(question(ALL, null_routed=moved)).scope is Scope.FULL
 
 
-def test_harm_is_said() -> None:
-    """Others that suffer stand in the safeties, and refuse nothing."""
-    asked = question(verdict=replace(HARD, harm="uplink eth0 drops 1,200 frames a second"))
-    assert "others suffer" in answer(asked, "harm").reason
-    assert answer(asked, "harm").answer == answer(question(), "harm").answer == safeties.PASS
-
-
 # ---- what reaches a VM ---------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +11,14 @@ import pytest
 from invariants import wrong
 from mutations import LISTS, name, without_safety, without_way
 from samples import SUM_VERDICT, TAP, VERDICT, VM
-from test_decision import ACT, GOOD, HARD, question
+from test_decision import ACT, GOOD, HARD, question, target
 from test_decision_standing import GOOD as GOOD_STANDING
 
 from edgeguard.clock import SECOND
 from edgeguard.context import FACTS
 from edgeguard.daemon.vitals import OLD_ENOUGH, Vitals
 from edgeguard.decision import safeties
+from edgeguard.decision.answer import is_in_doubt
 from edgeguard.decision.decide import decide
 from edgeguard.decision.repeats import Repeats
 from edgeguard.grace import Exemption, Rate
@@ -26,7 +27,7 @@ from edgeguard.lab.incidents.catalogue import INCIDENTS
 from edgeguard.lab.incidents.incident import Incident, Played
 from edgeguard.lab.incidents.stage import play
 from edgeguard.model import Act, CameBack, Decision, Scope, TapKind
-from edgeguard.reading import Circumstances
+from edgeguard.reading import INTO, Circumstances
 from edgeguard.states import TABLE
 
 Changes = dict[str, Any]
@@ -124,6 +125,8 @@ EXEMPT = Exemption(
     "x-1", VM.id, 6, VERDICT.targets[0].network, 80, Rate(10**6, None), HARD.at, UNTIL, by="alex", why="a load test"
 )
 ONE_TARGET = replace(HARD, targets=VERDICT.targets[:1])
+INBOUND = replace(HARD, rule=INTO[0])
+MOVED = tuple(target(f"203.0.113.{n}") for n in (1, 2, 3))
 SUM = replace(HARD, subject=SUM_VERDICT.subject, shares=SUM_VERDICT.shares, point=-1)
 
 
@@ -141,6 +144,19 @@ def unwritten(decision: Decision) -> bool:
 
 def doubted(decision: Decision) -> bool:
     return "in doubt, as capture health refuses" in decision.reason
+
+
+def of_whom_is_doubted(decision: Decision) -> bool:
+    return "in doubt, as attribution refuses" in decision.reason
+
+
+def settled(decision: Decision) -> bool:
+    """Nothing waits for better data: nobody asks again with every slot."""
+    return not is_in_doubt(decision)
+
+
+def somebody_calls_its_owner(decision: Decision) -> bool:
+    return decision.page == "unreachable"
 
 
 def told_only(decision: Decision) -> bool:
@@ -164,24 +180,16 @@ HELD: dict[tuple[str, str], tuple[Changes, Callable[[Decision], bool]]] = {
     ("ALL", "standing"): ({"context": GOOD_STANDING, "verdict": ACT}, told_only),
     ("ALL", "pace"): ({"standing_taps": 64}, nothing_done),
     ("ALL", "fleet permit"): ({"over": {"fleet": {"url": "https://fleet.example.net"}}, "permit": False}, nothing_done),
+    ("ALL", "reachable"): ({"null_routed": MOVED, "vm": replace(VM, contact=None)}, somebody_calls_its_owner),
+    ("OF_SUM", "observed only"): ({"verdict": SUM, "window": LATE}, settled),
     ("OF_SUM", "capture health"): ({"verdict": SUM, "window": LATE}, doubted),
+    ("OF_VICTIM", "observed only"): ({"verdict": INBOUND, "window": LATE}, settled),
+    ("OF_VICTIM", "capture health"): ({"verdict": INBOUND, "window": LATE}, doubted),
+    ("OF_VICTIM", "attribution"): ({"verdict": INBOUND, "vm": None}, of_whom_is_doubted),
 }
 IN_A_STORY = {  # the safety: the incident that fails without it
     ("ALL", "probation"): "ten-workers",
     ("ALL", "breaker"): "six-accounts",
-}
-# Without these nothing ends otherwise, for the reason that stands here. Whoever finds a way to notice one takes it out.
-UNNOTICED = {
-    ("ALL", "harm"): "it never refuses: harm makes the band, before anything is decided",
-    (
-        "ALL",
-        "reachable",
-    ): "it never refuses: whom a full null route wakes is asked of the same facts (decision/paging.py)",
-    ("OF_SUM", "enforced sum"): "no way leads from a customer's sum to a null route, whatever is answered",
-    ("OF_SUM", "attributed sum"): "it says how many attachment points sent the sum, for the reader",
-    ("OF_VICTIM", "enforce"): "no way leads from what reaches a VM to a null route, whatever is answered",
-    ("OF_VICTIM", "capture health"): "what reaches a VM is observed in doubt as well; the answer is for the reader",
-    ("OF_VICTIM", "attribution"): "what reaches a VM is observed whosever it is; the answer is for the reader",
 }
 
 
@@ -191,9 +199,9 @@ def decided(changes: Changes) -> Decision:
 
 
 def test_every_safety_is_taken_out_once() -> None:
-    """What is noticed, by a question or by a story, and what is not, are together all that is asked."""
+    """What a question or a story notices is all that is ever asked."""
     every = {(listed, name(safety)) for listed in LISTS for safety in getattr(safeties, listed)}
-    groups = [set(HELD), set(IN_A_STORY), set(UNNOTICED)]
+    groups = [set(HELD), set(IN_A_STORY)]
     assert set().union(*groups) == every
     assert sum(map(len, groups)) == len(every)
 
@@ -213,18 +221,6 @@ def test_without_a_safety_its_story_fails(safety: tuple[str, str]) -> None:
     """These need a history, which only a story has."""
     with without_safety(*safety):
         assert fails(INCIDENTS[IN_A_STORY[safety]])
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name_", INCIDENTS)
-def test_what_is_not_noticed_is_named_rightly(name_: str) -> None:
-    """Without all of UNNOTICED together every question and every story still comes out well: the table is exact."""
-    with ExitStack() as undo:
-        for safety in UNNOTICED:
-            undo.enter_context(without_safety(*safety))
-        for changes, holds in HELD.values():
-            assert holds(decided(changes))
-        assert not fails(INCIDENTS[name_])
 
 
 # ---- each way of the table -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The safeties about what came back: was it completed, can it be trusted, do others suffer."""
+"""The safeties about what came back: was it completed, can it be trusted."""
 
 from __future__ import annotations
 
@@ -75,10 +75,3 @@ def _answers(verdict: Verdict, ratio: int) -> tuple[str, bool] | None:
         return None
     told = f"{units.count(back)} packets came back for {units.count(verdict.measured)}; enough is 1 for {ratio}"
     return told, back * ratio >= verdict.measured
-
-
-def harm(question: Question) -> SafetyAnswer:
-    """Not a reason to refuse: what makes a band hard that would not be by its own limit."""
-    if question.verdict.harm:
-        return SafetyAnswer("harm", PASS, f"others suffer, so this counts as hard: {question.verdict.harm}")
-    return SafetyAnswer("harm", PASS, "the band is that of its own limit; harm to others made no difference")

@@ -27,7 +27,7 @@ from edgeguard.decision import (
     safeties,
     standing,
 )
-from edgeguard.decision.answer import MEASUREMENTS, PASS, REFUSE, STANDING, refusals
+from edgeguard.decision.answer import PASS, REFUSE, STANDING, refusals
 from edgeguard.decision.backwards import doubt
 from edgeguard.decision.question import Question
 from edgeguard.grace import Grace
@@ -49,7 +49,7 @@ def _decided(question: Question) -> Decision:
     if question.verdict.subject.customer is not None:
         return _told(question, answers, refused)
     if question.verdict.rule in INTO:
-        return _victim(question, answers)
+        return _victim(question, answers, refused)
     return _sent(question, answers, refused)
 
 
@@ -120,16 +120,21 @@ def _widened(question: Question, answers: tuple[SafetyAnswer, ...]) -> Decision:
 
 def _told(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
     """A sum is for people, as none of its VMs needs to have sent too much by itself."""
-    doubts = (f"; in doubt, as {a.name} refuses: {a.reason}" for a in refused if a.name in MEASUREMENTS)
     reason = f"{question.verdict.band} limit of a customer's sum: the desk is told, no VM is null-routed for it"
-    return _decision(question, Scope.OBSERVE, question.verdict.targets, answers, reason + "".join(doubts))
+    return _decision(question, Scope.OBSERVE, question.verdict.targets, answers, reason + _doubts(refused))
 
 
-def _victim(question: Question, answers: tuple[SafetyAnswer, ...]) -> Decision:
+def _victim(question: Question, answers: tuple[SafetyAnswer, ...], refused: tuple[SafetyAnswer, ...]) -> Decision:
     """What reaches a VM is recorded as what it is; the desk reads of it from hard on, as the host may suffer too."""
     reason = f"{question.verdict.band} limit of what reaches this VM: observed; it is no ground against the VM"
-    decision = _decision(question, Scope.OBSERVE, question.verdict.targets, answers, reason)
+    decision = _decision(question, Scope.OBSERVE, question.verdict.targets, answers, reason + _doubts(refused))
     return replace(decision, silent=question.verdict.band is not Band.HARD)
+
+
+def _doubts(refused: tuple[SafetyAnswer, ...]) -> str:
+    """What is told stands on these."""
+    unsure = [answer for answer in refused if answer.name in safeties.BEFORE_WARNING]
+    return "".join(f"; in doubt, as {answer.name} refuses: {answer.reason}" for answer in unsure)
 
 
 def _softer(question: Question, refused: tuple[SafetyAnswer, ...]) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from edgeguard.clock import HOUR, SECOND
 from edgeguard.decision import breaker, reachable
-from edgeguard.decision.answer import is_in_doubt, refusing
+from edgeguard.decision.answer import PASS, is_in_doubt, refusing
 from edgeguard.decision.question import Question
 from edgeguard.decision.safeties import NO_FLOODS
 from edgeguard.decision.standing import is_prior
@@ -43,11 +43,15 @@ def _cause(question: Question, decision: Decision) -> str | None:
 def _of_a_null_route(question: Question, decision: Decision) -> str | None:
     if breaker.is_open(question):
         return BREAKER
-    if decision.scope is Scope.FULL and reachable.unreachable(question.vm):
+    if decision.scope is Scope.FULL and _is_unreachable(decision):
         return UNREACHABLE
     if decision.against:
         return AGAINST
     return PRIOR if decision.scope is Scope.FULL and is_prior(question) else None
+
+
+def _is_unreachable(decision: Decision) -> bool:
+    return any(answer.name == reachable.NAME and answer.answer != PASS for answer in decision.safeties)
 
 
 def _is_held_back(question: Question, decision: Decision) -> bool:

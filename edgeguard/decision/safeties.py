@@ -12,7 +12,7 @@ from edgeguard import units
 from edgeguard.config import Config
 from edgeguard.decision import forged
 from edgeguard.decision.answer import PASS, REFUSE, UNKNOWN
-from edgeguard.decision.backwards import completed, harm, return_path
+from edgeguard.decision.backwards import completed, return_path
 from edgeguard.decision.breaker import breaker
 from edgeguard.decision.exempted import exemption
 from edgeguard.decision.independent import independent_count
@@ -183,7 +183,6 @@ ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
     standing,
     return_path,
     completed,
-    harm,
     enforceable,
     target_share,
     breaker,
@@ -195,19 +194,13 @@ ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
 BEFORE_WARNING = ("capture health", "return path", "attribution")  # what a mere warning asks, too
 
 
-def enforced_sum(question: Question) -> SafetyAnswer:
-    told = "automation drops what a VM sends only for what that VM sent itself, never for its customer's sum"
+def observed_only(question: Question) -> SafetyAnswer:
+    told = "automation drops what a VM sends for what it sent itself, never for its customer's sum or what reaches it"
     return SafetyAnswer("enforce", REFUSE, told)
 
 
-def attributed_sum(question: Question) -> SafetyAnswer:
-    verdict = question.verdict
-    told = f"{units.count(sum(share.counted for share in verdict.shares))} attachment points of this host sent it"
-    return SafetyAnswer("attribution", PASS, f"customer {verdict.subject.customer}, by the inventory; {told}")
-
-
-OF_SUM = (enforced_sum, capture_health, attributed_sum)
-OF_VICTIM = (enforce, capture_health, attribution)
+OF_SUM = (observed_only, capture_health)
+OF_VICTIM = (observed_only, capture_health, attribution)
 
 
 def ask(question: Question) -> tuple[SafetyAnswer, ...]:
