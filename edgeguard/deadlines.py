@@ -1,6 +1,6 @@
 """The clocks of people: what somebody has to decide or to read, by when, and what happens then.
 
-    for one in deadlines(reader, config, clock.now()): ...
+    for one in deadlines(reader, duty, clock.now()): ...
 
 Worked out anew from the database at each look, so the daemon and `edgeguard reap` see the same.
 """
@@ -15,9 +15,9 @@ from edgeguard.cases import intray
 from edgeguard.cases.case import Standing
 from edgeguard.cases.reader import Reader
 from edgeguard.clock import HOUR, MINUTE
-from edgeguard.config import Config
 from edgeguard.decision import binding
 from edgeguard.decision.binding import NOTHING, Binding
+from edgeguard.duty import Duty
 from edgeguard.enforcement.boottime import stepped
 from edgeguard.grace import Exemption
 from edgeguard.model import Scope
@@ -60,13 +60,13 @@ class Deadline:
         return self.due + self.repeat * int(stage.partition(" ")[2] or 0)
 
 
-def deadlines(reader: Reader, config: Config, at: int, standing: Sequence[Standing] | None = None) -> list[Deadline]:
+def deadlines(reader: Reader, duty: Duty, at: int, standing: Sequence[Standing] | None = None) -> list[Deadline]:
     """All that run, those that break first first. standing: what the reader says of it, where it was asked already."""
     of_case: dict[str, list[Standing]] = {}
     for one in reader.standing() if standing is None else standing:
         if one.releasing is None:
             of_case.setdefault(one.case.id, []).append(one)
-    found = [one for case, of in of_case.items() for one in _of_case(reader, config, case, of, at)]
+    found = [one for case, of in of_case.items() for one in _of_case(reader, duty, case, of, at)]
     found += [_exempted(one.exemption) for one in reader.exemptions() if one.holds(at)]
     return sorted(found, key=lambda one: one.due)
 
@@ -79,26 +79,26 @@ def people(words: Sequence[Word]) -> Binding:
     return made
 
 
-def appeal_due(said: Binding, standing: Sequence[Standing], config: Config) -> int | None:
+def appeal_due(said: Binding, standing: Sequence[Standing], duty: Duty) -> int | None:
     """When the appeal that waits ends what stands of its case; None: none waits."""
     waiting = said.appealed([one.decision.id for one in standing])
     if waiting is None:
         return None
     full = [one.decision.at for one in standing if one.decision.scope is Scope.FULL]
-    return binding.due(waiting, min(full, default=None), config.clocks)
+    return binding.due(waiting, min(full, default=None), duty.clocks)
 
 
-def _of_case(reader: Reader, config: Config, case: str, standing: Sequence[Standing], at: int) -> Iterator[Deadline]:
+def _of_case(reader: Reader, duty: Duty, case: str, standing: Sequence[Standing], at: int) -> Iterator[Deadline]:
     words = reader.words(case)
     said, began = people(words), min(one.decision.at for one in standing)
-    yield from _decision(config, case, standing, words, began)
-    yield from _reply(reader, config, case)
-    due = appeal_due(said, standing, config)
+    yield from _decision(duty, case, standing, words, began)
+    yield from _reply(reader, duty, case)
+    due = appeal_due(said, standing, duty)
     if due is not None and said.appeal is not None:
         lead = min(HOUR, (due - said.appeal.at) // 4)
         says = f"a third person upholds or releases it by {clock.utc(due)}, else it ends then"
         yield Deadline(f"appeal {case} {said.appeal.at}", case, "appeal", due, lead, 0, says, began=said.appeal.at)
-    if said.voice is not None and (ends := said.voice.at + config.clocks.second_voice) > at:
+    if said.voice is not None and (ends := said.voice.at + duty.clocks.second_voice) > at:
         says = f"a second person upholds it by {clock.utc(ends)}, else {said.voice.by}'s voice counts for nothing"
         id = f"voice {case} {said.voice.at}"
         yield Deadline(id, case, "voice", ends, 0, 0, says, began=said.voice.at, null_routed=False)
@@ -115,27 +115,27 @@ def _of_case(reader: Reader, config: Config, case: str, standing: Sequence[Stand
 
 
 def _decision(
-    config: Config, case: str, standing: Sequence[Standing], words: Sequence[Word], began: int
+    duty: Duty, case: str, standing: Sequence[Standing], words: Sequence[Word], began: int
 ) -> Iterator[Deadline]:
     """A person decides within `clocks.undecided` of the first null route that stands."""
     by_person = any(one.decision.by != AUTOMATION for one in standing)
     if by_person or any(word.said in DECIDED and word.at >= began for word in words):
         return
-    limit = config.clocks.undecided
+    limit = duty.clocks.undecided
     says = f"a person decides by {clock.utc(began + limit)}; after that it ends as soon as it was quiet"
     yield Deadline(f"decision {case} {began}", case, "decision", began + limit, min(HOUR // 2, limit // 4), HOUR, says)
 
 
-def _reply(reader: Reader, config: Config, case: str) -> Iterator[Deadline]:
+def _reply(reader: Reader, duty: Duty, case: str) -> Iterator[Deadline]:
     """The oldest reply that no person has read; without a roster and a promise there is no time for it."""
     for taken in intray.unread(reader, case):
-        due = taken.read_by or roster.read_by(config.roster, taken.at)
+        due = taken.read_by or roster.read_by(duty.roster, taken.at)
         if due is None:
             continue
         lead = min(10 * MINUTE, (due - taken.at) // 2)
         says = f"a person reads the owner's answer by {clock.utc(due)}: a note, or a decision, says that it was read"
         id, promised = f"reply {taken.reply.id}", taken.read_by is not None
-        yield Deadline(id, case, "reply", due, lead, config.roster.repeat, says, promised, began=taken.at)
+        yield Deadline(id, case, "reply", due, lead, duty.roster.repeat, says, promised, began=taken.at)
         return
 
 

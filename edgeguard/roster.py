@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from edgeguard.clock import SECOND
-from edgeguard.config import Roster, Shift
-from edgeguard.config.roster import DAYS
+from edgeguard.duty import Roster, Shift
+from edgeguard.week import DAYS, length
 
 AHEAD = 9  # days: every shift comes once a week, and the day may have begun
 
@@ -54,7 +54,7 @@ def _spans(shift: Shift, roster: Roster, at: int, days: Iterable[int]) -> Iterat
     for offset in days:
         day = today + timedelta(days=offset)
         if DAYS[day.weekday()] in shift.days:
-            yield _moment(day, shift.from_, zone), _moment(day, shift.from_ + shift.minutes, zone)
+            yield _moment(day, shift.from_, zone), _moment(day, shift.from_ + length(shift.from_, shift.to), zone)
 
 
 def _moment(day: date, minutes: int, zone: ZoneInfo) -> int:

@@ -1,6 +1,6 @@
 """Which case needs a person first, and when the clock frees it without one.
 
-    for one in urgent(reader, config, clock.now()): print(one.priority, one.case.id, one.why)
+    for one in urgent(reader, duty, clock.now()): print(one.priority, one.case.id, one.why)
 
 The priority is computed, and says of what: a customer who is null-routed comes before everybody who is not, the whole
 of a VM before a part of it, a broken clock before one that runs.
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from edgeguard import clock
 from edgeguard.cases.case import Case, Standing
 from edgeguard.cases.reader import Reader
-from edgeguard.config import Clocks, Config
 from edgeguard.deadlines import Deadline, deadlines, people
 from edgeguard.decision.binding import Binding
 from edgeguard.decision.ending import needed
+from edgeguard.duty import Clocks, Duty
 from edgeguard.model import Scope
 from edgeguard.states import VICTIM
 from edgeguard.units import duration_text
@@ -42,14 +42,14 @@ class Urgent:
         return min((one.due for one in self.waits if one.kind in WAITING), default=NEVER)
 
 
-def urgent(reader: Reader, config: Config, at: int) -> list[Urgent]:
+def urgent(reader: Reader, duty: Duty, at: int) -> list[Urgent]:
     """All open cases but those of victims, the most urgent first."""
     standing: dict[str, list[Standing]] = {}
     stands = reader.standing()
     for one in stands:
         standing.setdefault(one.case.id, []).append(one)
     waits: dict[str | None, list[Deadline]] = {}
-    for deadline in deadlines(reader, config, at, stands) if stands else ():
+    for deadline in deadlines(reader, duty, at, stands) if stands else ():
         waits.setdefault(deadline.case, []).append(deadline)
     found = []
     for case in reader.open_cases():

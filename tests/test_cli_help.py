@@ -115,11 +115,9 @@ def test_help_costs_no_compiler_and_no_database() -> None:
         assert told.stdout.endswith("loaded: []\n"), (words, told.stdout[-80:], told.stderr)
 
 
-@pytest.mark.parametrize(
-    ("words", "told", "allowed"), [(["case", "list"], "no cases", set()), (["next"], "no case is open", {"pydantic"})]
-)
-def test_looking_needs_no_compiler(tmp_path: Path, words: list[str], told: str, allowed: set[str]) -> None:
-    """`case list` and `next` must not import numba or the C extension: they run while the host is busy."""
+@pytest.mark.parametrize(("words", "told"), [(["case", "list"], "no cases"), (["next"], "no case is open")])
+def test_looking_needs_no_compiler(tmp_path: Path, words: list[str], told: str) -> None:
+    """`case list` and `next` import no compiler and check no whole configuration: they run while the host is busy."""
     file = tmp_path / "edgeguard.toml"
     file.write_text(f'[paths]\ndatabase = "{tmp_path}/cases.sqlite"\n')
     Store(tmp_path / "cases.sqlite").close()
@@ -130,7 +128,7 @@ def test_looking_needs_no_compiler(tmp_path: Path, words: list[str], told: str, 
     )
     command = [sys.executable, "-c", script, *words, "-c", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{told}\n{sorted(allowed)}\n"
+    assert done.stdout == f"{told}\n[]\n"
 
 
 @pytest.mark.parametrize("words", [["status"], ["top", "--once"], ["top", "--json"]])

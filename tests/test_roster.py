@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from edgeguard import config, roster
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.config import Roster
-from edgeguard.config.roster import DAYS
 from edgeguard.errors import ConfigError
+from edgeguard.week import DAYS
 
 QUARTER = 15 * MINUTE
 OFFICE = {"name": "alex", "days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": "18:00"}

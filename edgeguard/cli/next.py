@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeguard.cli.options import config_option, example, json_option, loaded
+from edgeguard.cli.options import config_option, duty_of, example, json_option
 
 if TYPE_CHECKING:
     from edgeguard.cases.reader import Reader
-    from edgeguard.config import Config
+    from edgeguard.duty import Duty
     from edgeguard.urgent import Urgent
 
 WIDTH, HEIGHT = 80, 24
@@ -35,17 +35,17 @@ def next_case(as_json: bool, config_path: Path) -> None:
     from edgeguard.cli import output, reading  # noqa: PLC0415
     from edgeguard.urgent import freed, urgent  # noqa: PLC0415
 
-    config = loaded(config_path)
+    duty = duty_of(config_path)
     with reading.reader(config_path) as reader:
-        found = urgent(reader, config, clock.now())
+        found = urgent(reader, duty, clock.now())
         if as_json:
             for one in found[:1]:
-                output.print_json(document(one, len(found), reader, config))
+                output.print_json(document(one, len(found), reader, duty))
             return
         if not found:
             click.echo(NOTHING)
             return
-        first, frees = found[0], freed(found[0].standing, reader, config.clocks)
+        first, frees = found[0], freed(found[0].standing, reader, duty.clocks)
         for line in screen(first, len(found), reader, frees, clock.now()):
             click.echo(line)
     if sys.stdin.isatty() and sys.stdout.isatty() and first.standing:
@@ -54,7 +54,7 @@ def next_case(as_json: bool, config_path: Path) -> None:
         choosing.choose(config_path, first.case.id, frees)
 
 
-def document(one: Urgent, number: int, reader: Reader, config: Config) -> dict[str, Any]:
+def document(one: Urgent, number: int, reader: Reader, duty: Duty) -> dict[str, Any]:
     """The same for programs."""
     from edgeguard.cli import output  # noqa: PLC0415
     from edgeguard.urgent import freed  # noqa: PLC0415
@@ -67,7 +67,7 @@ def document(one: Urgent, number: int, reader: Reader, config: Config) -> dict[s
         "why": list(one.why),
         "null_routes": [output.plain(standing.decision) for standing in one.standing],
         "waits": waits,
-        "frees": freed(one.standing, reader, config.clocks),
+        "frees": freed(one.standing, reader, duty.clocks),
     }
 
 

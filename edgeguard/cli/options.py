@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from edgeguard.config import Config
+    from edgeguard.duty import Duty
 
 DEFAULT_CONFIG = Path("/etc/edgeguard/edgeguard.toml")
 
@@ -41,6 +42,13 @@ def socket_of(path: Path) -> str:
     from edgeguard.glance import place  # noqa: PLC0415 - not for --help
 
     return place.socket_of(str(path)) or loaded(path).paths.socket
+
+
+def duty_of(path: Path) -> Duty:
+    """The clocks of people and their roster; out of the whole where they cannot be read by themselves."""
+    from edgeguard import duty  # noqa: PLC0415 - not for --help
+
+    return duty.read(str(path)) or loaded(path)
 
 
 def with_rules(path: Path) -> Config:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from edgeguard import units
-from edgeguard.config import Clocks
+from edgeguard.duty import Clocks
 from edgeguard.word import Said, Word
 
 

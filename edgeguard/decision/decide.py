@@ -279,7 +279,7 @@ def by_person(
     config: Config,
 ) -> Decision:
     """A person's null route: the same value, the same ledger; only protected targets are refused to it."""
-    held = [target.place for target in targets if reach.is_protected(target, config)]
+    held = [target.place for target in targets if reach.is_protected(target, config.protected.targets)]
     answer = REFUSE if held else PASS
     told = f"protected: {', '.join(held)}" if held else "no target is protected"
     return Decision(

@@ -7,7 +7,7 @@ argument of this: a reply makes nothing later.
 from __future__ import annotations
 
 from edgeguard import units
-from edgeguard.config import Clocks
+from edgeguard.duty import Clocks
 
 PEOPLE_DECIDE = 3  # from this time on within clocks.repeat
 

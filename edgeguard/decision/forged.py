@@ -15,7 +15,7 @@ STANDS_OUT = 0.5  # of the packets: targets with less together leave most of a f
 def usable(question: Question) -> tuple[Target, ...]:
     """The verdict's targets that a null route may name at all."""
     targets, config = question.verdict.targets, question.config
-    return tuple(t for t in targets if not reach.is_protected(t, config) and not reach.is_too_wide(t))
+    return tuple(t for t in targets if not reach.is_protected(t, config.protected.targets) and not reach.is_too_wide(t))
 
 
 def spreads(question: Question) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgeguard.config import Config
 from edgeguard.model import Network, Target
 
 ANY_PROTOCOL = 0  # of a person's target, or of the rule over everything: whatever goes to its address
@@ -26,10 +25,10 @@ def is_covered(target: Target, by: Iterable[Target]) -> bool:
     return any(covers(wide, target) for wide in by)
 
 
-def is_protected(target: Target, config: Config) -> bool:
+def is_protected(target: Target, protected: Iterable[Network]) -> bool:
     """A target that no null route may name: it is, lies in, or holds something protected."""
     place = target.network
-    return any(place.version == held.version and place.overlaps(held) for held in config.protected.targets)
+    return any(place.version == held.version and place.overlaps(held) for held in protected)
 
 
 def is_too_wide(target: Target) -> bool:

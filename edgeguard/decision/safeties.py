@@ -60,7 +60,7 @@ def _protected(config: Config, vm: Vm | None, tap: Tap | None) -> str | None:
 
 def protected_target(question: Question) -> SafetyAnswer:
     targets = question.verdict.targets
-    held = [target.place for target in targets if is_protected(target, question.config)]
+    held = [target.place for target in targets if is_protected(target, question.config.protected.targets)]
     if held and len(held) == len(targets):
         if forged.is_the_way(question):
             told = f"every target is protected: {', '.join(held)}; only packets with forged senders are dropped"

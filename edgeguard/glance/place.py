@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from typing import Any
 
 DEFAULT = "/etc/edgeguard/edgeguard.toml"
 _SHIPPED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "defaults.toml")  # noqa: PTH118, PTH120 - see _read
@@ -20,22 +21,25 @@ def database_of(config: str) -> str | None:
     return _path(config, "database")
 
 
+def given(config: str) -> dict[str, Any]:
+    """What a configuration file says; nothing where nobody made the default one. OSError, ValueError: unreadable."""
+    return {} if config == DEFAULT and not os.path.exists(config) else tomllib.loads(_read(config))  # noqa: PTH110
+
+
+def shipped(table: str) -> dict[str, Any]:
+    """One table of the defaults; of the file only that is read."""
+    return tomllib.loads(_read(_SHIPPED).partition(f"\n[{table}]")[2].partition("\n[")[0])
+
+
 def _path(config: str, key: str) -> str | None:
     try:
-        values = {} if config == DEFAULT and not os.path.exists(config) else tomllib.loads(_read(config))  # noqa: PTH110
+        paths = given(config).get("paths", {})
     except (OSError, ValueError):
         return None
-    paths = values.get("paths", {})
     told = paths.get(key, "") if isinstance(paths, dict) else None
     if not isinstance(told, str):
         return None
-    return told or _shipped(key)
-
-
-def _shipped(key: str) -> str:
-    """The default's; of the file only its table is read."""
-    table = _read(_SHIPPED).partition("\n[paths]\n")[2].partition("\n[")[0]
-    return str(tomllib.loads(table)[key])
+    return told or str(shipped("paths")[key])
 
 
 def _read(path: str) -> str:
