@@ -22,13 +22,6 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         yield host
 
 
-@pytest.fixture
-def routed() -> Iterator[Host]:
-    with Host("routed") as host:
-        host.start()
-        yield host
-
-
 def recreate(host: Host) -> None:
     """The tap is deleted and made again under its name, for the next customer at the same place."""
     host.host.remove("tap0")

@@ -6,11 +6,8 @@ import contextlib
 import shutil
 import socket
 import struct
-from collections.abc import Iterator
 
-import pytest
 from enforcement_host import (
-    EVERY_KIND,
     FORGED4,
     FORGED6,
     OTHER4,
@@ -35,27 +32,6 @@ from scapy.packet import Raw
 from edgeguard.model import Happened, Order, Outcome, Scope
 
 TAKEN4, TAKEN6 = "203.0.113.200", "2001:db8:e::200"  # more forged sources, inside other people's prefixes
-
-
-@pytest.fixture(params=EVERY_KIND)
-def host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with Host(request.param) as host:
-        host.start()
-        yield host
-
-
-@pytest.fixture
-def bridged() -> Iterator[Host]:
-    with Host("bridged") as host:
-        host.start()
-        yield host
-
-
-@pytest.fixture
-def routed() -> Iterator[Host]:
-    with Host("routed") as host:
-        host.start()
-        yield host
 
 
 def own_only(host: Host, decision: str = "d-own", **changes: object) -> Order:

@@ -31,13 +31,6 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         yield host
 
 
-@pytest.fixture
-def bridged() -> Iterator[Host]:
-    with Host("bridged") as host:
-        host.start()
-        yield host
-
-
 def null_routed(host: Host, decision: str, *targets: str, port: int | None = None) -> Order:
     order = host.order(decision, targets=tuple(target(where, 17, port) for where in targets))
     host.enforcer.order(order)

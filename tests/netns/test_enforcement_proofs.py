@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import pytest
 from enforcement_host import (
-    EVERY_KIND,
     FLOOD_PORT,
     FORGED4,
     OTHER4,
@@ -28,20 +27,6 @@ from edgeguard.enforcement.links import Link, listed
 from edgeguard.model import Happened, Outcome, Scope
 
 _UDP_SEGMENT = 103  # linux/udp.h
-
-
-@pytest.fixture(params=EVERY_KIND)
-def host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with Host(request.param) as host:
-        host.start()
-        yield host
-
-
-@pytest.fixture
-def routed() -> Iterator[Host]:
-    with Host("routed") as host:
-        host.start()
-        yield host
 
 
 def proved(outcome: Outcome, *words: str) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import shutil
 import socket
 import time
-from collections.abc import Iterator
 
-import pytest
 from enforcement_host import (
-    EVERY_KIND,
     FORGED4,
     FORGED6,
     OTHER4,
@@ -31,28 +28,6 @@ from scapy.layers.l2 import Dot1Q
 from scapy.packet import Raw
 
 from edgeguard.model import Happened, Scope
-
-
-@pytest.fixture(params=EVERY_KIND)
-def host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with Host(request.param) as host:
-        host.start()
-        yield host
-
-
-@pytest.fixture
-def bridged() -> Iterator[Host]:
-    with Host("bridged") as host:
-        host.start()
-        yield host
-
-
-@pytest.fixture
-def routed() -> Iterator[Host]:
-    with Host("routed") as host:
-        host.start()
-        yield host
-
 
 LIFETIMES = (0.5, 2, 8, 32)  # seconds: where a machine is too slow to see one stand, the next
 
