@@ -1,9 +1,9 @@
 """What daemon and commands ask of the place where cases are kept, whatever keeps them.
 
-cases.store.Store keeps them in an SQLite file, cases.reader.Reader reads it beside a running daemon. Another database
-is one more class for each protocol; tests/test_store_contract.py says what holds for all of them, method by method, and
-is run for all. What is asked are values: everything that is reckoned with them (measures.py, tally.py, the clocks of
-people) is reckoned outside, and knows no database.
+cases.store.Store keeps them in an SQLite file, cases.reader.Reader reads it beside a running daemon; what a method
+means is said there. Another database is one more class for each protocol: tests/test_store_contract.py says what holds
+for all of them, method by method, and is run for all. What is asked are values: everything that is reckoned with them
+(measures.py, tally.py, the clocks of people) is reckoned outside, and knows no database.
 """
 
 from __future__ import annotations
