@@ -19,6 +19,7 @@ from edgeguard.capture.points import Points
 from edgeguard.capture.taps import Taps
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases import baseline_file, codec
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.cases.store import Store
 from edgeguard.config import Config, load
 from edgeguard.control import ControlServer
@@ -259,7 +260,7 @@ def _counting(config: Config) -> Counting | Shards:
     return Shards(threads, ratios=answered, points=ROWS, remote=shares, distinct=distinct)
 
 
-def _writer(config: Config, store: Store) -> Writer:
+def _writer(config: Config, store: CaseStore) -> Writer:
     """Of evidence; a line of the case's story says what became of it."""
 
     def note(case: str, text: str) -> None:

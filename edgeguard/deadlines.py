@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgeguard import clock, roster
-from edgeguard.cases import intray
 from edgeguard.cases.case import Standing
-from edgeguard.cases.reader import Reader
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.decision import binding
 from edgeguard.decision.binding import NOTHING, Binding
@@ -23,6 +22,9 @@ from edgeguard.grace import Exemption
 from edgeguard.model import Scope
 from edgeguard.states import AUTOMATION
 from edgeguard.word import Said, Word
+
+if TYPE_CHECKING:  # people wait for `next`: a protocol takes its time to load
+    from edgeguard.cases.protocol import Cases
 
 BEFORE = 7 * 24 * HOUR  # its end the desk is told of an exemption
 MOST = 96  # times that one broken clock is told again: a day of every 15 minutes
@@ -60,7 +62,7 @@ class Deadline:
         return self.due + self.repeat * int(stage.partition(" ")[2] or 0)
 
 
-def deadlines(reader: Reader, duty: Duty, at: int, standing: Sequence[Standing] | None = None) -> list[Deadline]:
+def deadlines(reader: Cases, duty: Duty, at: int, standing: Sequence[Standing] | None = None) -> list[Deadline]:
     """All that run, those that break first first. standing: what the reader says of it, where it was asked already."""
     of_case: dict[str, list[Standing]] = {}
     for one in reader.standing() if standing is None else standing:
@@ -88,7 +90,7 @@ def appeal_due(said: Binding, standing: Sequence[Standing], duty: Duty) -> int |
     return binding.due(waiting, min(full, default=None), duty.clocks)
 
 
-def _of_case(reader: Reader, duty: Duty, case: str, standing: Sequence[Standing], at: int) -> Iterator[Deadline]:
+def _of_case(reader: Cases, duty: Duty, case: str, standing: Sequence[Standing], at: int) -> Iterator[Deadline]:
     words = reader.words(case)
     said, began = people(words), min(one.decision.at for one in standing)
     yield from _decision(duty, case, standing, words, began)
@@ -126,9 +128,9 @@ def _decision(
     yield Deadline(f"decision {case} {began}", case, "decision", began + limit, min(HOUR // 2, limit // 4), HOUR, says)
 
 
-def _reply(reader: Reader, duty: Duty, case: str) -> Iterator[Deadline]:
+def _reply(reader: Cases, duty: Duty, case: str) -> Iterator[Deadline]:
     """The oldest reply that no person has read; without a roster and a promise there is no time for it."""
-    for taken in intray.unread(reader, case):
+    for taken in reader.replies.unread(case):
         due = taken.read_by or roster.read_by(duty.roster, taken.at)
         if due is None:
             continue

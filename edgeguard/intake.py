@@ -15,8 +15,8 @@ from typing import Any
 from edgeguard import clock, roster
 from edgeguard.cases import codec
 from edgeguard.cases.case import Case
-from edgeguard.cases.intray import Intray, Taken
-from edgeguard.cases.store import Store
+from edgeguard.cases.protocol import CaseStore
+from edgeguard.cases.received import Taken
 from edgeguard.config import Mail, Roster
 from edgeguard.errors import UsageError
 from edgeguard.incoming import Reply, Sort
@@ -39,29 +39,29 @@ def own(mail: Mail) -> Own:
 class Intake:
     """Takes replies. StoreError where the database does not: then nothing of the reply was written."""
 
-    def __init__(self, store: Store, mail: Mail, on_duty: Roster) -> None:
+    def __init__(self, store: CaseStore, mail: Mail, on_duty: Roster) -> None:
         self._store = store
         self._mail = mail
         self._roster = on_duty
-        self.tray = Intray(store)
 
     def take(self, reply: Reply, at: int) -> str:
         """Writes it down and says in one line what became of it."""
         if reply.sort is Sort.BOUNCE:
             return self._bounced(reply, at)
-        case = self.tray.case_of(reply.names)
+        named = self._store.replies.case_of(reply.names)
+        case = self._store.case(named) if named is not None else None
         notice = self._acknowledgement(reply, case, at) if case is not None and reply.answerable else None
         promised = notice.values["read_by"] if notice is not None else None
         taken = Taken(reply, at, case.id if case else None, None, notice.id if notice else None, promised)
-        written = self.tray.take(taken, [notice] if notice is not None else [])
+        written = self._store.replies.take(taken, [notice] if notice is not None else [])
         return _sentence(reply, written)
 
     def _acknowledgement(self, reply: Reply, case: Case, at: int) -> Notice | None:
         """None: nothing was ever decided in the case, so nobody was written to."""
-        decision = self.tray.youngest_decision(case.id)
+        decision = self._store.replies.youngest_decision(case.id)
         if decision is None or reply.sender is None:
             return None
-        known = reply.sender.lower() in self.tray.contacts(case.id)
+        known = reply.sender.lower() in self._store.replies.contacts(case.id)
         return acknowledgement(
             reply.id,
             case.id,
@@ -84,9 +84,9 @@ class Intake:
 
     def _bounced(self, reply: Reply, at: int) -> str:
         """A notice came back: the desk is told, and gets the notice itself, once whatever comes back."""
-        lost = self.tray.sent(reply.names)
+        lost = self._store.replies.sent(reply.names)
         taken = Taken(reply, at, lost.case if lost else None, lost.id if lost else None)
-        written = self.tray.take(taken, self._instead(lost, reply, at) if lost else ())
+        written = self._store.replies.take(taken, self._instead(lost, reply, at) if lost else ())
         if written is None:
             return _sentence(reply, None)
         if lost is None:
@@ -106,7 +106,7 @@ class Intake:
         )
 
 
-def take_body(store: Store, mail: Mail, on_duty: Roster, body: str) -> dict[str, str]:
+def take_body(store: CaseStore, mail: Mail, on_duty: Roster, body: str) -> dict[str, str]:
     """The daemon's answer to a reply that was read elsewhere. UsageError where it is none."""
     try:
         reply = codec.loads(Reply, body)

@@ -16,8 +16,7 @@ from collections.abc import Sequence
 
 from edgeguard import clock
 from edgeguard.cases.case import Case, case_id
-from edgeguard.cases.signals import Signals
-from edgeguard.cases.store import Store
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.config import Mail
 from edgeguard.hooks.message import to_desk
@@ -26,7 +25,7 @@ from edgeguard.inventory import Inventory
 from edgeguard.letters import Delivery
 from edgeguard.model import Act, Decision, SafetyAnswer, Scope, Subject, Verdict, Vm, identity
 from edgeguard.reading import INTO
-from edgeguard.states import OBSERVED
+from edgeguard.states import OBSERVED, VICTIM
 from edgeguard.units import bits_per_second, count
 
 AROUND = 15 * MINUTE  # clocks of others are wrong by minutes
@@ -38,41 +37,44 @@ _NOTHING = "nothing passed a warn limit here in that time, or nothing was counte
 class Outside:
     """Takes signals. StoreError where the database does not: then nothing of the signal was written."""
 
-    def __init__(self, store: Store, inventory: Inventory, host: str, mail: Mail) -> None:
+    def __init__(self, store: CaseStore, inventory: Inventory, host: str, mail: Mail) -> None:
         self._store = store
         self._inventory = inventory
         self._host = host
         self._mail = mail
-        self._signals = Signals(store)
 
     def take(self, signal: Signal, at: int, by: str) -> str:
         """Writes it down and says in one line what became of it."""
-        if self._signals.is_known(signal.id):
+        if self._store.signals.is_known(signal.id):
             return f"report {signal.id}: known already, nothing was written"
         vm, then = self._owner(signal), self._then(signal, at)
         owner = then.vm if then else vm.id if vm else None
         cases = self._of_owner(signal, owner) if vm or then else []
         measured, whose = self._measured(cases, signal), _whose(vm, then, signal, at)
         if vm is None and then is None:
-            self._signals.take(signal, at, None, None, measured, self._desk(signal, None, whose, measured, at))
+            self._store.signals.take(signal, at, None, None, measured, self._desk(signal, None, whose, measured, at))
             return f"{signal.source}: {whose}; kept for the desk"
         case = next((case for case in cases if case.closed is None), None)
         opening = None
         if case is None:
             case = self._new(signal, vm, then, at)
             opening = _opening(case, signal, at, by)
-        self._signals.take(signal, at, case, opening, measured, self._desk(signal, case.id, whose, measured, at))
+        self._store.signals.take(signal, at, case, opening, measured, self._desk(signal, case.id, whose, measured, at))
         return f"{case.id}: {'opened' if opening else 'added to'} for {signal.source}; {whose}; {measured}"
 
     def _then(self, signal: Signal, at: int) -> Case | None:
         """A case of that time in which the address stands: it says whose it was then."""
-        cases = self._signals.cases_of(signal.source) if signal.is_address else []
+        cases = self._about(signal.source) if signal.is_address else []
         return next((case for case in cases if _is_of(case, signal, at)), None)
 
     def _of_owner(self, signal: Signal, owner: str | None) -> list[Case]:
         """The owner's cases, about this address or another of his."""
-        found = {case.id: case for term in (owner, signal.source) if term for case in self._signals.cases_of(term)}
+        found = {case.id: case for term in (owner, signal.source) if term for case in self._about(term)}
         return [case for case in found.values() if case.vm == owner]
+
+    def _about(self, term: str) -> list[Case]:
+        """Cases about what a VM or an address sent: open ones first, then the youngest."""
+        return [case for case in self._store.find(term) if case.state != VICTIM]
 
     def _owner(self, signal: Signal) -> Vm | None:
         return self._inventory.by_address(ipaddress.ip_address(signal.source)) if signal.is_address else None

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from edgeguard import clock, control
 from edgeguard.cases.case import Standing
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.cases.store import Store
 from edgeguard.config import Config
 from edgeguard.deadlines import appeal_due, people
@@ -87,7 +88,7 @@ def _forbid(kill: Path, text: str) -> tuple[str, ...]:
 # ---- with the database ---------------------------------------------------------------------------
 
 
-def _settle(config: Config, store: Store, ends: Reaper, removed: int) -> Reaped:
+def _settle(config: Config, store: CaseStore, ends: Reaper, removed: int) -> Reaped:
     """No daemon runs: the kernel keeps what the cases still want, and every other null route is recorded as ended."""
     inventory, trouble = _inventory(config)
     lasting: list[Order] = []
@@ -107,7 +108,7 @@ def _settle(config: Config, store: Store, ends: Reaper, removed: int) -> Reaped:
     return Reaped(removed, told, trouble)
 
 
-def _undecided(config: Config, store: Store, standing: list[Standing]) -> dict[str, str]:
+def _undecided(config: Config, store: CaseStore, standing: list[Standing]) -> dict[str, str]:
     """Cases whose appeal nobody decided in time, and why they end."""
     found: dict[str, str] = {}
     for case in {one.case.id for one in standing}:
@@ -154,7 +155,7 @@ def _addressed(one: Standing, inventory: Inventory | None) -> Order:
     return replace(one.order, prefixes=vm.addresses) if vm and vm.addresses and by_address else one.order
 
 
-def _record(config: Config, store: Store, inventory: Inventory | None, one: Standing, why: str) -> str:
+def _record(config: Config, store: CaseStore, inventory: Inventory | None, one: Standing, why: str) -> str:
     """The end as a decision with its notice, as any other; a sentence for whoever called."""
     now = clock.now()
     if not one.releasing:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from edgeguard import roster
-from edgeguard.cases.store import Store
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.clock import MINUTE
 from edgeguard.config import Config
 from edgeguard.deadlines import Deadline, deadlines
@@ -30,7 +30,7 @@ log = logging.getLogger("edgeguard")
 class Reminding:
     """Looks about twice a minute."""
 
-    def __init__(self, store: Store, config: Callable[[], Config], host: str, wake: Callable[[], None]) -> None:
+    def __init__(self, store: CaseStore, config: Callable[[], Config], host: str, wake: Callable[[], None]) -> None:
         """`config` as it is now; `wake`: deliveries may be due."""
         self._store, self._config, self._host, self._wake = store, config, host, wake
         self._next = 0

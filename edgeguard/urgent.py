@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgeguard import clock
 from edgeguard.cases.case import Case, Standing
-from edgeguard.cases.reader import Reader
 from edgeguard.deadlines import Deadline, deadlines, people
 from edgeguard.decision.binding import Binding
 from edgeguard.decision.ending import needed
@@ -21,6 +21,9 @@ from edgeguard.duty import Clocks, Duty
 from edgeguard.model import Scope
 from edgeguard.states import VICTIM
 from edgeguard.units import duration_text
+
+if TYPE_CHECKING:  # people wait for `next`: a protocol takes its time to load
+    from edgeguard.cases.protocol import Cases
 
 WAITING = ("decision", "reply", "appeal")
 OPEN = {"suspect-data": 20, "warned": 10, "observed": 5, "probation": 1}  # points of what is not null-routed
@@ -42,7 +45,7 @@ class Urgent:
         return min((one.due for one in self.waits if one.kind in WAITING), default=NEVER)
 
 
-def urgent(reader: Reader, duty: Duty, at: int) -> list[Urgent]:
+def urgent(reader: Cases, duty: Duty, at: int) -> list[Urgent]:
     """All open cases but those of victims, the most urgent first."""
     standing: dict[str, list[Standing]] = {}
     stands = reader.standing()
@@ -85,7 +88,7 @@ def _points(case: Case, standing: Sequence[Standing], waits: Sequence[Deadline],
         yield 5, "its owner waits for an answer"
 
 
-def freed(standing: Sequence[Standing], reader: Reader, clocks: Clocks) -> str:
+def freed(standing: Sequence[Standing], reader: Cases, clocks: Clocks) -> str:
     """When the clock frees a case without anybody: a sentence."""
     if not standing:
         return "nothing of it is null-routed"

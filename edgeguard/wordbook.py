@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 
 from edgeguard import clock
-from edgeguard.cases.store import Store
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.config import Config
 from edgeguard.errors import StoreError
 from edgeguard.evidence.place import Place
@@ -34,7 +34,7 @@ log = logging.getLogger("edgeguard")
 class Wordbook:
     """One per daemon."""
 
-    def __init__(self, store: Store, outbox: Outbox, host: str, wake: Callable[[], None]) -> None:
+    def __init__(self, store: CaseStore, outbox: Outbox, host: str, wake: Callable[[], None]) -> None:
         """`wake`: deliveries may be due."""
         self._store, self._outbox, self._host, self._wake = store, outbox, host, wake
 

@@ -78,7 +78,7 @@ def test_half_of_the_cases_were_null_routed(database: Path) -> None:
     """The mix must be what the bench says, as the report counts it."""
     months = {Month.of(NOW - n * 365 * 86_400 * SECOND // CASES) for n in range(CASES + 1)}
     with Reader(database) as reader:
-        every = [measures(reader, month) for month in months]
+        every = [measures(reader.account(month)) for month in months]
     assert sum(one.opened for one in every) == CASES
     assert sum(one.null_routes for one in every) == CASES // 10 * (3 + 4 + 1)
     assert sum(one.warnings for one in every) == CASES // 10 * 9

@@ -16,8 +16,6 @@ from test_keeping import CLOCKS, Flooded, Now, feed, passes, stands, state
 from test_outbox import settings as mail_settings
 
 from edgeguard import clock, config
-from edgeguard.cases import intray
-from edgeguard.cases.intray import Intray
 from edgeguard.clock import SECOND
 from edgeguard.daemon import resuming
 from edgeguard.daemon.hearing import Hearing
@@ -111,7 +109,7 @@ def test_a_reply_that_a_person_filed_is_heard(flooded: Flooded) -> None:
     Hearing(made).look(now.at)
     assert state(world) == "narrow"
     (case,) = world.store.find("vm-0")
-    assert Intray(world.store).file(intray.unmatched(world.store)[0].seq, case.id, now.at, "alex")
+    assert world.store.replies.file(world.store.replies.unmatched()[0].seq, case.id, now.at, "alex")
     Hearing(made).look(now.at)
     assert state(world) == "review" and [word.said for word in world.store.words(case.id)] == [Said.REPLY]
 

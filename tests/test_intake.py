@@ -22,7 +22,7 @@ from samples import CASE, DECISION, ORDER, VERDICT, T, another, happened, notice
 from test_outbox import settings
 
 from edgeguard import clock, config
-from edgeguard.cases import codec, intray
+from edgeguard.cases import codec
 from edgeguard.cases.intray import MOST
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
@@ -87,7 +87,7 @@ def acknowledgements(store: Store) -> list[tuple[str, dict[str, Any]]]:
 def test_a_reply_is_recorded_and_acknowledged(store: Store) -> None:
     """The reply is a row and a line of the story with its keyword, and its sender is told that it came in."""
     assert take(store, mail()) == f"{CASE.id}: CLEANED from ops@example.net recorded, acknowledged"
-    (kept,) = intray.of_case(store, CASE.id)
+    (kept,) = store.replies.of_case(CASE.id)
     assert kept.reply.keyword is Keyword.CLEANED and kept.at == AT and kept.acknowledged
     (entry,) = [entry for entry in store.timeline(CASE.id) if entry.what == "reply"]
     assert entry.text.startswith("ops@example.net answered CLEANED: CLEANED - found a miner")
@@ -128,14 +128,14 @@ def test_the_same_mail_twice_is_one_reply(store: Store) -> None:
     """A maildir that is read again after a crash neither records nor acknowledges twice."""
     take(store, mail())
     assert "known already" in take(store, mail(), AT + 2 * HOUR)
-    assert len(intray.of_case(store, CASE.id)) == len(acknowledgements(store)) == 1
+    assert len(store.replies.of_case(CASE.id)) == len(acknowledgements(store)) == 1
 
 
 def test_a_sender_hears_once_an_hour(store: Store) -> None:
     """Every reply is kept, but a sender and case get one acknowledgement an hour, so that two programs cannot loop."""
     for n in range(5):
         take(store, mail(CLEANED=b"CLEANED %d" % n), AT + n * MINUTE)
-    assert len(intray.of_case(store, CASE.id)) == 5 and len(acknowledgements(store)) == 1
+    assert len(store.replies.of_case(CASE.id)) == 5 and len(acknowledgements(store)) == 1
     take(store, mail(CLEANED=b"CLEANED again"), AT + HOUR + MINUTE)
     assert len(acknowledgements(store)) == 2
 
@@ -160,7 +160,7 @@ def test_programs_are_not_acknowledged(store: Store, name: str) -> None:
 def test_an_acknowledgement_promises_what_is_configured(store: Store) -> None:
     """With read_within it says until when a person reads it, and the row keeps that time."""
     take(store, mail(), mail=settings(25, reply_to="abuse+{case}@example.org", read_within="30m"))
-    assert acknowledgements(store)[0][1]["read_by"] == AT + 30 * MINUTE == intray.of_case(store, CASE.id)[0].read_by
+    assert acknowledgements(store)[0][1]["read_by"] == AT + 30 * MINUTE == store.replies.of_case(CASE.id)[0].read_by
 
 
 @pytest.mark.parametrize("keyword", [None, *Keyword])
@@ -198,12 +198,12 @@ def test_a_reply_without_a_case_waits_for_a_person(store: Store) -> None:
     """No token, or a forged one: kept without a case, listed until a person files it, then in that case's story."""
     assert "is number 1 of" in take(store, mail("no-token"))
     assert "is number 2 of" in take(store, mail(**{"1a2b3c4d5e6f": b"ffffffffffff", NOTICE: b"notice-ffffffffffff"}))
-    assert [one.seq for one in intray.unmatched(store)] == [1, 2] and acknowledgements(store) == []
-    tray = intray.Intray(store)
+    assert [one.seq for one in store.replies.unmatched()] == [1, 2] and acknowledgements(store) == []
+    tray = store.replies
     assert (
         tray.file(1, CASE.id, AT, "alex") and not tray.file(1, None, AT, "alex") and not tray.file(9, None, AT, "alex")
     )
-    assert tray.file(2, None, AT, "alex") and intray.unmatched(store) == []
+    assert tray.file(2, None, AT, "alex") and store.replies.unmatched() == []
     (entry,) = [entry for entry in store.timeline(CASE.id) if entry.what == "reply"]
     assert entry.text.endswith("put here by alex")
 
@@ -328,7 +328,7 @@ def test_a_mail_that_cannot_be_recorded_stays(run: Callable[..., Result], store:
         assert told.exit_code == 75 and "another process holds the lock" in told.stderr
         assert run(given=mail()).exit_code == 75
         other.execute("ROLLBACK")
-    assert (folder / "new" / "1.host").exists() and intray.of_case(store, CASE.id) == []
+    assert (folder / "new" / "1.host").exists() and store.replies.of_case(CASE.id) == []
 
 
 def test_a_watched_maildir_takes_what_comes(store: Store, run: Any, tmp_path: Path) -> None:
@@ -345,7 +345,7 @@ def test_a_watched_maildir_takes_what_comes(store: Store, run: Any, tmp_path: Pa
     finally:
         process.terminate()
         process.communicate()
-    assert len(intray.of_case(store, CASE.id)) == 1
+    assert len(store.replies.of_case(CASE.id)) == 1
 
 
 def test_without_a_database_the_daemon_is_asked(run: Callable[..., Result], tmp_path: Path) -> None:
@@ -378,7 +378,7 @@ def test_without_a_database_the_daemon_is_asked(run: Callable[..., Result], tmp_
         thread.join()
         server.close()
     assert told.exit_code == 0 and told.stdout.startswith(f"{CASE.id}: CLEANED") and seen == ["reply.take"]
-    assert len(intray.of_case(elsewhere, CASE.id)) == 1
+    assert len(elsewhere.replies.of_case(CASE.id)) == 1
     elsewhere.close()
 
 

@@ -77,6 +77,9 @@ ONLY_IN = {
     "hypothesis": set(),
 }
 
+# What opens an SQLite file of ours: the case database, and that of the baselines. All else that others import of cases/
+# is words, values and reckoning.
+OPENS = {"edgeguard.cases.store", "edgeguard.cases.reader", "edgeguard.cases.baseline_file"}
 
 MAX_LINES = 350
 LONGER = {"edgeguard.counting.kernels"}  # kernels that inline each other stand and compile together
@@ -97,7 +100,8 @@ def room(name: str) -> str:
     return name.split(".")[1] if "." in name else ""
 
 
-MODULES = {module(path) for path in sources()}
+PATHS = {module(path): path for path in sources()}
+MODULES = set(PATHS)
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -183,6 +187,38 @@ def test_the_middle_is_pure() -> None:
     for path in sources():
         if room(module(path)) in ("counting", "detection", "decision"):
             assert not impure & {name.split(".")[0] for name in imported(path)}, module(path)
+
+
+def reached(name: str) -> set[str]:
+    """A module, and all of ours that it imports, and those."""
+    found, left = set(), [name]
+    while left:
+        one = left.pop()
+        if one in PATHS and one not in found:
+            found.add(one)
+            left += ours(PATHS[one])
+    return found
+
+
+def speaks_sql(name: str) -> set[str]:
+    return {one for one in reached(name) if "sqlite3" in imported(PATHS[one])}
+
+
+def test_the_protocol_of_the_store_knows_no_database() -> None:
+    """Nor do the values that it is said in: another database's store imports nothing of SQLite's."""
+    assert {"edgeguard.cases.protocol", "edgeguard.cases.case", "edgeguard.cases.told"} <= reached(
+        "edgeguard.cases.protocol"
+    )
+    assert speaks_sql("edgeguard.cases.protocol") == set()
+    assert "edgeguard.cases.database" in speaks_sql("edgeguard.cases.store"), "or nothing is seen"
+
+
+@pytest.mark.parametrize("path", sources(), ids=module)
+def test_statements_stay_where_cases_are_kept(path: Path) -> None:
+    """Who is no part of cases/ opens a store and asks its protocol: nobody reaches for rows."""
+    for name in ours(path):
+        if room(module(path)) != "cases" and room(name) == "cases" and name not in OPENS:
+            assert not speaks_sql(name), f"{module(path)} imports {name}, which speaks SQL"
 
 
 @pytest.mark.parametrize("path", sources(), ids=module)

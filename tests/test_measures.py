@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from samples import CASE, DECISION, ORDER, RELEASE_ORDER, another, notices
 
 from edgeguard import __version__
-from edgeguard.cases.intray import Intray, Taken
 from edgeguard.cases.measures import Measures, Took, measures
 from edgeguard.cases.month import Month
 from edgeguard.cases.reader import Reader
+from edgeguard.cases.received import Taken
 from edgeguard.cases.store import Store
 from edgeguard.clock import SECOND
 from edgeguard.errors import StoreError
@@ -77,7 +77,7 @@ def write(store: Store, number: int, story: Story) -> None:
         box.close()
     if story.reply is not None:
         reply = Reply(f"r-{number}", Sort.REPLY, "ops@example.net")
-        Intray(store).take(Taken(reply, at + story.reply * SECOND, case.id), ())
+        store.replies.take(Taken(reply, at + story.reply * SECOND, case.id), ())
     if story.person is not None:
         store.note(case.id, at + story.person * SECOND, "alex", "claimed: looking")
     if story.end is not None and story.routed and not story.refused:
@@ -94,7 +94,7 @@ def write(store: Store, number: int, story: Story) -> None:
 
 def found(path: Path, month: Month = NOVEMBER) -> Measures:
     with Reader(path) as reader:
-        return measures(reader, month)
+        return measures(reader.account(month))
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_nothing_is_written(store: Store) -> None:
     """The report must open the database read-only, whatever it is asked."""
     write(store, 1, Story(DAY))
     with Reader(store.path) as reader:
-        measures(reader, NOVEMBER)
+        measures(reader.account(NOVEMBER))
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             reader._db.execute("DELETE FROM cases")
 
@@ -234,7 +234,7 @@ def test_a_database_that_breaks_is_one_line(store: Store) -> None:
     with Reader(store.path) as reader:
         store._db.execute("DROP TABLE judgements")
         with pytest.raises(StoreError, match="cannot read it"):
-            measures(reader, NOVEMBER)
+            measures(reader.account(NOVEMBER))
 
 
 # ---- many stories against plain sums ----------------------------------------------------------------

@@ -18,7 +18,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
-from edgeguard.cases.tally import NOTICED_S, NULL_ROUTED_S, VERIFIED_S, Times, Unsent
+from edgeguard.cases.fresh import Unsent
+from edgeguard.cases.tally import NOTICED_S, NULL_ROUTED_S, VERIFIED_S, Times
 from edgeguard.clock import SECOND
 from edgeguard.errors import DaemonError
 from edgeguard.metrics import listener as listening

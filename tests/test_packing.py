@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from samples import CASE, DECISION, ORDER, VERDICT, T, notices
 
 from edgeguard.cases import codec
-from edgeguard.cases.intray import Intray
 from edgeguard.cases.packing import DICTIONARIES, SEARCHED, YOUNGEST, pack, unpack, whole
 from edgeguard.cases.reader import Reader
 from edgeguard.cases.store import Store
@@ -100,7 +99,7 @@ def test_a_mail_is_kept_small_and_read_whole(store: Store) -> None:
         (letter,) = reader.letters(CASE.id)
         assert (letter.subject, letter.text, letter.headers) == (mail.subject, mail.text, mail.headers)
         assert [entry.what for entry in reader.timeline(CASE.id)].count("notice") == 2
-    notice = Intray(store).sent([letter.id])
+    notice = store.replies.sent([letter.id])
     assert notice is not None and codec.dumps(notice.values) == codec.dumps(values)
 
 
@@ -169,7 +168,7 @@ def test_what_was_written_before_is_read_as_it_is(store: Store) -> None:
         store._db.execute(f"UPDATE {table} SET packed = NULL, body = ?", (text,))
     (letter,) = store.letters(CASE.id)
     assert letter.text == mail.text
-    assert Intray(store).sent([letter.id]) is not None
+    assert store.replies.sent([letter.id]) is not None
     assert (store.verdicts(CASE.id), store.decisions(CASE.id)) == ([VERDICT], [DECISION])
     assert len(store.standing()) == 1
 

@@ -19,7 +19,6 @@ from test_outbox import settings
 
 from edgeguard import clock, xarf
 from edgeguard.cases.packing import unpack
-from edgeguard.cases.signals import signals
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
 from edgeguard.clock import HOUR, MINUTE, SECOND
@@ -258,7 +257,7 @@ def test_what_is_not_ours_is_kept_for_the_desk(store: Store, source: str, why: s
     """A report about an address of nobody here opens no case, and is not lost."""
     before = rows(store, "cases")
     assert why in take(store, report(source_identifier=source))
-    assert rows(store, "cases") == before and signals(store)[0].case is None
+    assert rows(store, "cases") == before and store.signals.youngest()[0].case is None
 
 
 def test_another_vms_case_is_left_alone(store: Store) -> None:
@@ -266,7 +265,7 @@ def test_another_vms_case_is_left_alone(store: Store) -> None:
     other = another(9)
     store.record(replace(other[0], vm="vm-9"), other[1], other[2], notices(other[2]), other[3])
     take(store, report(source_identifier="198.51.100.9"))
-    assert signals(store)[0].case == other[0].id != CASE.id
+    assert store.signals.youngest()[0].case == other[0].id != CASE.id
 
 
 # ---- the command ---------------------------------------------------------------------------------

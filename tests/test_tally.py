@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import CASE, DECISION, ORDER, RELEASE, RELEASE_ORDER, VERDICT, T, happened, notices
 
+from edgeguard.cases.fresh import Unsent
+from edgeguard.cases.news import News
 from edgeguard.cases.store import Store
-from edgeguard.cases.tally import NOTICED_S, Tally, Times, Unsent
+from edgeguard.cases.tally import NOTICED_S, Tally, Times
 from edgeguard.clock import MILLISECOND, SECOND
 from edgeguard.errors import StoreError
 from edgeguard.letters import Mail
@@ -29,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def tally(store: Store) -> Iterator[Tally]:
-    with Tally(store.path) as tally:
+    with Tally(store.news()) as tally:
         yield tally
 
 
@@ -80,7 +82,7 @@ def test_what_was_before_is_not_counted(store: Store) -> None:
     """Counters begin with the daemon; a mail that waits over a restart is timed when it leaves."""
     null_route(store)
     store.outcome(happened(Happened.VERIFIED, T + SECOND))
-    with Tally(store.path) as tally:
+    with Tally(store.news()) as tally:
         tally.look()
         assert not tally.outcomes and not tally.decisions and not sum(tally.verified.counts)
         box = store.box()
@@ -112,7 +114,7 @@ def test_a_database_that_cannot_be_read_is_one_sentence(tmp_path: Path, store: S
     with pytest.raises(StoreError, match="cannot count what is unsent"):
         tally.unsent()
     with pytest.raises(StoreError, match="no case database"):
-        Tally(tmp_path / "missing.sqlite")
+        News(tmp_path / "missing.sqlite")
 
 
 @given(st.lists(st.floats(-10, 1e6), max_size=20))

@@ -11,7 +11,6 @@ from samples import CASE, DECISION, ORDER, VERDICT, T, notices
 from test_outbox import settings
 
 from edgeguard import config
-from edgeguard.cases import intray
 from edgeguard.cases.store import Store
 from edgeguard.clock import MINUTE, SECOND
 from edgeguard.daemon.unread import Unread
@@ -79,8 +78,8 @@ def test_what_names_no_case_is_a_trouble_until_it_is_filed(store: Store, unread:
         intake.take(Reply(f"reply-{n}", sort, "ops@example.net", status="5.0.0"), T)
     unread.look(T)
     assert unread.trouble == "replies that name no case: 2; see 'edgeguard reply --unmatched'"
-    for waiting in intray.unmatched(store):
-        assert intray.Intray(store).file(waiting.seq, None, T, "alex")
+    for waiting in store.replies.unmatched():
+        assert store.replies.file(waiting.seq, None, T, "alex")
     unread.look(T + SECOND)
     assert unread.trouble is not None, "it looks twice a minute, no oftener"
     unread.look(T + MINUTE)

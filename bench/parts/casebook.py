@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench.parts.floods import HOST, Flood
-from edgeguard.cases.intray import Intray, Taken
+from edgeguard.cases.received import Taken
 from edgeguard.cases.store import Store
 from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.config import Mail, build
@@ -43,7 +43,7 @@ class Casebook:
         self._config = build(CONFIG)
         self._background = background(self._config, HOST)
         self._store = Store(path)
-        self._box, self._tray, self._intray = self._store.box(), self._store.tray(), Intray(self._store)
+        self._box, self._tray = self._store.box(), self._store.tray()
         for connection in (self._store._db, self._box._db, self._tray._db):
             connection.execute("PRAGMA synchronous = OFF")
 
@@ -139,7 +139,7 @@ class Casebook:
             f"<{case}@{flood.vm.name}.example.net>", True,
         )  # fmt: skip
         answer = acknowledgement(reply.id, case, routed.id, to, received=at, keyword="CLEANED", name=flood.vm.name)
-        self._intray.take(Taken(reply, at, case, acknowledged=answer.id), (answer,))
+        self._store.replies.take(Taken(reply, at, case, acknowledged=answer.id), (answer,))
         self._store.note(case, at + 4 * MINUTE, "alex", "claimed: the answer reads as if it were true")
         self._store.note(
             case, at + 9 * MINUTE, "alex", "called the owner, who named the file and the account it came by"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from edgeguard.cases import codec
+from edgeguard.cases.case import Granted
 from edgeguard.context import Prior
 from edgeguard.grace import Exemption
 from edgeguard.model import Decision, Kind
@@ -23,19 +24,6 @@ AND NOT EXISTS (SELECT 1 FROM dispositions o JOIN decisions d ON d.id = o.decisi
     WHERE d.case_id = c.id AND o.disposition IN ('exempt', 'our-fault'))
 ORDER BY c.opened, c.id
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """An exemption as it stands: with its end, where a person ended it before its time."""
-
-    exemption: Exemption
-    ended: int | None = None
-    ended_by: str | None = None
-    ended_why: str | None = None
-
-    def holds(self, at: int) -> bool:
-        return self.ended is None and self.exemption.holds(at)
 
 
 def put_grace(db: sqlite3.Connection, decision: Decision) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from edgeguard.clock import SECOND
+from edgeguard.grace import Exemption
 from edgeguard.letters import Facts
 from edgeguard.model import Decision, Network, Order, Verdict, identity
 
@@ -83,6 +84,19 @@ class Letter:
     text: str | None
     headers: tuple[tuple[str, str], ...] = ()
     undelivered: str | None = None  # it came back, with this status of RFC 3463
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """An exemption as it stands: with its end, where a person ended it before its time."""
+
+    exemption: Exemption
+    ended: int | None = None
+    ended_by: str | None = None
+    ended_why: str | None = None
+
+    def holds(self, at: int) -> bool:
+        return self.ended is None and self.exemption.holds(at)
 
 
 def case_id(at: int, host: str, *parts: object) -> str:

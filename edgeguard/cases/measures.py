@@ -1,6 +1,6 @@
 """What a month was like: how often people were warned and null-routed, how often wrongly, and how long all took.
 
-    found = measures(reader, Month.read("2026-11"))
+    found = measures(reader.account(Month.read("2026-11")))
     found.times["notice"].percentile(0.95)    # seconds
 
 Definitions are in docs/report.md. Everything belongs to the month in which it was decided, or written by the
@@ -15,10 +15,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgeguard.cases import told
 from edgeguard.cases.month import Month
-from edgeguard.cases.reader import Reader
-from edgeguard.cases.told import Told
+from edgeguard.cases.told import Account, Told
 from edgeguard.clock import SECOND
 from edgeguard.model import Scope
 
@@ -106,38 +104,31 @@ class Measures:
         return not any(counted) and not any(took.seconds or took.without for took in self.times.values())
 
 
-def measures(reader: Reader, month: Month) -> Measures:
-    """Read at one moment, whatever is written meanwhile. May raise StoreError."""
-    with reader.one_moment():
-        decisions = told.decisions(reader, month)
-        acts = _by_case(told.people(reader, month.first))
-        outcomes = told.outcomes(reader)
-        mails = told.mails(reader, month)
-        replies = told.replies(reader, month)
-        begun = told.first_null_routes(reader, month)
-        opened, still_open = told.opened(reader, month)
-    warnings = [one for one in decisions if one.is_warning]
-    refused = [one for one in decisions if one.is_refused]
-    null_routes = [one for one in decisions if one.is_null_route and not one.is_refused]
+def measures(of: Account) -> Measures:
+    """Reckoned from what a store says of the month."""
+    acts = _by_case(of.people)
+    warnings = [one for one in of.decisions if one.is_warning]
+    refused = [one for one in of.decisions if one.is_refused]
+    null_routes = [one for one in of.decisions if one.is_null_route and not one.is_refused]
     return Measures(
-        month,
-        opened,
-        still_open,
-        observed=sum(one.is_observed for one in decisions),
+        of.month,
+        of.opened,
+        of.still_open,
+        observed=sum(one.is_observed for one in of.decisions),
         warnings=len(warnings),
         null_routes=len(null_routes),
         scopes=_scopes(null_routes),
         by_people=sum(one.by_person for one in null_routes),
         refused=len(refused),
-        rulings=tuple(_rulings([*warnings, *null_routes, *refused], outcomes)),
+        rulings=tuple(_rulings([*warnings, *null_routes, *refused], of.outcomes)),
         times={
-            "notice": _noticed(null_routes, mails),
-            "warning": _noticed(warnings, mails),
-            "person": _until_person(begun, acts),
-            "reply": _until_person(replies, acts),
+            "notice": _noticed(null_routes, of.mails),
+            "warning": _noticed(warnings, of.mails),
+            "person": _until_person(of.begun, acts),
+            "reply": _until_person(of.replies, acts),
             **_releases(null_routes),
         },
-        days=tuple(_days(month, warnings, null_routes)),
+        days=tuple(_days(of.month, warnings, null_routes)),
     )
 
 

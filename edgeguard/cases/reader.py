@@ -10,22 +10,28 @@ from __future__ import annotations
 
 import ipaddress
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from edgeguard.cases import allowed, codec, facts, story, together, words
-from edgeguard.cases.allowed import Granted
-from edgeguard.cases.case import Case, Entry, Letter, Recorded, Standing
-from edgeguard.cases.database import connect_reading, telling
+from edgeguard.cases.case import Case, Entry, Granted, Letter, Recorded, Standing
+from edgeguard.cases.database import connect_reading
+from edgeguard.cases.decided import key
 from edgeguard.cases.facts import STOOD
-from edgeguard.cases.words import Heard
+from edgeguard.cases.replies import Replies
+from edgeguard.cases.session import Session
+from edgeguard.cases.signals import Signals
 from edgeguard.context import Prior
 from edgeguard.letters import Mail
 from edgeguard.model import Decision, Network, Order, Outcome, Verdict
 from edgeguard.word import Word
+
+if TYPE_CHECKING:
+    from edgeguard.cases.month import Month
+    from edgeguard.cases.told import Account
 
 _CASE = "id, vm, vm_name, tap, ifindex, mac, customer, opened, state, source, closed, outcome"
 YOUNGEST = 2_000  # decisions: more than a host has customers
@@ -46,42 +52,27 @@ _LETTER = (
 )
 
 
-def key(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
-    """Bytes whose order is the addresses' order within a family, and that keep the families apart."""
-    return bytes([address.version]) + address.packed
-
-
 class Reader:
     """Queries over the database. Every method may raise StoreError."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._db = self._connect()
+        self._session = Session(self.path, self._connect())
+        self._db = self._session.db
+        self.replies = Replies(self._session)
+        self.signals = Signals(self._session)
 
     def _connect(self) -> sqlite3.Connection:
         return connect_reading(self.path)
 
-    def _reading(self, doing: str) -> AbstractContextManager[None]:
-        return telling(self.path, doing)
-
     def close(self) -> None:
-        self._db.close()
+        self._session.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-    @contextmanager
-    def one_moment(self) -> Iterator[None]:
-        """All that is asked inside sees the same state of the database."""
-        with self._reading("read it"):
-            self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._db.execute("COMMIT")
 
     def case(self, id: str) -> Case | None:
         """The case of that id."""
@@ -202,15 +193,16 @@ class Reader:
         with self._reading("read the cases"):
             return together.beside(self._db, case)
 
+    def account(self, month: Month) -> Account:
+        """What a month is measured by, read at one moment."""
+        from edgeguard.cases.account import account  # noqa: PLC0415 - for the report alone
+
+        return account(self._session, month)
+
     def words(self, case: str) -> list[Word]:
         """What people said of a case, in their order."""
         with self._reading(f"read what was said of {case}"):
             return words.of_case(self._db, case)
-
-    def unheard(self) -> list[Heard]:
-        """Replies in open cases that moved none of them yet, the oldest first."""
-        with self._reading("read the replies"):
-            return words.unheard(self._db)
 
     def timeline(self, case: str) -> list[Entry]:
         """The case's story from its opening to its end, in the order of time."""
@@ -244,9 +236,11 @@ class Reader:
         names = _CASE.split(", ")
         return Case(**dict(zip(names, row, strict=True)), addresses=addresses)
 
+    def _reading(self, doing: str) -> AbstractContextManager[sqlite3.Connection]:
+        return self._session.reading(doing)
+
     def _rows(self, query: str, *parameters: Any) -> list[Any]:
-        with self._reading("read it"):
-            return self._db.execute(query, parameters).fetchall()
+        return self._session.rows(query, *parameters)
 
 
 def _span(term: str) -> tuple[bytes | None, bytes | None]:

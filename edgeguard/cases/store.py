@@ -12,19 +12,20 @@ threads; those that send have connections of their own (box.py, tray.py).
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from edgeguard import __version__
 from edgeguard.cases import allowed, codec, words
 from edgeguard.cases.box import Box, put_notice
 from edgeguard.cases.case import Case
-from edgeguard.cases.database import connect, telling, transaction
+from edgeguard.cases.database import connect
+from edgeguard.cases.decided import put_case, put_decision, put_verdict
 from edgeguard.cases.facts import ENDS, PROVES, STOOD
-from edgeguard.cases.packing import pack, searched
-from edgeguard.cases.reader import Reader, key
+from edgeguard.cases.intray import Intray
+from edgeguard.cases.news import News
+from edgeguard.cases.reader import Reader
+from edgeguard.cases.reports import Reports
 from edgeguard.cases.tray import Tray, put
 from edgeguard.clock import SECOND
 from edgeguard.errors import StoreError
@@ -47,9 +48,10 @@ class Store(Reader):
 
     def __init__(self, path: Path | str, notice_wait: int = 5 * SECOND) -> None:
         """notice_wait: nanoseconds that a notice waits for the proof of its null route."""
-        self._lock = threading.RLock()
         self._notice_wait = notice_wait
         super().__init__(path)
+        self.replies: Intray = Intray(self._session)
+        self.signals: Reports = Reports(self._session)
 
     def _connect(self) -> sqlite3.Connection:
         return connect(self.path)
@@ -62,6 +64,10 @@ class Store(Reader):
         """The deliveries, for one other thread: it connects when it is first asked."""
         return Tray(self.path)
 
+    def news(self) -> News:
+        """What is recorded from now on, for one other thread."""
+        return News(self.path)
+
     def record(
         self,
         case: Case,
@@ -73,10 +79,10 @@ class Store(Reader):
     ) -> None:
         """Writes a decision with all that belongs to it, in one transaction that is on the disk at return."""
         with self._writing(f"record decision {decision.id}"):
-            self._put_case(case)
+            put_case(self._db, case)
             if verdict is not None:
-                self._put_verdict(case.id, verdict)
-            self._put_decision(case.id, verdict, decision, order)
+                put_verdict(self._db, case.id, verdict)
+            put_decision(self._db, case.id, verdict, decision, order)
             for notice in notices:
                 self._put_notice(notice, decision, order)
             self._refuse_silence(case.id, decision)
@@ -106,13 +112,13 @@ class Store(Reader):
     def put_case(self, case: Case) -> None:
         """Writes a case, or its new state, without a decision."""
         with self._writing(f"record case {case.id}"):
-            self._put_case(case)
+            put_case(self._db, case)
 
     def put_verdict(self, case: Case, verdict: Verdict) -> None:
         """Writes a verdict that led to no new decision."""
         with self._writing(f"record verdict {verdict.id}"):
-            self._put_case(case)
-            self._put_verdict(case.id, verdict)
+            put_case(self._db, case)
+            put_verdict(self._db, case.id, verdict)
 
     def note(self, case: str, at: int, author: str, text: str) -> None:
         """Writes a line into a case's story. author: a role, or 'automation'."""
@@ -127,7 +133,7 @@ class Store(Reader):
         with self._writing(f"record what was said of {case.id}"):
             if word.said is Said.REOPEN:
                 words.reopen(self._db, case.id, case.state)
-            self._put_case(case)
+            put_case(self._db, case)
             words.put(self._db, word)
             words.lengthen(self._db, orders)
             for notice in notices:
@@ -161,67 +167,8 @@ class Store(Reader):
         with self._writing(f"close case {id}"):
             return allowed.judge(self._db, id, at, outcome, codec.text(by) or "", codec.text(cause) or "")
 
-    def close(self) -> None:
-        with self._lock:
-            super().close()
-
-    @contextmanager
-    def _writing(self, doing: str) -> Iterator[None]:
-        with self._lock, telling(self.path, doing), transaction(self._db):
-            yield
-
-    @contextmanager
-    def _reading(self, doing: str) -> Iterator[None]:
-        with self._lock, telling(self.path, doing):
-            yield
-
-    def _put_case(self, case: Case) -> None:
-        """A closed case keeps its end; everything else is as the youngest writer knows it."""
-        names = (case.vm, case.vm_name, case.tap, case.mac, case.customer, case.source, case.state)
-        vm, vm_name, tap, mac, customer, source, state = (codec.text(name) for name in names)
-        self._db.execute(
-            "INSERT INTO cases (id, vm, vm_name, tap, ifindex, mac, customer, source, opened, state)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET vm = excluded.vm, vm_name = excluded.vm_name, tap = excluded.tap,"
-            " ifindex = excluded.ifindex, mac = excluded.mac, customer = excluded.customer,"
-            " source = excluded.source, state = excluded.state WHERE closed IS NULL",
-            (case.id, vm, vm_name, tap, case.ifindex, mac, customer, source, int(case.opened), state),
-        )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO case_addresses (case_id, prefix, first, last) VALUES (?, ?, ?, ?)",
-            [(case.id, str(prefix), key(prefix[0]), key(prefix[-1])) for prefix in case.addresses],
-        )
-
-    def _put_verdict(self, case: str, verdict: Verdict) -> None:
-        # Ids derive from content: the same verdict may lead to a second decision, narrow and then full.
-        text = codec.dumps(verdict)
-        self._db.execute(
-            "INSERT OR IGNORE INTO verdicts (id, case_id, at, body, packed, version) VALUES (?, ?, ?, ?, ?, ?)",
-            (verdict.id, case, int(verdict.at), searched("verdicts", text), pack(text), __version__),
-        )
-
-    def _put_decision(self, case: str, verdict: Verdict | None, decision: Decision, order: Order | None) -> None:
-        until, text = None if decision.until is None else int(decision.until), codec.dumps(decision)
-        allowed.put_grace(self._db, decision)
-        self._db.execute(
-            "INSERT INTO decisions (id, case_id, verdict, at, act, enforced, until, body, packed, orders)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                decision.id,
-                case,
-                verdict.id if verdict else None,
-                int(decision.at),
-                decision.act,
-                decision.enforced,
-                until,
-                searched("decisions", text),
-                pack(text),
-                codec.dumps(order) if order else None,
-            ),
-        )
-        self._db.executemany(
-            "INSERT INTO releases (decision, ends) VALUES (?, ?)", [(decision.id, ends) for ends in decision.releases]
-        )
+    def _writing(self, doing: str) -> AbstractContextManager[sqlite3.Connection]:
+        return self._session.writing(doing)
 
     def _put_notice(self, notice: Notice, decision: Decision, order: Order | None) -> None:
         """Nothing ordered: there is nothing to wait for."""

@@ -69,14 +69,13 @@ def show(term: str, as_json: bool, config_path: Path) -> None:
 
     TERM is a case, VM, address or tap; where it has several cases, the open or youngest one is shown.
     """
-    from edgeguard.cases.intray import of_case  # noqa: PLC0415 - not for --help
-    from edgeguard.cli import output, reading  # noqa: PLC0415
+    from edgeguard.cli import output, reading  # noqa: PLC0415 - not for --help
 
     with reading.reader(config_path) as reader:
         found = reader.find(term)
         shown = reading.the_case(found, term)
         story, letters = reader.timeline(shown.id), reader.letters(shown.id)
-        answers, beside = of_case(reader, shown.id), reader.beside(shown.id)
+        answers, beside = reader.replies.of_case(shown.id), reader.beside(shown.id)
     if as_json:
         parts = {"story": [output.plain(entry) for entry in story], "notices": [output.plain(x) for x in letters]}
         output.print_json(

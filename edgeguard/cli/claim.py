@@ -10,7 +10,7 @@ import click
 from edgeguard.cli.options import config_option, example, json_option, loaded, term_argument
 
 if TYPE_CHECKING:
-    from edgeguard.cases.store import Store
+    from edgeguard.cases.protocol import CaseStore
     from edgeguard.claims.claim import Finding
     from edgeguard.model import Network
 
@@ -75,7 +75,7 @@ def claim_check(
     _print(case.id, findings, as_json)
 
 
-def _note(store: Store, case: str, findings: tuple[Finding, ...]) -> None:
+def _note(store: CaseStore, case: str, findings: tuple[Finding, ...]) -> None:
     from edgeguard import clock  # noqa: PLC0415
     from edgeguard.control import own_name  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ from edgeguard.cli.group import Commands
 from edgeguard.cli.options import config_option, duration, example, json_option, term_argument, why_option
 
 if TYPE_CHECKING:
-    from edgeguard.cases.allowed import Granted
+    from edgeguard.cases.case import Granted
 
 COLUMNS = ("id", "vm", "target", "packets/s", "until", "by", "case", "ended")
 

@@ -14,7 +14,7 @@ from edgeguard.cli.options import config_option, example, json_option, term_argu
 
 if TYPE_CHECKING:
     from edgeguard.cases.case import Case
-    from edgeguard.cases.reader import Reader
+    from edgeguard.cases.protocol import Cases
     from edgeguard.model import Decision, Verdict
     from edgeguard.policy import Policy
 
@@ -72,7 +72,7 @@ def _policy(case: Case, config_path: Path) -> Policy:
     return policy(with_rules(config_path), vm)
 
 
-def _decided(reader: Reader, case: str, term: str) -> Iterator[tuple[Decision, Verdict | None]]:
+def _decided(reader: Cases, case: str, term: str) -> Iterator[tuple[Decision, Verdict | None]]:
     """The case's decisions with their verdicts; of a verdict's or decision's id that alone."""
     verdicts = {verdict.id: verdict for verdict in reader.verdicts(case)}
     decisions = reader.decisions(case)
@@ -81,7 +81,7 @@ def _decided(reader: Reader, case: str, term: str) -> Iterator[tuple[Decision, V
         yield decision, verdicts.get(decision.verdict or "")
 
 
-def _document(reader: Reader, case: Case, term: str, holds: Policy) -> dict[str, Any]:
+def _document(reader: Cases, case: Case, term: str, holds: Policy) -> dict[str, Any]:
     from edgeguard.cli import output  # noqa: PLC0415
 
     decisions = [
@@ -109,7 +109,7 @@ def _limits(verdict: Verdict | None, holds: Policy) -> dict[str, Any] | None:
     }
 
 
-def _lines(reader: Reader, decision: Decision, verdict: Verdict | None, holds: Policy) -> Iterator[str]:
+def _lines(reader: Cases, decision: Decision, verdict: Verdict | None, holds: Policy) -> Iterator[str]:
     from edgeguard.cli import arithmetic, output  # noqa: PLC0415
 
     yield ""

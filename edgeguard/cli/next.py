@@ -129,11 +129,9 @@ def _done(one: Urgent, now: int) -> Iterator[str]:
 
 
 def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
-    from edgeguard.cases import intray  # noqa: PLC0415
-
     for wait in one.waits[:2]:
         yield f"{'OVERDUE' if wait.due <= now else 'waits for':<10} {wait.says}"
-    for taken in intray.of_case(reader, one.case.id)[-1:]:
+    for taken in reader.replies.of_case(one.case.id)[-1:]:
         said = taken.reply.text.partition("\n")[0]
         yield f"{'owner says':<10} {said or taken.reply.keyword or 'nothing new'}"
 

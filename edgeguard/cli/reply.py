@@ -148,12 +148,11 @@ def _folder(path: Path, take: Take, watch: bool) -> None:
 
 
 def _list(config: Config, as_json: bool) -> None:
-    from edgeguard.cases.intray import unmatched  # noqa: PLC0415
     from edgeguard.cases.reader import Reader  # noqa: PLC0415
     from edgeguard.cli import output  # noqa: PLC0415
 
     with Reader(config.paths.database) as reader:
-        found = unmatched(reader)
+        found = reader.replies.unmatched()
     if as_json:
         for one in found:
             output.print_json(output.plain(one))
@@ -168,7 +167,6 @@ def _shown(reply: Reply) -> tuple[str | None, ...]:
 
 def _file(config: Config, number: int, term: str | None, no_case: bool) -> None:
     from edgeguard import clock  # noqa: PLC0415
-    from edgeguard.cases.intray import Intray  # noqa: PLC0415
     from edgeguard.cases.store import Store  # noqa: PLC0415
     from edgeguard.cli import reading  # noqa: PLC0415
     from edgeguard.control import own_name  # noqa: PLC0415
@@ -178,6 +176,6 @@ def _file(config: Config, number: int, term: str | None, no_case: bool) -> None:
         raise click.UsageError(f"say --case TERM or --no-case: where reply {number} belongs")
     with Store(config.paths.database) as store:
         case = reading.the_case(store.find(term), term).id if term is not None else None
-        if not Intray(store).file(number, case, clock.now(), own_name()):
+        if not store.replies.file(number, case, clock.now(), own_name()):
             raise UsageError(f"{number}: no unmatched reply has this number; see 'edgeguard reply --unmatched'")
     click.echo(f"reply {number} filed under {case or 'no case'}")

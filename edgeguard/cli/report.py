@@ -55,7 +55,7 @@ def report(month: Month, html: Path | None, as_json: bool, config_path: Path) ->
     config = loaded(config_path)
     host, now = config.host.name or socket.gethostname(), clock.now()
     with Reader(Path(config.paths.database)) as reader:
-        found = measures(reader, month)
+        found = measures(reader.account(month))
     if html is not None:
         _write(html, page.page(found, host, now))
     if as_json:

@@ -76,11 +76,10 @@ def _written(config: Config, one: Signal) -> str:
 
 def _list(config: Config, as_json: bool) -> None:
     from edgeguard.cases.reader import Reader  # noqa: PLC0415
-    from edgeguard.cases.signals import signals  # noqa: PLC0415
     from edgeguard.cli import output  # noqa: PLC0415
 
     with Reader(config.paths.database) as reader:
-        found = signals(reader)
+        found = reader.signals.youngest()
     if as_json:
         for one in found:
             output.print_json(output.plain(one))
@@ -93,12 +92,11 @@ def _show(config: Config, term: str) -> None:
     import json  # noqa: PLC0415
 
     from edgeguard.cases.reader import Reader  # noqa: PLC0415
-    from edgeguard.cases.signals import signals  # noqa: PLC0415
     from edgeguard.cli import output  # noqa: PLC0415
     from edgeguard.errors import EdgeGuardError  # noqa: PLC0415
 
     with Reader(config.paths.database) as reader:
-        found = signals(reader, term)
+        found = reader.signals.youngest(term)
     if not found:
         raise EdgeGuardError(f"no report of {term!r}; 'edgeguard signal --list' shows the reports there are")
     for one in found:

@@ -12,7 +12,7 @@ from edgeguard.cli.options import config_option, example, json_option, loaded, t
 
 if TYPE_CHECKING:
     from edgeguard.cases.case import Case, Standing
-    from edgeguard.cases.reader import Reader
+    from edgeguard.cases.protocol import Cases
     from edgeguard.config import Config
     from edgeguard.model import Vm
 
@@ -75,7 +75,7 @@ def _now(config: Config, term: str) -> dict[str, Any] | None:
         return None
 
 
-def _standing(reader: Reader | None, vm: Vm | None, cases: Sequence[Case]) -> list[Standing]:
+def _standing(reader: Cases | None, vm: Vm | None, cases: Sequence[Case]) -> list[Standing]:
     """What is null-routed of the VM, or of the cases where it is not known any more."""
     ids = {case.id for case in cases}
     found = reader.standing() if reader else []
@@ -83,7 +83,7 @@ def _standing(reader: Reader | None, vm: Vm | None, cases: Sequence[Case]) -> li
 
 
 def _document(
-    vm: Vm | None, cases: Sequence[Case], now: Mapping[str, Any] | None, reader: Reader | None, config: Config
+    vm: Vm | None, cases: Sequence[Case], now: Mapping[str, Any] | None, reader: Cases | None, config: Config
 ) -> dict[str, Any]:
     from edgeguard.cli import output  # noqa: PLC0415
 
@@ -99,7 +99,7 @@ def _document(
 
 
 def _lines(
-    vm: Vm | None, cases: Sequence[Case], now: Mapping[str, Any] | None, reader: Reader | None, config: Config
+    vm: Vm | None, cases: Sequence[Case], now: Mapping[str, Any] | None, reader: Cases | None, config: Config
 ) -> Iterator[str]:
     standing = _standing(reader, vm, cases)
     yield _whose(vm, cases)
@@ -133,7 +133,7 @@ def _traffic(now: Mapping[str, Any] | None) -> str:
     return f"sends {count(now['out'])} packets a second now, and gets {count(now['into'])}"
 
 
-def _null_routed(standing: Sequence[Standing], reader: Reader, config: Config) -> Iterator[str]:
+def _null_routed(standing: Sequence[Standing], reader: Cases, config: Config) -> Iterator[str]:
     from edgeguard import clock  # noqa: PLC0415
     from edgeguard.cases.sentence import sentence  # noqa: PLC0415
     from edgeguard.target import target_text  # noqa: PLC0415
@@ -152,10 +152,9 @@ def _null_routed(standing: Sequence[Standing], reader: Reader, config: Config) -
     yield f"A person frees it: edgeguard case release {case.id} --as fixed --why '...'"
 
 
-def _told(reader: Reader, case: Case | None) -> Iterator[str]:
+def _told(reader: Cases, case: Case | None) -> Iterator[str]:
     """Whom the case was written to, and what came back."""
     from edgeguard import clock  # noqa: PLC0415
-    from edgeguard.cases import intray  # noqa: PLC0415
 
     if case is None:
         yield "There is no case about it."
@@ -165,7 +164,7 @@ def _told(reader: Reader, case: Case | None) -> Iterator[str]:
         state = f"sent {clock.utc(letter.sent_at)}" if letter.sent_at else letter.state
         back = ", and came back undelivered" if letter.undelivered else ""
         yield f"Told: {letter.to} ({letter.kind}, {state}{back})."
-    for taken in intray.of_case(reader, case.id)[-1:]:
+    for taken in reader.replies.of_case(case.id)[-1:]:
         first = taken.reply.text.partition("\n")[0]
         yield f"Answered {clock.utc(taken.at)}: {first or taken.reply.keyword or 'nothing new'}"
 

@@ -63,7 +63,7 @@ class Gauges:
     ) -> None:
         self._live, self._capture, self._reload, self._lines = live, capture, reload, lines
         self._listener = listener
-        self.tally = Tally(live.store.path)
+        self.tally = Tally(live.store.news())
         self.started, self._since = clock.now(), time.monotonic()
         self.rates = Rates()
         self.trouble: str | None = None  # the figures that Prometheus reads are old, and why

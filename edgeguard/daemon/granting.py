@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeguard import clock
-from edgeguard.cases.allowed import Granted
-from edgeguard.cases.case import Case
+from edgeguard.cases.case import Case, Granted
 from edgeguard.daemon.live import Live
 from edgeguard.daemon.releasing import exempt
 from edgeguard.errors import UsageError

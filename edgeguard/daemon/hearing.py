@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from edgeguard import clock
 from edgeguard.cases.case import Case
-from edgeguard.cases.words import Heard
+from edgeguard.cases.received import Heard
 from edgeguard.daemon.keeping import contested
 from edgeguard.daemon.live import Live
 from edgeguard.enforcement.boottime import boot, boottime
@@ -35,7 +35,7 @@ class Hearing:
             return
         self._next = at + LOOK
         try:
-            for heard in self._live.store.unheard():
+            for heard in self._live.store.replies.unheard():
                 self._hear(heard)
         except StoreError:
             return

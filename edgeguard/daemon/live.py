@@ -11,8 +11,8 @@ from edgeguard.capture.fanout import FanoutCapture
 from edgeguard.capture.taps import Change
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.cases.case import Case
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.cases.sentence import sentences
-from edgeguard.cases.store import Store
 from edgeguard.config import Config
 from edgeguard.config.changes import followed
 from edgeguard.config.rules_file import RulesFile
@@ -62,7 +62,7 @@ class Live:
         config: Config,
         inventory: Inventory,
         counting: Counted,
-        store: Store,
+        store: CaseStore,
         enforcer: Enforcer,
         outbox: Outbox,
         hooks: Courier,

@@ -12,7 +12,7 @@ from typing import Any
 
 from edgeguard import clock
 from edgeguard.cases.case import Case, Recorded
-from edgeguard.cases.store import Store
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.config import HooksSettings
 from edgeguard.daemon.pages import Pages
 from edgeguard.daemon.unread import Unread
@@ -33,7 +33,7 @@ class Outward:
 
     def __init__(
         self,
-        store: Store,
+        store: CaseStore,
         hooks: HooksSettings,
         host: str,
         courier: Courier,

@@ -10,9 +10,8 @@ import logging
 from collections.abc import Callable
 
 from edgeguard import clock
-from edgeguard.cases import intray
-from edgeguard.cases.intray import Taken
-from edgeguard.cases.store import Store
+from edgeguard.cases.protocol import CaseStore
+from edgeguard.cases.received import Taken
 from edgeguard.clock import MINUTE
 from edgeguard.errors import StoreError
 from edgeguard.hooks.message import to_desk
@@ -27,7 +26,7 @@ log = logging.getLogger("edgeguard")
 class Unread:
     """Looks about twice a minute. `trouble`: what waits, in words; None: nothing."""
 
-    def __init__(self, store: Store, host: str, wake: Callable[[], None]) -> None:
+    def __init__(self, store: CaseStore, host: str, wake: Callable[[], None]) -> None:
         """`wake`: deliveries may be due."""
         self.trouble: str | None = None
         self._store = store
@@ -41,7 +40,7 @@ class Unread:
             return
         self._next = at + LOOK
         try:
-            promised, unmatched = intray.promised(self._store, at), intray.waiting(self._store)
+            promised, unmatched = self._store.replies.promised(at), self._store.replies.waiting()
             for taken in promised:
                 self._tell(taken, at)
         except StoreError:

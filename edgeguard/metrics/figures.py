@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgeguard.cases.tally import Times, Unsent
+from edgeguard.cases.fresh import Unsent
+from edgeguard.cases.tally import Times
 
 CAUSES = (  # of what may be wrong, what matters most first
     *("kill file", "capture", "not stopped", "fleet", "standing", "configuration", "rules", "inventory", "uplinks"),

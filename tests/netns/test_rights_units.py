@@ -15,7 +15,6 @@ import unit
 from test_rights_daemon import children, status, until
 from test_runbook import Host, host  # noqa: F401 - a fixture
 
-from edgeguard.cases import intray
 from edgeguard.cases.reader import Reader
 from edgeguard.cases.store import Store
 
@@ -130,4 +129,4 @@ def test_a_reply_is_taken_under_its_unit(tmp_path: Path) -> None:
     assert done.returncode == 0, done
     assert [*(tmp_path / "abuse" / "new").iterdir()] == []
     with Reader(tmp_path / "cases.sqlite") as reader:
-        assert [one.reply.sender for one in intray.unmatched(reader)] == ["ops@example.net"]
+        assert [one.reply.sender for one in reader.replies.unmatched()] == ["ops@example.net"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgeguard import inventory
 from edgeguard.cases.case import Case
+from edgeguard.cases.protocol import CaseStore
 from edgeguard.cases.store import Store
 from edgeguard.clock import SECOND
 from edgeguard.config import Config
@@ -60,7 +61,7 @@ class Host:
         self.config, self.path, self.now = config, path, now
         self.inventory = inventory.configured(config.inventory)
         self.vms: list[Vm] = list(self.inventory.vms())
-        self.store = Store(path, config.clocks.notice_wait)
+        self.store: CaseStore = Store(path, config.clocks.notice_wait)
         self.kernel = Kernel()
         self.troubles: list[str] = []
         self.states: dict[str, list[str]] = {}  # of each case, in turn
