@@ -48,6 +48,7 @@ class Companion:
 
     def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, longest: int) -> None:
         self.process = process
+        self.greeting = b""  # what it said first
         self.ended = False
         self._channel = channel
         self._longest = longest
@@ -63,7 +64,8 @@ class Companion:
         channel.settimeout(_START_S)
         with contextlib.suppress(OSError):
             channel.send(first)
-            if channel.recv(longest):
+            made.greeting = channel.recv(longest)
+            if made.greeting:
                 channel.setblocking(False)
                 return made
         made.close()

@@ -102,6 +102,11 @@ WRONG_FILES = [
     ("x.toml", f"[customer.'{CUSTOMER}']\nstanding = 'good'\nunpaid = 3\n", "'unpaid' is no part of an answer"),
     ("x.toml", f"as_of = 2999-01-01\n[customer.'{CUSTOMER}']\nstanding = 'good'\n", "in the future"),
     ("x.json", b"\xff\xfe", "cannot be understood"),
+    (
+        "x.json",
+        f'{{"as_of": 1{"0" * 400}, "customer": {{"{CUSTOMER}": {{"standing": "good"}}}}}}',
+        "which is no time since 1970",
+    ),
 ]
 
 

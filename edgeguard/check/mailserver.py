@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeguard.check.finding import Finding, ok, warning, wrong
+from edgeguard.check.password import password
 from edgeguard.clock import SECOND
 from edgeguard.config import Mail
 
@@ -28,7 +29,7 @@ def mail(settings: Mail) -> Iterator[Finding]:
             "mail", "reply_to", "holds no {case}: replies find their case by subject and thread alone; write one"
         )
     if settings.password_file:
-        yield _password(Path(settings.password_file))
+        yield password("mail", Path(settings.password_file))
 
 
 def _reached(settings: Mail) -> Finding:
@@ -63,15 +64,3 @@ def _why(error: OSError | smtplib.SMTPException) -> str:
     if isinstance(error, (TimeoutError, smtplib.SMTPServerDisconnected)):
         return "does not answer as a mail server does"
     return f"cannot be used: {getattr(error, 'strerror', None) or error}"
-
-
-def _password(path: Path) -> Finding:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return wrong("mail", "password_file", f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
-    if not text.strip():
-        return wrong("mail", "password_file", f"{path}: is empty")
-    if path.stat().st_mode & 0o077:
-        return warning("mail", "password_file", f"{path}: others may read it; chmod 600")
-    return ok("mail", "password_file", f"{path}: read")

@@ -5,24 +5,33 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from edgeguard.config.fields import Bits, Duration, Line, Section, Url
+from edgeguard.config.place import Place, holds_secret
+from edgeguard.config.query import check, check_for_driver
 
 CUSTOMER = "{customer}"  # stands for the customer in a URL
-_PARAMETER = re.compile(r"(?<![:\w])[:@$](\w+)")
-_READS = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
 
 LONGEST_WAIT = 30_000_000_000  # ns: customers are asked for one after the other
 LONGEST_PATIENCE = 600_000_000_000
 LONGEST_PATIENCE_HARD = 5_000_000_000  # a flood that everybody pays for
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,4}", re.ASCII)
+
+
+def _module(value: str) -> str:
+    if value and (not _MODULE.fullmatch(value) or len(value) > 100):
+        raise ValueError(f"{value!r} is no name of a Python module, like 'psycopg' or 'mysql.connector'")
+    return value
 
 
 class StandingSettings(Section):
     """Who is asked: a file, a query or a URL, one of the three; none: nobody, and every customer is unknown."""
 
     file: str
-    database: str
+    database: Place
+    driver: Annotated[str, AfterValidator(_module)]
+    password_file: Line
     query: Annotated[str, Field(max_length=4096)]
     url: Url
     method: Literal["GET", "POST"]
@@ -45,14 +54,24 @@ class StandingSettings(Section):
             raise ValueError("name a file, a database or a url, one of the three")
         if bool(self.database) != bool(self.query):
             raise ValueError("database and query belong together: name both or none")
-        if self.query and not _READS.match(self.query):
-            raise ValueError("query: must be a SELECT")
-        if self.query and set(_PARAMETER.findall(self.query)) != {"customer"}:
-            raise ValueError("query: must have the one named parameter :customer")
+        if self.query:
+            (check_for_driver if self.driver else check)(self.query)
         if self.url and (CUSTOMER in self.url) != (self.method == "GET"):
             raise ValueError("url: a GET has {customer} in its url, a POST has not: its document names the customer")
         if self.token_file and not self.url:
             raise ValueError("token_file is sent to `url`, which is empty")
+        return self
+
+    @model_validator(mode="after")
+    def _one_database(self) -> StandingSettings:
+        if self.driver and not self.database:
+            raise ValueError("driver: name the database that it connects to; without one there is nothing to ask")
+        if not self.driver and isinstance(self.database, dict):
+            raise ValueError("database: a table of parameters is for a `driver`, which is empty")
+        if self.password_file and not self.driver:
+            raise ValueError("password_file is for a `driver`, which is empty")
+        if self.driver and holds_secret(self.database):
+            raise ValueError("database: holds a password; write it into a file and name that in `password_file`")
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
@@ -85,7 +84,7 @@ def _time(found: object, what: str) -> int | None:
     if found is None:
         return None
     seconds = _seconds(found, what)
-    if not math.isfinite(seconds) or not 0 <= seconds <= LATEST:
+    if not 0 <= seconds <= LATEST:  # nor NaN
         raise NoAnswerError(f"{what} is {_quoted(found)}, which is no time since 1970")
     return int(seconds * SECOND)
 

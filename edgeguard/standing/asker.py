@@ -11,6 +11,7 @@ from edgeguard.clock import SECOND
 from edgeguard.companion import Companion
 from edgeguard.config.standing import StandingSettings
 from edgeguard.context import Told
+from edgeguard.errors import EdgeGuardError
 from edgeguard.standing import wire
 
 AHEAD = 16  # customers asked for at a time while the provider answers; one where it does not
@@ -64,7 +65,11 @@ class Asker:
         """A new program rather than a fork, in a session of its own. EdgeGuardError when it does not start."""
         first = wire.encode(wire.Whom.of(settings))
         name = "the process that asks for standings"
-        return cls(Companion.begin("edgeguard.standing.child", first, name, wire.MAX_MESSAGE), settings)
+        companion = Companion.begin("edgeguard.standing.child", first, name, wire.MAX_MESSAGE)
+        if why := wire.decode(wire.Reply, companion.greeting).why:
+            companion.close()
+            raise EdgeGuardError(f"[standing] {why}")
+        return cls(companion, settings)
 
     @property
     def pid(self) -> int:

@@ -14,6 +14,7 @@ from edgeguard import clock, native
 from edgeguard.context import Told
 from edgeguard.exchange import NoAnswerError, within
 from edgeguard.standing import answer, wire
+from edgeguard.standing.driver import NoDriverError
 from edgeguard.standing.provider import Provider, provider
 
 MOST_QUOTED = 60  # characters
@@ -24,7 +25,11 @@ def main(arguments: list[str]) -> int:
     channel = socket.socket(fileno=int(arguments[0]))
     whom = wire.decode(wire.Whom, channel.recv(wire.MAX_MESSAGE))
     native.rights_keep()
-    asked = provider(whom)
+    try:
+        asked = provider(whom)
+    except NoDriverError as why:
+        channel.send(wire.encode(wire.Reply(0, None, str(why)[: wire.LONGEST_WORDS])))
+        return 1
     channel.send(wire.encode(wire.Reply(0, None)))
     try:
         while raw := channel.recv(wire.MAX_MESSAGE):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from edgeguard.standing.driver import Driver
 from edgeguard.standing.file import File
 from edgeguard.standing.query import Query
 from edgeguard.standing.web import Web
@@ -18,9 +19,11 @@ class Provider(Protocol):
 
 
 def provider(whom: Whom) -> Provider:
-    """The one that is configured."""
+    """The one that is configured. NoDriverError where it needs a driver that cannot be used."""
     if whom.file:
         return File(whom.file)
+    if whom.driver:
+        return Driver(whom.driver, whom.database, whom.password_file, whom.query, whom.seconds)
     if whom.database:
         return Query(whom.database, whom.query, whom.seconds)
     return Web(whom.url, whom.method, whom.token_file, whom.seconds)

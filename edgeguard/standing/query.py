@@ -1,7 +1,4 @@
-"""Customers in an SQLite database, read by a configured query: one row for a customer, or none.
-
-Its columns are `standing`, `as_of` and `valid_until`; every other one is a fact of its name. Null is left out.
-"""
+"""Customers in an SQLite database, read by a configured query: one row (row.py) for a customer, or none."""
 
 from __future__ import annotations
 
@@ -9,13 +6,12 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from edgeguard.exchange import NoAnswerError
+from edgeguard.standing import row
 
 LONGEST = 65_536  # bytes of a value
 STEPS = 10_000  # of SQLite's machine between two looks at the clock: some milliseconds
-OWN = ("standing", "as_of", "valid_until")
 
 
 class Query:
@@ -52,12 +48,4 @@ class Query:
             raise NoAnswerError(f"{self._path}: the query gives more than one row for a customer")
         if not rows:
             return None
-        names = [column[0] for column in cursor.description]
-        row = {name: value for name, value in zip(names, rows[0], strict=True) if value is not None}
-        facts = {name: _holds(value) for name, value in row.items() if name not in OWN}
-        return {**{name: row[name] for name in OWN if name in row}, "facts": facts}
-
-
-def _holds(value: Any) -> Any:
-    """SQLite has no truth values: 0 and 1."""
-    return bool(value) if value in (0, 1) else value
+        return row.answer([column[0] for column in cursor.description], rows[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edgeguard.cases import codec
 from edgeguard.clock import SECOND
@@ -26,7 +26,9 @@ class Whom:
     """The first message: who is asked, and how long is waited."""
 
     file: str
-    database: str
+    database: Any  # text, or a table for a driver
+    driver: str
+    password_file: str
     query: str
     url: str
     method: str
@@ -35,8 +37,10 @@ class Whom:
 
     @classmethod
     def of(cls, settings: StandingSettings) -> Whom:
-        found = (settings.file, settings.database, settings.query, settings.url, settings.method, settings.token_file)
-        return cls(*found, settings.timeout / SECOND)
+        database = settings.database, settings.driver, settings.password_file, settings.query
+        return cls(
+            settings.file, *database, settings.url, settings.method, settings.token_file, settings.timeout / SECOND
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Number 0: the process is ready. `told` None: no answer that can be believed, for the reason `why`."""
+    """`told` None: no answer that can be believed, for the reason `why`. Number 0 is said first: the process is ready,
+    or why it never will be."""
 
     number: int
     told: Told | None
