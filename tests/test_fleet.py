@@ -7,16 +7,15 @@ import logging
 import os
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from misbehaving import Service, serving
 
 from edgeguard import config
 from edgeguard.clock import SECOND
@@ -187,71 +186,33 @@ def test_a_late_answer_is_waited_for_once(ask: Ask, script: Callable[[str], list
 # ---- a URL ---------------------------------------------------------------------------------------
 
 
-class Service(BaseHTTPRequestHandler):
+class Answering(Service):
     """Does what the path says."""
 
-    told: ClassVar[list[bytes]] = []
-    over = threading.Event()
-
-    def do_POST(self) -> None:
-        Service.told.append(self.rfile.read(int(self.headers["Content-Length"])))
-        getattr(self, f"_{self.path.partition('?')[0].strip('/')}")()
-
-    def _say(self, text: bytes, status: int = 200) -> None:
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(text)
-
     def _yes(self) -> None:
-        self._say(b"yes\n")
+        self.say(b"yes\n")
 
     def _no(self) -> None:
-        self._say(b"no")
+        self.say(b"no")
 
     def _lies(self) -> None:
-        self._say(b"yes" * 100_000)
+        self.say(b"yes" * 100_000)
 
     def _fails(self) -> None:
-        self._say(b"yes", 500)
-
-    def _elsewhere(self) -> None:
-        self.send_response(302)
-        self.send_header("Location", "/yes")
-        self.end_headers()
-
-    def _hangs(self) -> None:
-        self.over.wait()
-
-    def _drips(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        while not self.over.wait(0.05):
-            self.wfile.write(b" ")
-
-    def _breaks(self) -> None:
-        self.connection.close()
+        self.say(b"yes", 500)
 
     def _raves(self) -> None:
         self.wfile.write(b"\x00\xff" * 40_000)
 
-    def log_message(self, *_: Any) -> None:
-        """The test says enough."""
+    def _other(self) -> None:
+        self._yes()
 
 
 @pytest.fixture
 def service() -> Iterator[str]:
     """The URL of a server on this host."""
-    Service.told, Service.over = [], threading.Event()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    Service.over.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Answering) as url:
+        yield url
 
 
 URLS = [
@@ -277,8 +238,8 @@ def test_a_url_is_asked(
         assert until(lambda: asker.answer(T) is None and said(caplog, why))
     else:
         assert until(lambda: asker.answer(T) is expected)
-    assert json.loads(Service.told[0]) == {"host": "hv7", "customers": 0, "null_routes": 0}
-    assert len(Service.told) == 1
+    assert json.loads(Answering.heard[0].body) == {"host": "hv7", "customers": 0, "null_routes": 0}
+    assert len(Answering.heard) == 1
 
 
 def test_the_secret_of_a_url_is_shown_nowhere(ask: Ask, service: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -300,14 +261,14 @@ def test_nobody_listens(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_fleet_changes_its_mind(ask: Ask, service: str) -> None:
     """Each answer holds until the next: yes, no, none, yes."""
-    Service._yes, kept = Service._no, Service._yes  # type: ignore[method-assign]
+    Answering._yes, kept = Answering._no, Answering._yes  # type: ignore[method-assign]
     try:
         asker = ask(url=f"{service}/yes")
         assert until(lambda: asker.answer(T) is False)
-        Service._yes = Service._fails  # type: ignore[method-assign]
+        Answering._yes = Answering._fails  # type: ignore[method-assign]
         assert until(lambda: asker.answer(T + 11 * SECOND) is None)
     finally:
-        Service._yes = kept  # type: ignore[method-assign]
+        Answering._yes = kept  # type: ignore[method-assign]
     assert until(lambda: asker.answer(T + 22 * SECOND) is True)
 
 

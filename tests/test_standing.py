@@ -7,18 +7,18 @@ import os
 import socket
 import sqlite3
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from misbehaving import Service, serving
 from test_standing_answer import JSON, NEAR
 
 from edgeguard import config
@@ -252,91 +252,49 @@ def test_a_database_that_is_none_or_is_locked(tmp_path: Path, database: Path) ->
 SAYS = {"standing": "good", "as_of": AS_OF, "facts": {"reviewed": True}}
 
 
-class Service(BaseHTTPRequestHandler):
+class Answering(Service):
     """Does what the first part of the path says."""
 
-    told: ClassVar[list[tuple[str, str, bytes, str | None]]] = []
-    over = threading.Event()
-
-    def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        Service.told.append((self.command, self.path, body, self.headers["Authorization"]))
-        getattr(self, f"_{self.path.split('/')[1]}")()
-
-    def do_POST(self) -> None:
-        self.do_GET()
-
-    def _say(self, text: bytes, status: int = 200) -> None:
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(text)
-
     def _good(self) -> None:
-        self._say(json.dumps(SAYS).encode())
+        self.say(json.dumps(SAYS).encode())
 
     def _pays(self) -> None:
-        self._say(json.dumps({**SAYS, "facts": {"payment_overdue": False}}).encode())
+        self.say(json.dumps({**SAYS, "facts": {"payment_overdue": False}}).encode())
 
     def _bad(self) -> None:
-        self._say(json.dumps({**SAYS, "standing": "bad"}).encode())
+        self.say(json.dumps({**SAYS, "standing": "bad"}).encode())
 
     def _echo(self) -> None:
         said = json.dumps({**SAYS, "standing": self.headers["Authorization"]})
-        self._say(said.replace("t0ken", "\\u00740ken").encode())
+        self.say(said.replace("t0ken", "\\u00740ken").encode())
 
     def _null(self) -> None:
-        self._say(b"null")
+        self.say(b"null")
 
     def _page(self) -> None:
-        self._say(b"<html>it works</html>")
+        self.say(b"<html>it works</html>")
 
     def _deep(self) -> None:
-        self._say(b"[" * 16_000)
+        self.say(b"[" * 16_000)
 
     def _huge(self) -> None:
-        self._say(json.dumps(SAYS).encode() + b" " * 1_000_000)
+        self.say(json.dumps(SAYS).encode() + b" " * 1_000_000)
 
     def _missing(self) -> None:
-        self._say(b"no such customer", 404)
+        self.say(b"no such customer", 404)
 
     def _fails(self) -> None:
-        self._say(json.dumps(SAYS).encode(), 500)
+        self.say(json.dumps(SAYS).encode(), 500)
 
-    def _elsewhere(self) -> None:
-        self.send_response(302)
-        self.send_header("Location", "/good/x")
-        self.end_headers()
-
-    def _hangs(self) -> None:
-        self.over.wait()
-
-    def _drips(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        while not self.over.wait(0.05):
-            self.wfile.write(b" ")
-
-    def _breaks(self) -> None:
-        self.connection.close()
-
-    def log_message(self, *_: Any) -> None:
-        """The test says enough."""
+    def _other(self) -> None:
+        self._good()
 
 
 @pytest.fixture
 def service() -> Iterator[str]:
     """The URL of a server on this host."""
-    Service.told, Service.over = [], threading.Event()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    Service.over.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Answering) as url:
+        yield url
 
 
 def test_a_url_is_asked(service: str, tmp_path: Path) -> None:
@@ -345,7 +303,7 @@ def test_a_url_is_asked(service: str, tmp_path: Path) -> None:
     assert asked(url=f"{service}/good/{{customer}}?v=1") == expected
     (tmp_path / "token").write_text("t0ken\nsecond line\n")
     assert asked(url=f"{service}/good", method="POST", token_file=str(tmp_path / "token")) == expected
-    (verb, path, body, token), (verb2, path2, body2, token2) = Service.told
+    (verb, path, body, token), (verb2, path2, body2, token2) = map(astuple, Answering.heard)
     assert (verb, unquote(path), body, token) == ("GET", f"/good/{CUSTOMER}?v=1", b"", None)
     assert path.count("/") == 2
     assert (verb2, path2, json.loads(body2), token2) == ("POST", "/good", {"customer": CUSTOMER}, "Bearer t0ken")
@@ -383,7 +341,7 @@ def test_a_url_that_lies_or_hangs(service: str, path: str, why: str) -> None:
         asked(url=f"{service}/{path}/s3cret/{{customer}}")
     assert why in str(caught.value) and "s3cret" not in str(caught.value)
     assert time.monotonic() - began < PATIENCE_S / 2
-    assert len(Service.told) == 1
+    assert len(Answering.heard) == 1
 
 
 def test_nobody_listens_and_no_token(service: str, tmp_path: Path) -> None:
@@ -397,4 +355,4 @@ def test_nobody_listens_and_no_token(service: str, tmp_path: Path) -> None:
             (tmp_path / "token").write_text(text)
         with pytest.raises(NoAnswerError, match=why):
             asked(url=f"{service}/good/{{customer}}", token_file=str(tmp_path / "token"))
-    assert Service.told == []
+    assert Answering.heard == []
