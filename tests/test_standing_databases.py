@@ -51,7 +51,7 @@ class Database:
     driver: str
     place: Any
     query: str
-    sleeps: str  # a condition that takes a minute
+    sleeps: str  # a condition that takes ten minutes
     password: Path
     sleepers: str  # the table and the condition that give who does so now
 
@@ -101,8 +101,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
         _needs(driver, databases.missing_mariadb())
         server = request.getfixturevalue("mariadb")
         place: Any = {"unix_socket": str(server.folder / "socket"), "database": "crm", "user": "edge"}
-        sql, sleeps = SQL.format("UNIX_TIMESTAMP(checked)"), "SLEEP(60) = 0"
-        sleepers = "information_schema.processlist WHERE info LIKE '%SLEEP(60)%'"
+        sql, sleeps = SQL.format("UNIX_TIMESTAMP(checked)"), "SLEEP(600) = 0"
+        sleepers = "information_schema.processlist WHERE info LIKE '%SLEEP(600)%'"
     else:
         _needs(driver, databases.missing_postgres())
         server = request.getfixturevalue("postgres")
@@ -112,8 +112,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
             place = f"host={folder} dbname=crm user=edge"
         if driver == "pg8000.dbapi":
             place = {"unix_sock": f"{folder}/.s.PGSQL.5432", "database": "crm", "user": "edge"}
-        sql, sleeps = SQL.format("checked"), "pg_sleep(60) IS NOT NULL"
-        sleepers = "pg_stat_activity WHERE query LIKE '%pg_sleep(60)%'"
+        sql, sleeps = SQL.format("checked"), "pg_sleep(600) IS NOT NULL"
+        sleepers = "pg_stat_activity WHERE query LIKE '%pg_sleep(600)%'"
     made = Database(server, driver, place, sql, sleeps, tmp_path / "password", sleepers)
     made.password.write_text(f"{PASSWORD}\n")
     return made
@@ -164,13 +164,16 @@ def test_an_answer_that_takes_all_memory(database: Database) -> None:
 def test_who_may_not_ask(database: Database) -> None:
     """A wrong password, a role that may not log in, nobody who listens: unknown, in words that hold no password."""
     database.password.write_text("opens nothing")
+    lost = ("network error",) if database.driver == "pg8000.dbapi" else ()  # where it was hung up on before it read why
     said = database.refuses()
-    assert "opens nothing" not in said and ("denied" in said or "password authentication failed" in said)
+    assert "opens nothing" not in said
+    assert any(why in said for why in ("denied", "password authentication failed", *lost))
     database.password.write_text(PASSWORD)
     if isinstance(database.place, dict):
         place = {key: str(value).replace("/eg-db-", "/nowhere-") for key, value in database.place.items()}
         assert database.driver in database.refuses(database=place)
-        assert "mute" in database.refuses(database={**database.place, "user": "mute"})
+        said = database.refuses(database={**database.place, "user": "mute"})
+        assert any(why in said for why in ("mute", *lost))
         assert database.driver in database.refuses(database={**database.place, "no_such_parameter": "x"})
     assert database.ask() == GOOD
 
@@ -191,7 +194,7 @@ def test_a_query_that_hangs(database: Database) -> None:
 
 def _is_idle(database: Database) -> bool:
     """Nobody sleeps in the server any more: its own question is the one that it sees."""
-    count = f"SELECT 'good' AS standing, {AS_OF} AS as_of, count(*) - 1 AS on_call FROM {database.sleepers}"
+    count = f"SELECT 'good' AS standing, {AS_OF} AS as_of, count(*) > 1 AS on_call FROM {database.sleepers}"
     return not database.ask(query=f"{count} AND :customer <> ''").facts[0].holds
 
 
