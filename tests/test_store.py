@@ -35,6 +35,7 @@ from samples import (
 
 from edgeguard.cases import codec, database
 from edgeguard.cases.database import statements
+from edgeguard.cases.packing import teach
 from edgeguard.cases.reader import Reader
 from edgeguard.cases.store import Store
 from edgeguard.clock import SECOND
@@ -330,8 +331,10 @@ class InMemory(Store):
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(":memory:", isolation_level=None)
-        for statement in statements(database.MIGRATIONS[0].read_text()):
-            connection.execute(statement)
+        teach(connection)
+        for script in database.MIGRATIONS:
+            for statement in statements(script.read_text()):
+                connection.execute(statement)
         return connection
 
 

@@ -1,8 +1,9 @@
-"""Cases of one customer that begin together are shown together, and their mails are one thread."""
+"""Cases of one customer that begin together are one matter: one line, one id, one thread of mails."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,44 +13,111 @@ from click.testing import CliRunner
 from samples import CASE, DECISION, ORDER, VERDICT, T, notices
 
 from edgeguard.cases.case import Case
+from edgeguard.cases.intray import Intray, Taken
+from edgeguard.cases.matter import MOST_URGENT
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
 from edgeguard.clock import MINUTE, SECOND
+from edgeguard.incoming import Reply, Sort
 from edgeguard.letters import Mail
+from edgeguard.states import TABLE
 
 BESIDE = replace(CASE, id="EG-beside", vm="vm-2", opened=CASE.opened + 9 * MINUTE)
 LATER = replace(CASE, id="EG-later", vm="vm-3", opened=CASE.opened + 11 * MINUTE)
+LATE = replace(CASE, id="EG-late", vm="vm-7", opened=CASE.opened + 12 * MINUTE)
 OTHERS = replace(CASE, id="EG-others", vm="vm-4", customer="C-2", opened=CASE.opened + SECOND)
 NOBODY = replace(CASE, id="EG-nobody", vm="vm-5", customer=None, opened=CASE.opened + SECOND)
 VICTIM = replace(CASE, id="EG-victim", vm="vm-6", state="victim", opened=CASE.opened + SECOND)
 SUM = replace(CASE, id="EG-sum", vm=None, tap=None, opened=CASE.opened + SECOND)
+ALONE = (OTHERS, NOBODY, VICTIM, SUM)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     (tmp_path / "edgeguard.toml").write_text(f'[paths]\ndatabase = "{tmp_path}/cases.sqlite"\n')
     with Store(tmp_path / "cases.sqlite") as made:
-        for case in (CASE, BESIDE, LATER, OTHERS, NOBODY, VICTIM, SUM):
+        for case in (CASE, BESIDE, LATER, LATE, *ALONE):
             made.put_case(case)
         yield made
 
 
-def test_the_same_customer_within_ten_minutes(store: Store) -> None:
-    """Neither another customer's, nor nobody's, a victim's or a sum's, nor one that began later; both ways."""
-    assert store.beside(CASE.id) == [BESIDE.id] and store.beside(BESIDE.id) == [CASE.id, LATER.id]
-    assert store.beside(LATER.id) == [BESIDE.id]
-    for case in (OTHERS, NOBODY, VICTIM, SUM):
+def asked(store: Store, *words: str) -> str:
+    done = CliRunner().invoke(main, [*words, "-c", str(store.path.parent / "edgeguard.toml")])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_first_within_ten_minutes_leads(store: Store) -> None:
+    """One leader each, ten minutes wide at most; not another customer's, nobody's, a victim's or a sum's."""
+    assert store.beside(CASE.id) == [BESIDE.id] and store.beside(BESIDE.id) == [CASE.id]
+    assert store.beside(LATER.id) == [LATE.id] and store.beside(LATE.id) == [LATER.id]
+    leaders = {case.id: case.leader for case in store.cases()}
+    assert leaders == {
+        CASE.id: CASE.id, BESIDE.id: CASE.id, LATER.id: LATER.id, LATE.id: LATER.id,
+        OTHERS.id: OTHERS.id, NOBODY.id: None, VICTIM.id: None, SUM.id: None,
+    }  # fmt: skip
+    for case in ALONE:
         assert store.beside(case.id) == []
+    store.close_case(VICTIM.id, T, "quiet")  # what it was is not in its state any more
+    after = replace(CASE, id="EG-after", vm="vm-8", opened=VICTIM.opened + SECOND)
+    store.put_case(after)
+    assert store.beside(VICTIM.id) == [] and after.id in store.beside(CASE.id)
 
 
-def test_they_are_listed_beside_each_other(store: Store) -> None:
-    """In the list, and at the end of each one's own story."""
-    file = str(store.path.parent / "edgeguard.toml")
-    rows = CliRunner().invoke(main, ["case", "list", "--json", "-c", file]).stdout.splitlines()
-    found = {row["id"]: row["with"] for row in map(json.loads, rows)}
-    assert found[BESIDE.id] == [CASE.id, LATER.id] and found[OTHERS.id] == []
-    shown = CliRunner().invoke(main, ["case", "show", BESIDE.id, "-c", file]).stdout
-    assert f"of the same customer, within ten minutes: {CASE.id}, {LATER.id}" in shown
+def test_a_leader_stays(store: Store) -> None:
+    """Whatever becomes of a case, and of its leader, what it is part of has the same id; whoever writes."""
+    store.close_case(CASE.id, T, "quiet")
+    store.put_case(replace(BESIDE, state="narrow", customer="C-9", opened=T + 60 * MINUTE))
+    store.put_case(replace(CASE, id="EG-early", vm="vm-9", opened=CASE.opened - MINUTE))  # written late
+    assert store.beside(CASE.id) == ["EG-early", BESIDE.id]
+    with pytest.raises(sqlite3.IntegrityError, match="stays with its leader"):
+        store._db.execute("UPDATE cases SET leader = id WHERE id = ?", (BESIDE.id,))
+
+
+def test_they_are_one_line(store: Store) -> None:
+    """With its most urgent state, and how many VMs: in the list of all, of what is open, and of a VM."""
+    store.put_case(replace(BESIDE, state="full"))
+    lines = [line.split() for line in asked(store, "case", "list").splitlines()[1:]]
+    assert [line[0] for line in lines] == [LATER.id, *sorted(case.id for case in ALONE), CASE.id]
+    (line,) = (" ".join(line) for line in lines if line[0] == CASE.id)
+    assert "full (1 of 2) 2 VMs" in line and "Example Ltd 2 -" in line
+    assert asked(store, "case", "list", "vm-2").count("\n") == 2 and CASE.id in asked(store, "case", "list", "vm-2")
+    assert len(asked(store, "case", "list", "--limit", "2").splitlines()) == 3
+    store.close_case(CASE.id, T, "quiet")
+    assert CASE.id in asked(store, "case", "list", "--open") and BESIDE.id not in asked(store, "case", "list", "--open")
+    store.close_case(BESIDE.id, T, "released")
+    assert CASE.id not in asked(store, "case", "list", "--open") and "quiet, released" in asked(store, "case", "list")
+
+
+def test_each_is_listed_beside_the_others(store: Store) -> None:
+    """With --each, and for programs, which have the leader's id."""
+    rows = [json.loads(line) for line in asked(store, "case", "list", "--json").splitlines()]
+    found = {row["id"]: (row["leader"], row["with"]) for row in rows}
+    assert len(rows) == 8
+    assert found[BESIDE.id] == (CASE.id, [CASE.id]) and found[OTHERS.id] == (OTHERS.id, [])
+    each = asked(store, "case", "list", "--each").splitlines()
+    assert len(each) == 9 and any(line.startswith(BESIDE.id) and CASE.id in line for line in each)
+
+
+def test_one_is_shown_with_the_others_in_short(store: Store) -> None:
+    """Beneath its own story: who they are, how they stand, and what their owners answered."""
+    other = Reply("r-1", Sort.REPLY, "ops@example.net", (BESIDE.id,), None, text="it is our backup")
+    Intray(store).take(Taken(other, T, BESIDE.id), ())
+    shown = asked(store, "case", "show", CASE.id)
+    assert "goes with 1 more of the same customer; the first of them is this one" in shown
+    assert f"{BESIDE.id}  narrow  web1 (vm-2) at tap100" in shown
+    assert f"in {BESIDE.id}, which goes with this one, answer from ops@example.net" in shown
+    assert "it is our backup" in shown
+    assert f"the first of them is {CASE.id}" in asked(store, "case", "show", BESIDE.id)
+    document = json.loads(asked(store, "case", "show", CASE.id, "--json"))
+    assert document["with"] == [BESIDE.id] and document["replies_with"][0]["case"] == BESIDE.id
+
+
+def test_every_state_has_its_place() -> None:
+    """Of those that wait for a person, of those where something is dropped, and of the rest: none is left out."""
+    assert set(MOST_URGENT) == TABLE.states.keys() and len(MOST_URGENT) == len(TABLE.states)
+    dropped = [TABLE.is_null_routed(state) for state in MOST_URGENT]
+    assert dropped == sorted(dropped, reverse=True)
 
 
 def recorded(store: Store, case: Case, number: int) -> list[str]:
