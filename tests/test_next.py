@@ -64,7 +64,7 @@ class Desk:
 
     def null_routed(self, number: int = 0, scope: Scope = Scope.NARROW, since: int = 0, **changes: Any) -> Case:
         case = replace(CASE, id=f"EG-20260101-{number:012x}", vm=f"vm-{100 + number}", state=scope, opened=self.now)
-        case = replace(case, **changes)
+        case = replace(case, **{"customer": f"Example {number} Ltd", **changes})
         made = replace(DECISION, id=f"d-{number}", case=case.id, at=self.now - since, scope=scope)
         made = replace(made, until=self.now + 4 * HOUR, verdict=f"v-{number}")
         order = replace(ORDER, decision=made.id, scope=scope, until=made.until, vm=case.vm)
@@ -115,7 +115,8 @@ def test_the_longest_of_everything_fits(desk: Desk) -> None:
         made = replace(DECISION, id=f"e-{number}", case=case.id, at=desk.now, until=desk.now + HOUR, verdict=None)
         desk.store.record(case, None, made, (), replace(ORDER, decision=made.id, until=desk.now + HOUR))
     for number in range(10, 50):
-        desk.store.put_case(replace(CASE, id=f"EG-20260101-{number:012x}", state="warned"))
+        other = replace(CASE, id=f"EG-20260101-{number:012x}", state="warned", customer=f"Example {number} Ltd")
+        desk.store.put_case(other)
     lines = desk.ask("next").stdout.splitlines()
     assert len(lines) <= 23 and max(map(len, lines)) <= 80
     assert lines[-1] == "40 more: edgeguard case list --open" and "and 4 more" in "\n".join(lines)
@@ -144,22 +145,74 @@ def test_what_is_null_routed_comes_first(desk: Desk) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 300)), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.booleans(), st.integers(0, 300), st.sampled_from("abc")), min_size=1, max_size=5
+    )
+)
 def test_the_priority_is_bounded_and_says_of_what(
-    tmp_path_factory: pytest.TempPathFactory, cases: list[tuple[bool, bool, int]]
+    tmp_path_factory: pytest.TempPathFactory, cases: list[tuple[bool, bool, int, str]]
 ) -> None:
-    """Between 0 and 100, with words for it; whoever is null-routed comes before all who are not, whatever else."""
+    """Between 0 and 100, with words for it; whoever is null-routed comes before all who are not, whatever else; each
+    customer once, as urgent as the most urgent of its cases."""
     desk = Desk(tmp_path_factory.mktemp("desk"))
-    for number, (stands, whole, minutes) in enumerate(cases):
-        if stands:
-            desk.null_routed(number, Scope.FULL if whole else Scope.NARROW, minutes * MINUTE)
-        else:
-            desk.store.put_case(replace(CASE, id=f"EG-20260101-{number:012x}", state="warned"))
-    found = urgent(desk.store, desk.settings, desk.now)
-    assert all(0 <= one.priority <= 100 and one.why for one in found) and len(found) == len(cases)
+    alone = Desk(tmp_path_factory.mktemp("alone"))
+    for number, (stands, whole, minutes, customer) in enumerate(cases):
+        for one, known_as in ((desk, customer), (alone, f"{customer} {number}")):
+            if stands:
+                scope = Scope.FULL if whole else Scope.NARROW
+                one.null_routed(number, scope, minutes * MINUTE, customer=known_as, opened=desk.now)
+            else:
+                case = replace(CASE, id=f"EG-20260101-{number:012x}", state="warned", opened=desk.now)
+                one.store.put_case(replace(case, customer=known_as))
+    found, each = (urgent(one.store, one.settings, desk.now) for one in (desk, alone))
+    assert all(0 <= one.priority <= 100 and one.why for one in found) and len(each) == len(cases)
     standing = [bool(one.standing) for one in found]
     assert standing == sorted(standing, reverse=True)
+    priorities = {customer: 0 for *_, customer in cases}
+    for one in each:
+        customer = str(one.case.customer)[0]
+        priorities[customer] = max(priorities[customer], one.priority)
+    assert {one.case.customer: one.priority for one in found} == priorities
+    assert sum(len(one.cases) for one in found) == len(cases)
+    assert sum(len(one.standing) for one in found) == sum(stands for stands, *_ in cases)
     desk.store.close()
+    alone.store.close()
+
+
+def ten(desk: Desk, full: int = 7) -> list[Case]:
+    """One customer's; the one in the middle is the most urgent."""
+    return [
+        desk.null_routed(number, Scope.FULL if number == full else Scope.NARROW, customer="Example Batch")
+        for number in range(10)
+    ]
+
+
+def test_ten_of_one_customer_are_one(desk: Desk) -> None:
+    """One entry under the leader's id, with how many VMs, all that is null-routed, whoever answered, and when the last
+    of it ends; the most urgent one's evidence."""
+    cases = ten(desk)
+    other = desk.null_routed(20)
+    Intake(desk.store, mail_settings(25), desk.settings.roster).take(
+        Reply("r", Sort.REPLY, "ops@example.net", (cases[4].id,), Keyword.MINE, text="MINE our queue"), desk.now
+    )
+    shown = desk.ask("next").stdout
+    lines = shown.splitlines()
+    assert len(lines) <= 23 and max(map(len, lines)) <= 80
+    assert lines[0].startswith(f"{cases[0].id}  priority 60: the whole VM is null-routed")
+    assert lines[1] == "10 VMs of customer Example Batch; most urgent: web1 (vm-107) at tap100"
+    for word in (
+        "null-routed at 10 of 10 VMs (1 full, 9 narrow): 203.0.113.5:80/tcp",
+        "proof: 10 not yet",
+        "owner says MINE our queue",
+        "all 10 end by themselves, the last",
+        "1 more: edgeguard case list --open",
+    ):
+        assert word in shown, word
+    document = json.loads(desk.ask("next", "--json").stdout)
+    assert (document["leader"], document["open"]) == (cases[0].id, 2)
+    assert {*document["cases"]} == {case.id for case in cases} and document["case"]["id"] == cases[7].id
+    assert len(document["null_routes"]) == 10 and other.id not in str(document)
 
 
 def test_nothing_to_do_is_said(desk: Desk) -> None:
