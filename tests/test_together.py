@@ -28,15 +28,15 @@ LATE = replace(CASE, id="EG-late", vm="vm-7", opened=CASE.opened + 12 * MINUTE)
 OTHERS = replace(CASE, id="EG-others", vm="vm-4", customer="C-2", opened=CASE.opened + SECOND)
 NOBODY = replace(CASE, id="EG-nobody", vm="vm-5", customer=None, opened=CASE.opened + SECOND)
 VICTIM = replace(CASE, id="EG-victim", vm="vm-6", state="victim", opened=CASE.opened + SECOND)
-SUM = replace(CASE, id="EG-sum", vm=None, tap=None, opened=CASE.opened + SECOND)
-ALONE = (OTHERS, NOBODY, VICTIM, SUM)
+SUM = replace(CASE, id="EG-sum", vm=None, tap=None, opened=CASE.opened + 11 * MINUTE + SECOND)
+ALONE = (OTHERS, NOBODY, VICTIM)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     (tmp_path / "edgeguard.toml").write_text(f'[paths]\ndatabase = "{tmp_path}/cases.sqlite"\n')
     with Store(tmp_path / "cases.sqlite") as made:
-        for case in (CASE, BESIDE, LATER, LATE, *ALONE):
+        for case in (CASE, BESIDE, LATER, LATE, SUM, *ALONE):
             made.put_case(case)
         yield made
 
@@ -48,13 +48,14 @@ def asked(store: Store, *words: str) -> str:
 
 
 def test_the_first_within_ten_minutes_leads(store: Store) -> None:
-    """One leader each, ten minutes wide at most; not another customer's, nobody's, a victim's or a sum's."""
+    """One leader each, ten minutes wide at most; the sum of the VMs goes with them; not another
+    customer's, nobody's or a victim's."""
     assert store.beside(CASE.id) == [BESIDE.id] and store.beside(BESIDE.id) == [CASE.id]
-    assert store.beside(LATER.id) == [LATE.id] and store.beside(LATE.id) == [LATER.id]
+    assert store.beside(LATER.id) == [SUM.id, LATE.id] and store.beside(LATE.id) == [LATER.id, SUM.id]
     leaders = {case.id: case.leader for case in store.cases()}
     assert leaders == {
         CASE.id: CASE.id, BESIDE.id: CASE.id, LATER.id: LATER.id, LATE.id: LATER.id,
-        OTHERS.id: OTHERS.id, NOBODY.id: None, VICTIM.id: None, SUM.id: None,
+        OTHERS.id: OTHERS.id, NOBODY.id: None, VICTIM.id: None, SUM.id: LATER.id,
     }  # fmt: skip
     for case in ALONE:
         assert store.beside(case.id) == []

@@ -13,7 +13,7 @@ END;
 
 -- What is there: the oldest case of a customer leads, and after it always the first one that began ten minutes later.
 -- A closed case of a victim has lost its state; its verdicts say what it was.
-CREATE TABLE going AS SELECT id, customer, opened FROM cases WHERE vm IS NOT NULL AND customer IS NOT NULL
+CREATE TABLE going AS SELECT id, customer, opened FROM cases WHERE customer IS NOT NULL
     AND state != 'victim' AND NOT EXISTS
     (SELECT 1 FROM verdicts v WHERE v.case_id = cases.id AND json_extract(whole(v.body, v.packed), '$.rule') LIKE '%-in');
 CREATE INDEX going_by_customer ON going (customer, opened, id);

@@ -25,7 +25,7 @@ def leader(db: sqlite3.Connection, case: Case) -> str | None:
     Victims are no customer's fault, and of an unknown customer nobody knows whether it is the same. A case may be
     written after one that began later, as its flood took longer to be sure of: so both ways count.
     """
-    if case.vm is None or case.customer is None or case.state == VICTIM:
+    if case.customer is None or case.state == VICTIM:
         return None
     found = db.execute(
         "SELECT id FROM cases WHERE customer = ?1 AND opened > ?2 - ?3 AND opened < ?2 + ?3 AND leader = id"

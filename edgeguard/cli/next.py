@@ -92,7 +92,7 @@ def screen(one: Urgent, number: int, reader: Reader, frees: str, now: int) -> li
 
 def _number(one: Urgent) -> str:
     """'10 VMs', or where a VM has several cases, '3 cases'."""
-    vms = {case.vm for case in one.cases}
+    vms = {case.vm for case in one.cases} - {None}
     return f"{len(vms)} VMs" if len(vms) > 1 else f"{len(one.cases)} cases"
 
 
