@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from edgeguard import clock, roster
 from edgeguard.cases import intray
 from edgeguard.cases.case import Standing
+from edgeguard.cases.matter import head
 from edgeguard.cases.reader import Reader
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.config import Config
@@ -67,6 +68,10 @@ def deadlines(reader: Reader, config: Config, at: int, standing: Sequence[Standi
         if one.releasing is None:
             of_case.setdefault(one.case.id, []).append(one)
     found = [one for case, of in of_case.items() for one in _of_case(reader, config, case, of, at)]
+    matters: dict[str, list[str]] = {}
+    for case, of in of_case.items():
+        matters.setdefault(head(of[0].case), []).append(case)
+    found += [one for cases in matters.values() for one in _reply(reader, config, cases)]
     found += [_exempted(one.exemption) for one in reader.exemptions() if one.holds(at)]
     return sorted(found, key=lambda one: one.due)
 
@@ -92,7 +97,6 @@ def _of_case(reader: Reader, config: Config, case: str, standing: Sequence[Stand
     words = reader.words(case)
     said, began = people(words), min(one.decision.at for one in standing)
     yield from _decision(config, case, standing, words, began)
-    yield from _reply(reader, config, case)
     due = appeal_due(said, standing, config)
     if due is not None and said.appeal is not None:
         lead = min(HOUR, (due - said.appeal.at) // 4)
@@ -126,14 +130,16 @@ def _decision(
     yield Deadline(f"decision {case} {began}", case, "decision", began + limit, min(HOUR // 2, limit // 4), HOUR, says)
 
 
-def _reply(reader: Reader, config: Config, case: str) -> Iterator[Deadline]:
-    """The oldest reply that no person has read; without a roster and a promise there is no time for it."""
-    for taken in intray.unread(reader, case):
+def _reply(reader: Reader, config: Config, cases: Sequence[str]) -> Iterator[Deadline]:
+    """The oldest reply to cases that go together that no person has read; without a roster and a promise there is no
+    time for it. It is told of the case that was answered, or where nothing stands of that, of one that waits for it."""
+    for taken in intray.unread(reader, cases[0]):
         due = taken.read_by or roster.read_by(config.roster, taken.at)
         if due is None:
             continue
         lead = min(10 * MINUTE, (due - taken.at) // 2)
         says = f"a person reads the owner's answer by {clock.utc(due)}: a note, or a decision, says that it was read"
+        case = taken.case if taken.case in cases else cases[0]
         id, promised = f"reply {taken.reply.id}", taken.read_by is not None
         yield Deadline(id, case, "reply", due, lead, config.roster.repeat, says, promised, began=taken.at)
         return

@@ -6,23 +6,33 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from samples import CASE, DECISION, ORDER, VERDICT, T, notices
+from test_outbox import settings as mail_settings
 
+from edgeguard import config
 from edgeguard.cases.case import Case
-from edgeguard.cases.intray import Intray, Taken
+from edgeguard.cases.intray import Intray, Taken, promised, unread
 from edgeguard.cases.matter import MOST_URGENT
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
 from edgeguard.clock import MINUTE, SECOND
+from edgeguard.deadlines import deadlines
 from edgeguard.incoming import Reply, Sort
-from edgeguard.letters import Mail
+from edgeguard.letters import Mail, Proof, Queued
+from edgeguard.model import Happened, Outcome
+from edgeguard.notice import lint, sample
+from edgeguard.notice.kinds import Kind
+from edgeguard.notice.message import write
+from edgeguard.notice.render import render
+from edgeguard.replies.mail import Own, read
 from edgeguard.states import TABLE
 
-BESIDE = replace(CASE, id="EG-beside", vm="vm-2", opened=CASE.opened + 9 * MINUTE)
+BESIDE = replace(CASE, id="EG-20260101-bbbbbbbbbbbb", vm="vm-2", opened=CASE.opened + 9 * MINUTE)
 LATER = replace(CASE, id="EG-later", vm="vm-3", opened=CASE.opened + 11 * MINUTE)
 LATE = replace(CASE, id="EG-late", vm="vm-7", opened=CASE.opened + 12 * MINUTE)
 OTHERS = replace(CASE, id="EG-others", vm="vm-4", customer="C-2", opened=CASE.opened + SECOND)
@@ -124,7 +134,10 @@ def test_every_state_has_its_place() -> None:
 def recorded(store: Store, case: Case, number: int) -> list[str]:
     made = replace(DECISION, id=f"d-{number}", case=case.id, verdict=f"v-{number}")
     mails = enumerate(notices())
-    written = [replace(one, id=f"n-{number}-{n}", case=case.id, decision=made.id) for n, one in mails]
+    written = [
+        replace(one, id=f"n-{number}-{n}", case=case.id, decision=made.id, values={**one.values, "case": case.id})
+        for n, one in mails
+    ]
     store.record(case, replace(VERDICT, id=f"v-{number}"), made, written, replace(ORDER, decision=made.id))
     return [one.id for one in written]
 
@@ -148,3 +161,111 @@ def test_mails_that_are_due_together_are_one_thread(store: Store) -> None:
     queued = {one.notice.id: one.earlier for one in box.due(T + 60 * MINUTE)}
     assert (queued[first[0]], queued[second[0]], queued[third[0]]) == ((), (first[0],), ())
     box.close()
+
+
+def written(store: Store, number: int = 0) -> tuple[Queued, EmailMessage]:
+    """A notice that is due, as the mail that leaves."""
+    box = store.box()
+    queued = box.due(T + 60 * MINUTE)[number]
+    box.close()
+    asked = mail_settings(25, desk_copy="tickets+{case}@example.net")
+    return queued, write(queued, asked, T + MINUTE)[0]
+
+
+def test_the_subject_has_the_id_of_all_of_them(store: Store) -> None:
+    """And so has the copy for the desk's tickets; the address for answers is the mail's own, and its text says both."""
+    recorded(store, BESIDE, 1)
+    queued, mail = written(store)
+    assert queued.notice.case == BESIDE.id
+    assert str(mail["Subject"]).startswith(f"[{CASE.id}] web1: ") and len(str(mail["Subject"])) <= 78
+    assert mail["Reply-To"] == f"abuse+{BESIDE.id}@example.net" and mail["Cc"] == f"tickets+{CASE.id}@example.net"
+    assert mail["X-EdgeGuard-Case"] == BESIDE.id
+    text = mail.get_body(("plain",))
+    assert text is not None
+    told = " ".join(text.get_content().split())
+    assert f"Case: {BESIDE.id}, part of {CASE.id}" in told and f"Keep {CASE.id} in the subject" in told
+
+
+def test_a_case_that_leads_has_its_own(store: Store) -> None:
+    """As one that goes with nothing, whose mail names no other."""
+    for number, case in enumerate((CASE, NOBODY)):
+        recorded(store, case, number)
+    for number, case in enumerate((CASE, NOBODY)):
+        queued, mail = written(store, number)
+        assert queued.notice.case == case.id and str(mail["Subject"]).startswith(f"[{case.id}]")
+        text = mail.get_body(("plain",))
+        assert text is not None and "part of" not in text.get_content()
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_text_stays_as_it_must_be(kind: Kind) -> None:
+    """With another id in its subject than its own: the lint finds nothing, in templates and in the built-in text."""
+    facts = replace(sample.FACTS, leader="EG-20260101-0123456789ab")
+    if sample.slots(kind).get("act") == "release":
+        facts = replace(facts, proof=Proof.RELEASED)
+    at = sample.AT + 2 * SECOND
+    assert lint.check(kind, sample.slots(kind), facts, at) == []
+    assert lint.builtin_findings(sample.slots(kind), facts, at, (kind,)) == []
+    assert "EG-20260101-0123456789ab" in render(kind, sample.slots(kind), facts, at).subject
+
+
+def test_a_reply_to_any_of_the_mails_is_filed_with_its_own_case(store: Store) -> None:
+    """By its address, and without one by the mail that it answers, although the subject names the first of them."""
+    (sent, *_) = recorded(store, BESIDE, 1)
+    _, mail = written(store)
+    answer = EmailMessage()
+    answer["From"], answer["To"], answer["Subject"] = "ops@example.net", mail["Reply-To"], f"Re: {mail['Subject']}"
+    answer["In-Reply-To"] = answer["References"] = mail["Message-ID"].replace(sent, "notice-0123456789ab")
+    answer.set_content("MINE it is our backup")
+    tray = Intray(store)
+    for reply_to in ("abuse+{case}@example.net", "abuse@example.net"):
+        own = read(bytes(answer), Own(reply_to))
+        names = [sent if name == "notice-0123456789ab" else name for name in own.names]
+        found = tray.case_of(names)
+        assert found is not None and found.id == BESIDE.id
+    del answer["In-Reply-To"], answer["References"]
+    found = tray.case_of(read(bytes(answer), Own("abuse@example.net")).names)
+    assert found is not None and found.id == CASE.id, "the subject alone: the first of them, and shown with all"
+
+
+def put_reply(store: Store, case: Case, id: str = "r-1", at: int = T + SECOND) -> None:
+    reply = Reply(id, Sort.REPLY, "ops@example.net", (case.id,), None, text="it is our backup")
+    Intray(store).take(Taken(reply, at, case.id, read_by=at + 30 * MINUTE), ())
+
+
+def test_one_reply_is_one_clock(store: Store) -> None:
+    """Of all that go together; it is about the case that was answered, or where nothing stands of that, about one
+    that waits."""
+    recorded(store, CASE, 0)
+    recorded(store, BESIDE, 1)
+    recorded(store, OTHERS, 2)
+    put_reply(store, BESIDE)
+    clocks = [one for one in deadlines(store, config.build({}), T + MINUTE) if one.kind == "reply"]
+    assert [(one.case, one.promised) for one in clocks] == [(BESIDE.id, True)]
+    store.outcome(Outcome("d-1", T + MINUTE, Happened.RELEASED, ""))
+    clocks = [one for one in deadlines(store, config.build({}), T + MINUTE) if one.kind == "reply"]
+    assert [one.case for one in clocks] == [CASE.id]
+
+
+@pytest.mark.parametrize("reader", [CASE, BESIDE, OTHERS])
+def test_who_reads_it_in_one_has_read_it_for_all(store: Store, reader: Case) -> None:
+    """A note in any of them is the sign; in another customer's it is none."""
+    recorded(store, CASE, 0)
+    put_reply(store, BESIDE)
+    late = T + 40 * MINUTE
+    assert [taken.reply.id for taken in promised(store, late)] == ["r-1"]
+    store.note(reader.id, T + MINUTE, "alex", "read")
+    left = [] if reader is not OTHERS else ["r-1"]
+    assert [taken.reply.id for taken in promised(store, late)] == left
+    for case in (CASE, BESIDE):
+        assert [taken.reply.id for taken in unread(store, case.id)] == left
+    assert unread(store, OTHERS.id) == []
+
+
+def test_a_reply_waits_while_any_of_them_is_open(store: Store) -> None:
+    """That the case which was answered is settled does not say that somebody read it."""
+    put_reply(store, BESIDE)
+    store.close_case(BESIDE.id, T + MINUTE, "released")
+    assert [taken.reply.id for taken in promised(store, T + 40 * MINUTE)] == ["r-1"]
+    store.close_case(CASE.id, T + MINUTE, "released")
+    assert promised(store, T + 40 * MINUTE) == []

@@ -19,6 +19,7 @@ from edgeguard.cases.box import put_notice
 from edgeguard.cases.case import Case
 from edgeguard.cases.reader import Reader
 from edgeguard.cases.store import Store
+from edgeguard.cases.together import TOGETHER, going_with
 from edgeguard.cases.tray import put
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.incoming import Reply
@@ -169,19 +170,23 @@ def of_case(reader: Reader, case: str) -> list[Taken]:
     )
 
 
+# Of a reply's case, and of those that go with it: who read it there has read it.
+_WITH_IT = going_with("replies.case_id")
 _NOBODY_SINCE = (
-    " AND NOT EXISTS (SELECT 1 FROM notes n WHERE n.case_id = replies.case_id AND n.at >= replies.at"
+    f" AND NOT EXISTS (SELECT 1 FROM notes n WHERE n.case_id IN ({_WITH_IT}) AND n.at >= replies.at"
     "   AND n.author != 'automation')"
-    " AND NOT EXISTS (SELECT 1 FROM words w WHERE w.case_id = replies.case_id AND w.at >= replies.at"
+    f" AND NOT EXISTS (SELECT 1 FROM words w WHERE w.case_id IN ({_WITH_IT}) AND w.at >= replies.at"
     "   AND w.principal != 'the owner')"
-    " AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.case_id = replies.case_id AND d.at >= replies.at"
+    f" AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.case_id IN ({_WITH_IT}) AND d.at >= replies.at"
     "   AND json_extract(d.body, '$.by') != 'automation')"
 )
 
 
 def unread(reader: Reader, case: str) -> list[Taken]:
-    """A case's replies that no person's note, word or decision came after, the oldest first."""
-    return _taken(reader, f"WHERE case_id = ?1 AND sort IN ('reply', 'unreadable'){_NOBODY_SINCE} ORDER BY seq", case)
+    """Replies to a case, and to those that go with it, that no person's note, word or decision came after; the oldest
+    first."""
+    which = f"WHERE case_id IN ({TOGETHER}) AND sort IN ('reply', 'unreadable')"
+    return _taken(reader, f"{which}{_NOBODY_SINCE} ORDER BY seq", case)
 
 
 def promised(reader: Reader, now: int) -> list[Taken]:
@@ -192,7 +197,7 @@ def promised(reader: Reader, now: int) -> list[Taken]:
     return _taken(
         reader,
         "WHERE read_by > ?1 - ?2 AND read_by - min(?3, (read_by - at) / 2) <= ?1"
-        " AND EXISTS (SELECT 1 FROM cases c WHERE c.id = replies.case_id AND c.closed IS NULL)"
+        f" AND EXISTS (SELECT 1 FROM cases o WHERE o.id IN ({_WITH_IT}) AND o.closed IS NULL)"
         f"{_NOBODY_SINCE} ORDER BY read_by, seq",
         now,
         DAY,

@@ -15,8 +15,13 @@ from edgeguard.states import VICTIM
 
 WITHIN = 10 * MINUTE
 
-# Ids of a case (?1) and of those that go with it.
-TOGETHER = "SELECT ?1 UNION SELECT g.id FROM cases c JOIN cases g ON g.leader = c.leader WHERE c.id = ?1"
+
+def going_with(case: str) -> str:
+    """SQL: the ids of a case and of those that go with it. case: a parameter's or a column's name."""
+    return f"SELECT {case} UNION SELECT g.id FROM cases c JOIN cases g ON g.leader = c.leader WHERE c.id = {case}"
+
+
+TOGETHER = going_with("?1")
 
 
 def leader(db: sqlite3.Connection, case: Case) -> str | None:

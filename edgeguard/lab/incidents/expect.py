@@ -205,42 +205,6 @@ def binding_takes_two() -> Expectation:
     return Expectation("nobody alone, and no program, can keep a server null-routed", wrong)
 
 
-# ---- what people have before them ------------------------------------------------------------------------
-
-
-def one_matter(vms: tuple[str, ...], until: int) -> Expectation:
-    """What is null-routed of these VMs until then has one leader, and whoever looked saw one thing to do."""
-
-    def wrong(played: Played) -> str | None:
-        routes = [route for route in null_routes(played) if route.decision.at < played.begin + until]
-        leaders = {played.leaders.get(route.decision.case) for route in routes}
-        if {route.decision.subject.vm for route in routes} != {*vms} or len(leaders) != 1:
-            return f"{len(routes)} null routes of {len(leaders)} leaders"
-        told = [f"{one.by} saw {one.listed}, {one.next}, {one.null_routed} VMs" for one in played.looks]
-        good = [(leader,) == one.listed == one.next for one in played.looks for leader in leaders]
-        return _unless(
-            bool(good) and all(good) and played.looks[0].null_routed == len(vms), "; ".join(told) or "nobody"
-        )
-
-    return Expectation(
-        f"{_few(vms)} are one line of the list, and one entry of next: {len(vms)} VMs null-routed", wrong
-    )
-
-
-def freed_at_once(by: str, disposition: str, vms: tuple[str, ...]) -> Expectation:
-    """One release of each of these VMs, at one moment, by this person; each says what was found."""
-
-    def wrong(played: Played) -> str | None:
-        released = [one for one in decisions(played) if one.act is Act.RELEASE and one.by == by]
-        found = sorted(str(one.subject.vm) for one in released)
-        said = {str(one.grace.disposition) if one.grace else "" for one in released}
-        good = found == sorted(vms) and len({one.at for one in released}) == 1 and said == {disposition}
-        good = good and len({one.case for one in released}) == len(vms)
-        return _unless(good, f"{len(found)} releases at {len({one.at for one in released})} moments: {sorted(said)}")
-
-    return Expectation(f"{by} frees {_few(vms)} by one command, and each release is recorded as {disposition}", wrong)
-
-
 # ---- who is told ----------------------------------------------------------------------------------------
 
 
@@ -257,7 +221,10 @@ def told_in_time() -> Expectation:
 def notice_after(played: Played, route: NullRoute) -> int | None:
     """ns from a null route to the next mail of its case to an owner."""
     case = route.decision.case
-    mails = (m for m in played.mails if case in m.subject and DESK not in m.to and m.at >= route.decision.at)
+    about = [
+        mail for mail in played.mails if dict(mail.headers).get("X-EdgeGuard-Case") == case and DESK not in mail.to
+    ]
+    mails = (mail for mail in about if mail.at >= route.decision.at)
     return next((mail.at - route.decision.at for mail in mails), None)
 
 

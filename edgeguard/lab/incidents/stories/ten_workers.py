@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
-from edgeguard.lab.incidents import expect, figures
+from edgeguard.lab.incidents import expect, figures, together
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
 from edgeguard.lab.incidents.people import Answer, Look, Release, Report
@@ -65,8 +65,8 @@ INCIDENT = Incident(
         expect.one_thread(OWNER),
         expect.refused("probation", *TEN),
         expect.mail_says("desk@example.net", "alex released this"),
-        expect.one_matter(TEN, FREED),
-        expect.freed_at_once("alex", "unverified", TEN),
+        together.one_matter(TEN, FREED),
+        together.freed_at_once("alex", "unverified", TEN),
         expect.freed("the owner says it is his own queue"),
         expect.walked("vm-0", "narrow", "probation", "closed"),
         expect.answered("standing", "unknown", "which is not bad", *TEN),
