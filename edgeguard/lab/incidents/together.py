@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeguard.lab.incidents.expect import decisions, null_routes
+from edgeguard.lab.incidents.expect import decisions, mails_to, null_routes
 from edgeguard.lab.incidents.incident import Expectation, Played
 from edgeguard.model import Act
 
@@ -24,6 +24,20 @@ def one_matter(vms: tuple[str, ...], until: int) -> Expectation:
     return Expectation(
         f"{_names(vms)} are one line of the list, and one entry of next: {len(vms)} VMs null-routed", wrong
     )
+
+
+def one_id(address: str) -> Expectation:
+    """Every mail to this address has the same id in its subject: that of the leader of the case that it is about."""
+
+    def wrong(played: Played) -> str | None:
+        mails = mails_to(played, address)
+        named = {mail.subject.partition("]")[0].strip(" [") for mail in mails}
+        about = {dict(mail.headers)["X-EdgeGuard-Case"] for mail in mails}
+        led = {played.leaders.get(case) for case in about}
+        good = len(named) == 1 and named == led and len(about) > 1
+        return None if good else f"{len(mails)} mails about {len(about)} cases, named {', '.join(sorted(named)) or '-'}"
+
+    return Expectation(f"all mails to {address} have one id in their subject, whichever server they are about", wrong)
 
 
 def freed_at_once(by: str, disposition: str, vms: tuple[str, ...]) -> Expectation:

@@ -63,6 +63,7 @@ INCIDENT = Incident(
         expect.told_in_time(),
         expect.mail_says(OWNER, "203.0.113.80:5432 (tcp)", "ends by itself"),
         expect.one_thread(OWNER),
+        together.one_id(OWNER),
         expect.refused("probation", *TEN),
         expect.mail_says("desk@example.net", "alex released this"),
         together.one_matter(TEN, FREED),
