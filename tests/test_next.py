@@ -29,7 +29,7 @@ from edgeguard.cli import main
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake
-from edgeguard.model import Scope
+from edgeguard.model import Happened, Outcome, Scope
 from edgeguard.urgent import urgent
 from edgeguard.word import OWNER, Said, Word
 
@@ -157,6 +157,7 @@ def test_the_priority_is_bounded_and_says_of_what(
     customer once, as urgent as the most urgent of its cases."""
     desk = Desk(tmp_path_factory.mktemp("desk"))
     alone = Desk(tmp_path_factory.mktemp("alone"))
+    alone.now = desk.now
     for number, (stands, whole, minutes, customer) in enumerate(cases):
         for one, known_as in ((desk, customer), (alone, f"{customer} {number}")):
             if stands:
@@ -252,6 +253,34 @@ def test_enter_does_nothing_and_says_when_the_clock_frees_it(desk: Desk, typed: 
     said = in_a_terminal(desk, typed)
     assert "nothing was done; it ends by itself when it was quiet for 15 min, at the latest" in said.replace("\n", " ")
     assert [entry.text for entry in desk.store.timeline(case.id)] == before
+
+
+def test_who_calls_by_the_id_in_his_subject_is_answered(desk: Desk) -> None:
+    """It is the leader's, maybe of a sum over his VMs, or of one that is free: those that are null-routed are named."""
+    leader = replace(CASE, id="EG-20260101-aaaaaaaaaaaa", vm=None, tap=None, opened=desk.now, customer="Example Batch")
+    desk.store.put_case(replace(leader, state="observed"))
+    cases = ten(desk)
+    shown = desk.ask("why", leader.id)
+    assert shown.exit_code == 0, shown.output
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "all VMs of customer Example Batch, customer Example Batch"
+    assert lines[1].startswith("Not this one: nothing is null-routed here")
+    assert lines[2].startswith("Null-routed of the same customer, with it: web1 (vm-100) at tap100, ")
+    assert lines[2].endswith(f" and 7 more: edgeguard case show {leader.id}")
+    assert json.loads(desk.ask("why", leader.id, "--json").stdout)["with"] == [case.id for case in cases]
+    one = desk.ask("why", cases[3].id).stdout
+    assert "Null-routed since" in one and "and 6 more: edgeguard case show" in one
+
+
+def test_a_choice_is_of_what_is_shown(desk: Desk) -> None:
+    """Of all, by the id of the first of them; where the others are settled, the first too, of the one that is left."""
+    first, left, *others = ten(desk)
+    assert f"case release {first.id} --together --as exempt" in in_a_terminal(desk, b"1\n1\nclean\n")
+    for case in (first, *others):
+        desk.store.outcome(Outcome(f"d-{int(case.id[-12:], 16)}", desk.now, Happened.RELEASED, ""))
+        desk.store.close_case(case.id, desk.now, "released")
+    said = in_a_terminal(desk, b"1\n1\nclean\n")
+    assert said.startswith(f"{first.id}  priority") and f"case release {left.id} --as exempt" in said
 
 
 # ---- why -------------------------------------------------------------------------------------------

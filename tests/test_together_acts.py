@@ -97,6 +97,22 @@ def test_what_was_not_asked_for_is_named(three: Together) -> None:
         release(made, freeing(term=told["leader"], together=True), "alex")
 
 
+def test_who_names_one_that_is_free_is_told_of_the_others(three: Together) -> None:
+    """The id in a customer's subject may be of a case that was freed before: refused, with what to say instead."""
+    made, world = three
+    release(made, freeing(term="vm-0"), "alex")
+    leader = case(world, 0).id
+    for ask in (lambda: release(made, freeing(term=leader), "alex"), lambda: work(made, HoldCase(leader, "x"), "alex")):
+        with pytest.raises(UsageError) as refused:
+            ask()
+        assert all(id in str(refused.value) for id in ids(world, 1, 2)) and "--together" in str(refused.value)
+        assert "\n" not in str(refused.value) and not any(id in str(refused.value) for id in ids(world, 3))
+    release(made, freeing(term=leader, together=True), "alex")
+    assert stands(made) == ["vm-3"]
+    with pytest.raises(UsageError, match="see 'edgeguard nullroute list'"):
+        release(made, freeing(term=leader), "alex")
+
+
 def test_what_fails_of_one_stops_no_other(three: Together, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are free; it is named with the reason, and stands as before."""
     made, world = three

@@ -54,7 +54,8 @@ def next_case(as_json: bool, config_path: Path) -> None:
     if sys.stdin.isatty() and sys.stdout.isatty() and first.standing:
         from edgeguard.cli import choosing  # noqa: PLC0415
 
-        choosing.choose(config_path, first.id, frees, together=len(first.cases) > 1)
+        alone = len(first.cases) == 1  # the leader may be another's, and settled
+        choosing.choose(config_path, first.case.id if alone else first.id, frees, together=not alone)
 
 
 def document(one: Urgent, number: int, reader: Reader, config: Config) -> dict[str, Any]:
@@ -170,7 +171,7 @@ def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
 
 def _choices(one: Urgent, frees: str) -> Iterator[str]:
     if not one.standing:
-        yield f"edgeguard case show {one.id}, edgeguard case close {one.case.id} --outcome ..."
+        yield f"edgeguard case show {one.case.id}, edgeguard case close {one.case.id} --outcome ..."
         return
     yield "   ".join(f"{number}  {choice}" for number, choice in enumerate(CHOICES, 1)) + "   Enter does nothing:"
     yield from textwrap.wrap(frees, WIDTH)

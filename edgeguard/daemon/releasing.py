@@ -6,7 +6,7 @@ from typing import Any
 
 from edgeguard import clock, signature
 from edgeguard.daemon.keeping import bound_by
-from edgeguard.daemon.together import Desk, answer, each, with_others
+from edgeguard.daemon.together import Desk, answer, each, elsewhere, with_others
 from edgeguard.decision.ledger import Entry
 from edgeguard.errors import StoreError, UsageError
 from edgeguard.grace import Disposition, Exemption, Grace
@@ -24,7 +24,8 @@ def release(live: Desk, ask: ReleaseNullRoute, by: str, now: int | None = None) 
     """
     entries = _with_others(live, ask.term) if ask.together else standing(live, ask.term)
     if not entries:
-        raise UsageError(f"{ask.term!r}: nothing of that name is null-routed; see 'edgeguard nullroute list'")
+        told = elsewhere(live, live.store.find(ask.term)[:1]) or "; see 'edgeguard nullroute list'"
+        raise UsageError(f"{ask.term!r}: nothing of that name is null-routed{told}")
     at = clock.now() if now is None else now
     of = {case: _of(entries, case) for case in sorted({entry.decision.case for entry in entries})}
     done, failed = each(of, lambda case: _released(live, case, of[case], ask, by, at))

@@ -47,10 +47,23 @@ def each(cases: Iterable[str], do: Callable[[str], T]) -> tuple[list[T], dict[st
     return done, {case: str(error) for case, error in failed.items()}
 
 
+def standing_with(live: Desk, cases: Sequence[Case]) -> list[str]:
+    """Which of the cases that go with these, and of these, are null-routed."""
+    return [case.id for case in with_others(live.store, cases) if live.engine.ledger.of_case(case.id)]
+
+
+def elsewhere(live: Desk, cases: Sequence[Case]) -> str:
+    """For who asks for what is not null-routed, by the id in a customer's subject, say: what goes with it and is."""
+    stands = standing_with(live, cases)
+    if not stands or {case.id for case in cases} & {*stands}:
+        return ""
+    return f"; {', '.join(stands)}, of the same customer, {'is' if len(stands) == 1 else 'are'}: say it with --together"
+
+
 def answer(live: Desk, done: Sequence[str], failed: dict[str, str], together: bool) -> dict[str, Any]:
     """What an answer says of other cases. `others`: not asked for, and null-routed; `leader`: to ask for them by."""
     known = [case for case in map(live.store.case, [*done, *failed]) if case is not None]
-    stands = [case.id for case in with_others(live.store, known) if live.engine.ledger.of_case(case.id)]
+    stands = standing_with(live, known)
     return {
         "leader": head(known[0]) if known else done[0],
         "others": [] if together else [id for id in stands if id not in (*done, *failed)],

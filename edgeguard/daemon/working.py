@@ -10,7 +10,7 @@ from edgeguard import clock
 from edgeguard.cases.case import Case
 from edgeguard.daemon import keeping
 from edgeguard.daemon.live import Live
-from edgeguard.daemon.together import answer, each, with_others
+from edgeguard.daemon.together import answer, each, elsewhere, with_others
 from edgeguard.errors import UsageError
 from edgeguard.handing import host
 from edgeguard.hooks.message import to_desk
@@ -43,7 +43,10 @@ def work(live: Live, ask: Ask, by: str) -> dict[str, Any]:
     if isinstance(ask, AskCase):
         texts, failed = [_ask(live, list(of.values()), ask, by)], dict[str, str]()
     else:
-        texts, failed = each(of, lambda id: _said(live, of[id], ask, by))
+        try:
+            texts, failed = each(of, lambda id: _said(live, of[id], ask, by))
+        except UsageError as refused:
+            raise UsageError(f"{refused}{'' if together else elsewhere(live, cases)}") from None
     done = [id for id in of if id not in failed]
     return {"case": done[0], "cases": done, "text": "\n".join(texts), **answer(live, done, failed, together)}
 
