@@ -8,7 +8,7 @@ Worked out anew from the database at each look, so the daemon and `edgeguard rea
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeguard import clock, roster
 from edgeguard.cases import intray
@@ -43,6 +43,7 @@ class Deadline:
     says: str  # what is to be done, and what happens else
     promised: bool = False  # to the customer: the desk hears of that by itself before it breaks (unread.py)
     began: int | None = None  # told at its beginning, too: somebody waits since then
+    matter: str | None = None  # by which its case, and those that go with it, are known
     null_routed: bool = True  # while it runs a customer is null-routed, and it waits for a person: it may wake one
 
     def stage(self, at: int) -> str | None:
@@ -73,7 +74,9 @@ def deadlines(reader: Reader, config: Config, at: int, standing: Sequence[Standi
         matters.setdefault(head(of[0].case), []).append(case)
     found += [one for cases in matters.values() for one in _reply(reader, config, cases)]
     found += [_exempted(one.exemption) for one in reader.exemptions() if one.holds(at)]
-    return sorted(found, key=lambda one: one.due)
+    leaders = {case: head(of[0].case) for case, of in of_case.items()}
+    known = [replace(one, matter=leaders[one.case]) if one.case in leaders else one for one in found]
+    return sorted(known, key=lambda one: one.due)
 
 
 def people(words: Sequence[Word]) -> Binding:

@@ -705,7 +705,7 @@ def test_a_notice_without_an_order_is_due_at_once(store: Store) -> None:
     watched = replace(DECISION, enforced=False)
     store.record(CASE, VERDICT, watched, notices(watched), None)
     (queued,) = store.box().due(T)
-    assert queued.facts == Facts()
+    assert queued.facts == Facts(leader=CASE.id)
 
 
 def test_a_release_is_told_when_all_of_it_has_ended(store: Store) -> None:
