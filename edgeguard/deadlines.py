@@ -8,11 +8,12 @@ Worked out anew from the database at each look, so the daemon and `edgeguard rea
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgeguard import clock, roster
 from edgeguard.cases.case import Standing
+from edgeguard.cases.matter import head
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.decision import binding
 from edgeguard.decision.binding import NOTHING, Binding
@@ -44,6 +45,7 @@ class Deadline:
     says: str  # what is to be done, and what happens else
     promised: bool = False  # to the customer: the desk hears of that by itself before it breaks (unread.py)
     began: int | None = None  # told at its beginning, too: somebody waits since then
+    matter: str | None = None  # by which its case, and those that go with it, are known
     null_routed: bool = True  # while it runs a customer is null-routed, and it waits for a person: it may wake one
 
     def stage(self, at: int) -> str | None:
@@ -69,8 +71,14 @@ def deadlines(reader: Cases, duty: Duty, at: int, standing: Sequence[Standing] |
         if one.releasing is None:
             of_case.setdefault(one.case.id, []).append(one)
     found = [one for case, of in of_case.items() for one in _of_case(reader, duty, case, of, at)]
+    matters: dict[str, list[str]] = {}
+    for case, of in of_case.items():
+        matters.setdefault(head(of[0].case), []).append(case)
+    found += [one for cases in matters.values() for one in _reply(reader, duty, cases)]
     found += [_exempted(one.exemption) for one in reader.exemptions() if one.holds(at)]
-    return sorted(found, key=lambda one: one.due)
+    leaders = {case: head(of[0].case) for case, of in of_case.items()}
+    known = [replace(one, matter=leaders[one.case]) if one.case in leaders else one for one in found]
+    return sorted(known, key=lambda one: one.due)
 
 
 def people(words: Sequence[Word]) -> Binding:
@@ -94,7 +102,6 @@ def _of_case(reader: Cases, duty: Duty, case: str, standing: Sequence[Standing],
     words = reader.words(case)
     said, began = people(words), min(one.decision.at for one in standing)
     yield from _decision(duty, case, standing, words, began)
-    yield from _reply(reader, duty, case)
     due = appeal_due(said, standing, duty)
     if due is not None and said.appeal is not None:
         lead = min(HOUR, (due - said.appeal.at) // 4)
@@ -128,14 +135,16 @@ def _decision(
     yield Deadline(f"decision {case} {began}", case, "decision", began + limit, min(HOUR // 2, limit // 4), HOUR, says)
 
 
-def _reply(reader: Cases, duty: Duty, case: str) -> Iterator[Deadline]:
-    """The oldest reply that no person has read; without a roster and a promise there is no time for it."""
-    for taken in reader.replies.unread(case):
+def _reply(reader: Cases, duty: Duty, cases: Sequence[str]) -> Iterator[Deadline]:
+    """The oldest reply to cases that go together that no person has read; without a roster and a promise there is no
+    time for it. It is told of the case that was answered, or where nothing stands of that, of one that waits for it."""
+    for taken in reader.replies.unread(cases[0]):
         due = taken.read_by or roster.read_by(duty.roster, taken.at)
         if due is None:
             continue
         lead = min(10 * MINUTE, (due - taken.at) // 2)
         says = f"a person reads the owner's answer by {clock.utc(due)}: a note, or a decision, says that it was read"
+        case = taken.case if taken.case in cases else cases[0]
         id, promised = f"reply {taken.reply.id}", taken.read_by is not None
         yield Deadline(id, case, "reply", due, lead, duty.roster.repeat, says, promised, began=taken.at)
         return

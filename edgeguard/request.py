@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from edgeguard.errors import DaemonError
@@ -50,6 +50,7 @@ class ReleaseNullRoute:
     consent: str = ""  # of the target's owner, for an exemption
     ceiling: int = 0  # of an exemption, packets a second; 0: 1.5 times what was released
     for_ns: int = 0  # of an exemption; 0: 30 days
+    together: bool = False  # and the cases that go with it, each by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class ClaimCase:
 
     term: str
     why: str
+    together: bool = False  # and the cases that go with it, each by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class HoldCase:
     term: str
     why: str
     for_ns: int = 0
+    together: bool = False  # and the cases that go with it, each by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class UpholdCase:
     term: str
     why: str
     conditions: tuple[str, ...] = ()
+    together: bool = False  # and the cases that go with it, each by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ class AskCase:
 
     term: str
     why: str
+    together: bool = False  # and the cases that go with it, each by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +272,8 @@ def _checked(ask: Ask) -> Ask:
     for name in ("term", "why"):
         if not _is_line(getattr(ask, name)):
             raise DaemonError(f"{name} must be a line of 1 to {MAX_TEXT} characters")
+    if type(getattr(ask, "together", False)) is not bool:
+        raise DaemonError("together must be true or false")
     if isinstance(ask, AddNullRoute):
         return _checked_add(ask)
     if isinstance(ask, ReleaseNullRoute):
@@ -283,7 +290,7 @@ def _checked_uphold(ask: UpholdCase) -> UpholdCase:
     lines = ask.conditions
     if not isinstance(lines, (list, tuple)) or len(lines) > MAX_CONDITIONS or not all(map(_is_line, lines)):
         raise DaemonError(f"conditions must be at most {MAX_CONDITIONS} lines of 1 to {MAX_TEXT} characters")
-    return UpholdCase(ask.term, ask.why, tuple(lines))
+    return replace(ask, conditions=tuple(lines))
 
 
 def _is_line(text: object) -> bool:

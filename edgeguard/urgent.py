@@ -1,19 +1,21 @@
-"""Which case needs a person first, and when the clock frees it without one.
+"""What needs a person first, and when the clock frees it without one.
 
-    for one in urgent(reader, duty, clock.now()): print(one.priority, one.case.id, one.why)
+    for one in urgent(reader, duty, clock.now()): print(one.priority, one.id, one.why)
 
-The priority is computed, and says of what: a customer who is null-routed comes before everybody who is not, the whole
-of a VM before a part of it, a broken clock before one that runs.
+Cases that go together are one entry, as urgent as the most urgent of them. The priority is computed, and says of what:
+a customer who is null-routed comes before everybody who is not, the whole of a VM before a part of it, a broken clock
+before one that runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgeguard import clock
 from edgeguard.cases.case import Case, Standing
+from edgeguard.cases.matter import head
 from edgeguard.deadlines import Deadline, deadlines, people
 from edgeguard.decision.binding import Binding
 from edgeguard.decision.ending import needed
@@ -32,13 +34,23 @@ NEVER = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Urgent:
-    """An open case with its place in the queue. `why`: what its priority is made of, in words."""
+    """Open cases that go together, with their place in the queue. `why`: what the priority is made of, in words."""
 
-    case: Case
-    priority: int
+    cases: tuple[Case, ...]  # the most urgent first
+    priority: int  # its
     why: tuple[str, ...]
-    standing: tuple[Standing, ...]  # what is null-routed of it
+    standing: tuple[Standing, ...]  # what is null-routed of them all
     waits: tuple[Deadline, ...]  # the clocks of people that run, those that break first first
+
+    @property
+    def id(self) -> str:
+        """The one by which they are known: the leader's."""
+        return head(self.case)
+
+    @property
+    def case(self) -> Case:
+        """The most urgent of them."""
+        return self.cases[0]
 
     @property
     def due(self) -> int:
@@ -46,7 +58,7 @@ class Urgent:
 
 
 def urgent(reader: Cases, duty: Duty, at: int) -> list[Urgent]:
-    """All open cases but those of victims, the most urgent first."""
+    """All that is open but what reaches victims, the most urgent first."""
     standing: dict[str, list[Standing]] = {}
     stands = reader.standing()
     for one in stands:
@@ -54,20 +66,28 @@ def urgent(reader: Cases, duty: Duty, at: int) -> list[Urgent]:
     waits: dict[str | None, list[Deadline]] = {}
     for deadline in deadlines(reader, duty, at, stands) if stands else ():
         waits.setdefault(deadline.case, []).append(deadline)
-    found = []
+    ranked: dict[str, list[Urgent]] = {}
     for case in reader.open_cases():
         if case.state != VICTIM:
-            points = list(_points(case, standing.get(case.id, []), waits.get(case.id, []), at))
-            found.append(
-                Urgent(
-                    case,
-                    sum(n for n, _ in points),
-                    tuple(why for _, why in points),
-                    tuple(standing.get(case.id, ())),
-                    tuple(waits.get(case.id, ())),
-                )
+            of, runs = standing.get(case.id, []), waits.get(case.id, [])
+            points = list(_points(case, of, runs, at))
+            why = tuple(why for _, why in points)
+            ranked.setdefault(head(case), []).append(
+                Urgent((case,), sum(n for n, _ in points), why, tuple(of), tuple(runs))
             )
-    return sorted(found, key=lambda one: (-one.priority, one.due, one.case.opened))
+    return sorted(map(_together, ranked.values()), key=_place)
+
+
+def _together(alone: list[Urgent]) -> Urgent:
+    """Those of one leader, as one."""
+    alone = sorted(alone, key=_place)
+    waits = sorted((wait for one in alone for wait in one.waits), key=lambda wait: wait.due)
+    standing = tuple(null_route for one in alone for null_route in one.standing)
+    return replace(alone[0], cases=tuple(one.case for one in alone), standing=standing, waits=tuple(waits))
+
+
+def _place(one: Urgent) -> tuple[int, int, int]:
+    return -one.priority, one.due, one.case.opened
 
 
 def _points(case: Case, standing: Sequence[Standing], waits: Sequence[Deadline], at: int) -> Iterator[tuple[int, str]]:
@@ -89,12 +109,16 @@ def _points(case: Case, standing: Sequence[Standing], waits: Sequence[Deadline],
 
 
 def freed(standing: Sequence[Standing], reader: Cases, clocks: Clocks) -> str:
-    """When the clock frees a case without anybody: a sentence."""
+    """When the clock frees what is null-routed without anybody: a sentence; of several cases about the last of them."""
     if not standing:
         return "nothing of it is null-routed"
-    said = people(reader.words(standing[0].case.id))
-    last = max(one.order.until for one in standing)
-    return f"it ends by itself {_sooner(standing, said, clocks)}at the latest {clock.utc(last)}"
+    of: dict[str, list[Standing]] = {}
+    for one in standing:
+        of.setdefault(one.case.id, []).append(one)
+    last, case = max((max(one.order.until for one in found), case) for case, found in of.items())
+    sooner = _sooner(of[case], people(reader.words(case)), clocks)
+    begins = "it ends by itself" if len(of) == 1 else f"all {len(of)} end by themselves, the last"
+    return f"{begins} {sooner}at the latest {clock.utc(last)}"
 
 
 def _sooner(standing: Sequence[Standing], said: Binding, clocks: Clocks) -> str:

@@ -112,7 +112,7 @@ def test_a_wrong_configuration_keeps_nobody_from_looking(run: Run, tmp_path: Pat
 def test_a_piped_list_is_plain_text_with_whole_columns(run: Run) -> None:
     """Without a terminal a list must be uncoloured, uncut, and safe whatever a VM is called."""
     told = run("case", "list").stdout
-    heads = ["case", "opened", "state", "vm", "name", "tap", "customer", "with", "outcome"]
+    heads = ["case", "opened", "state", "vm", "name", "tap", "customer", "cases", "outcome"]
     assert told.splitlines()[0].split() == heads
     assert "db[red]1?[2J" in told
     assert "\x1b" not in told

@@ -14,6 +14,7 @@ from test_dispositions import EXEMPTION
 from test_outbox import settings as mail_settings
 
 from edgeguard import clock, config, reaping
+from edgeguard.cases.case import Case
 from edgeguard.cases.store import Store
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.config import Config
@@ -73,6 +74,47 @@ def test_a_null_route_is_decided_by_a_person_within_four_hours(store: Store) -> 
     assert [channel for channel, _, _ in found] == ["desk", "page", "desk", "desk", "desk"]
     assert {to for channel, to, _ in found if channel == "desk"} == {"alex@example.net"}
     assert all(f"A person decides by {clock.utc(T + 4 * HOUR)}" in line for _, _, line in found)
+
+
+def beside(store: Store, number: int, at: int, customer: str | None = CASE.customer) -> Case:
+    """One more VM's null route."""
+    case = replace(CASE, id=f"EG-{number}", vm=f"vm-{number}", opened=at, customer=customer)
+    made = replace(DECISION, id=f"d-{number}", case=case.id, verdict=f"v-{number}", at=at, until=T + 30 * 24 * HOUR)
+    written = [replace(one, id=f"n-{number}-{n}", case=case.id, decision=made.id) for n, one in enumerate(notices())]
+    order = replace(ORDER, decision=made.id, until=made.until)
+    store.record(case, replace(VERDICT, id=f"v-{number}"), made, written, order)
+    return case
+
+
+def mailed(store: Store) -> list[dict[str, Any]]:
+    """What leaves, in order; of pages the one an hour."""
+    rows = store._db.execute("SELECT whole(body, packed) FROM deliveries WHERE state = 'ready' ORDER BY seq")
+    return [json.loads(body) for (body,) in rows]
+
+
+def test_of_what_goes_together_one_mail_tells(store: Store) -> None:
+    """At each stage, naming all, with the command for all; of another customer's and of one that is later by itself;
+    once each, whoever looks again."""
+    for number in range(9):
+        beside(store, number, T + number)
+    late = beside(store, 20, T + 5 * MINUTE)
+    other = beside(store, 30, T, "another")
+    for _ in range(2):
+        run(store, built(ALWAYS), T + MINUTE // 2, T + 4 * HOUR + 10 * MINUTE)
+    mails = [one for one in mailed(store) if one["kind"] == "desk"]
+    stages = [("is due", CASE.id), ("is due", other.id), ("is due", late.id)]
+    stages += [(f"{when} now", id) for when, id in stages]
+    found = [(one["subject"].split(": ")[1].partition(" ")[2], one["subject"].split(": ")[2]) for one in mails]
+    named = {CASE.id: f"{CASE.id} and 9 more", other.id: other.id, late.id: late.id}
+    assert sorted(found) == sorted((when, named[id]) for when, id in stages)
+    for one in mails:
+        together = "9 more" in one["subject"]
+        assert (f"edgeguard case release {CASE.id} --together --as fixed" in one["text"]) is together
+        assert ("The same of what goes with it: EG-0, EG-1," in one["text"]) is together
+    (page,) = [one for one in mailed(store) if one["kind"] == "page"]
+    assert page["case"] == CASE.id
+    story = [entry.text for entry in store.timeline("EG-3")]
+    assert sum("another of what goes with it tells it" in text for text in story) == 2
 
 
 @pytest.mark.parametrize("said", [Said.HOLD, Said.UPHOLD])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from samples import BY_PERSON, CASE, DECISION, ORDER, RELEASE_ORDER, VERDICT, T, notices
 
 from edgeguard.cases.store import Store
-from edgeguard.cli import freeing
+from edgeguard.cli import asking, freeing, main
 from edgeguard.control import ControlServer
-from edgeguard.errors import DaemonError, EdgeGuardError
+from edgeguard.errors import DaemonError
 from edgeguard.letters import Notice
 from edgeguard.model import Happened, Outcome
 from edgeguard.request import LookAt, Request
@@ -47,6 +48,13 @@ def seen(store: Store, *seconds: tuple[int | None, int | None]) -> Iterator[list
         out, into = seconds[min(len(asked), len(seconds)) - 1]
         return {"out": out, "into": into}
 
+    with answering(store, answer):
+        yield asked
+
+
+@contextmanager
+def answering(store: Store, answer: Callable[[Request], Any]) -> Iterator[None]:
+    """A daemon's socket."""
     server, over = ControlServer(store.path.parent / "s.sock"), threading.Event()
 
     def serve() -> None:
@@ -56,7 +64,7 @@ def seen(store: Store, *seconds: tuple[int | None, int | None]) -> Iterator[list
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield asked
+        yield
     finally:
         over.set()
         thread.join()
@@ -70,7 +78,16 @@ def released(store: Store, state: str = "probation", notice: bool = True) -> Non
 
 
 def proved(store: Store) -> dict[str, Any]:
-    return freeing.proved(store.path.parent / "edgeguard.toml", ANSWER)
+    found, missing = freeing.proved(store.path.parent / "edgeguard.toml", ANSWER, {})
+    assert missing == {}
+    return found
+
+
+def missing(store: Store) -> str:
+    """Of the one case; nothing is said of its traffic then."""
+    found, missing = freeing.proved(store.path.parent / "edgeguard.toml", ANSWER, {})
+    assert missing.keys() == {CASE.id} and found["seen"] == {}
+    return missing[CASE.id]
 
 
 def test_both_directions_are_seen(store: Store) -> None:
@@ -110,10 +127,9 @@ def test_without_an_answer_nothing_is_claimed(store: Store) -> None:
 def test_what_is_missing_fails_it(store: Store, state: str, notice: bool, told: str) -> None:
     """No probation, or no notice: an error that says so, and that the kernel has let go."""
     released(store, state, notice)
-    with seen(store, (1, 1)), pytest.raises(EdgeGuardError) as error:
-        proved(store)
-    assert told in str(error.value) and "the kernel holds nothing of it" in str(error.value)
-    assert "\n" not in str(error.value)
+    with seen(store, (1, 1)):
+        line = missing(store)
+    assert told in line and "the kernel holds nothing of it" in line and "\n" not in line
 
 
 def test_a_notice_that_was_refused_fails_it(store: Store) -> None:
@@ -122,5 +138,69 @@ def test_a_notice_that_was_refused_fails_it(store: Store) -> None:
     box = store.box()
     box.refused(NOTICE.id, T, "550 no such user", None)
     box.close()
-    with seen(store, (1, 1)), pytest.raises(EdgeGuardError, match="was refused: 550 no such user"):
-        proved(store)
+    with seen(store, (1, 1)):
+        assert "was refused: 550 no such user" in missing(store)
+
+
+# ---- of several ------------------------------------------------------------------------------------------
+
+OTHER = replace(CASE, id="EG-20260101-bbbbbbbbbbbb", vm="vm-2", vm_name="web2")
+
+
+@pytest.fixture
+def two(store: Store) -> Store:
+    """Both were released; the kernel says so of the first, and of the second it says nothing."""
+    made = replace(DECISION, id="dec-2", case=OTHER.id, verdict="v-2")
+    written = [replace(one, id=f"{one.id}-2", case=OTHER.id, decision=made.id) for one in notices()]
+    store.record(OTHER, replace(VERDICT, id="v-2"), made, written, replace(ORDER, decision=made.id))
+    released(store)
+    ending = replace(BY_PERSON, id="rel-2", case=OTHER.id, releases=("dec-2",))
+    told = replace(NOTICE, id="n-2", case=OTHER.id, decision=ending.id)
+    store.record(replace(OTHER, state="probation"), None, ending, [told], replace(RELEASE_ORDER, decision="dec-2"))
+    return store
+
+
+def typed(store: Store, *words: str) -> Result:
+    """The command, and a daemon that answers as it does when it has released both."""
+
+    def answer(request: Request) -> dict[str, Any]:
+        if isinstance(request.ask, LookAt):
+            return {"out": 7, "into": 9}
+        cases, decisions = [CASE.id, OTHER.id], [BY_PERSON.id, "rel-2"]
+        return {"cases": cases, "decisions": decisions, "text": "released 2", "leader": CASE.id, "failed": []}
+
+    with answering(store, answer):
+        return CliRunner().invoke(main, [*words, "-c", str(store.path.parent / "edgeguard.toml")])
+
+
+RELEASES = ("case", "release", CASE.id, "--together", "--as", "fixed", "--why", "clean")
+
+
+def test_each_of_several_is_looked_at(two: Store) -> None:
+    """A line for each VM, once the kernel holds nothing of either."""
+    two.outcome(Outcome("dec-2", T, Happened.RELEASED, ""))
+    done = typed(two, *RELEASES)
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0] == "released 2; the kernel holds nothing of it any more"
+    assert [line.partition(":")[0] for line in lines[1:]] == [str(CASE.vm), "vm-2"]
+
+
+def test_one_that_still_stands_fails_it_and_is_named(two: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds of the other is told; the error is of the one, and it is not said to be free."""
+    monkeypatch.setattr(asking, "RELEASED_S", 0.2)
+    done = typed(two, *RELEASES)
+    assert done.exit_code == 1
+    assert f"{CASE.vm}: both directions are seen" in done.stdout and "vm-2" not in done.stdout
+    assert done.stderr.startswith(f"edgeguard: not done: {OTHER.id}: rel-2: the release is recorded, but the kernel")
+    assert done.stderr.count("\n") == 1
+
+
+def test_where_it_holds_of_none_nothing_is_claimed(two: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for each, and nothing on standard output."""
+    monkeypatch.setattr(asking, "RELEASED_S", 0.2)
+    two._db.execute("UPDATE decisions SET ended = NULL, ended_how = NULL WHERE id = ?", (DECISION.id,))
+    two._db.execute("DELETE FROM outcomes")
+    done = typed(two, *RELEASES)
+    assert done.exit_code == 1 and done.stdout == ""
+    assert CASE.id in done.stderr and OTHER.id in done.stderr and done.stderr.count("\n") == 2

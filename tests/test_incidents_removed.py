@@ -14,8 +14,10 @@ from samples import SUM_VERDICT, TAP, VERDICT, VM
 from test_decision import ACT, GOOD, HARD, question, target
 from test_decision_standing import GOOD as GOOD_STANDING
 
+from edgeguard.cases import together
 from edgeguard.clock import SECOND
 from edgeguard.context import FACTS
+from edgeguard.daemon import releasing
 from edgeguard.daemon.vitals import OLD_ENOUGH, Vitals
 from edgeguard.decision import safeties
 from edgeguard.decision.answer import is_in_doubt
@@ -81,6 +83,22 @@ def without_repeats() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def each_by_itself() -> Iterator[None]:
+    """No case goes with another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(together, "WITHIN", 0)
+        yield
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """A release is of the case that is named alone, whatever goes with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(releasing, "with_others", lambda store, cases: list(cases))
+        yield
+
+
 def same(incident: Incident) -> Incident:
     return incident
 
@@ -88,6 +106,8 @@ def same(incident: Incident) -> Incident:
 Without = Callable[[], AbstractContextManager[None]]
 MECHANISMS: list[tuple[str, Callable[[Incident], Incident], Without]] = [
     ("ten-workers", same, lambda: without_safety("ALL", "probation")),
+    ("ten-workers", same, each_by_itself),
+    ("ten-workers", same, one_at_a_time),
     ("networking-disabled", without_contacts, nullcontext),
     ("second-udp-flood", same, without_repeats),
     ("mass-false-positive", same, lambda: without_safety("ALL", "independent count")),

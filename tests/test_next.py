@@ -29,7 +29,7 @@ from edgeguard.cli import main
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake
-from edgeguard.model import Scope
+from edgeguard.model import Happened, Outcome, Scope
 from edgeguard.urgent import urgent
 from edgeguard.word import OWNER, Said, Word
 
@@ -64,7 +64,7 @@ class Desk:
 
     def null_routed(self, number: int = 0, scope: Scope = Scope.NARROW, since: int = 0, **changes: Any) -> Case:
         case = replace(CASE, id=f"EG-20260101-{number:012x}", vm=f"vm-{100 + number}", state=scope, opened=self.now)
-        case = replace(case, **changes)
+        case = replace(case, **{"customer": f"Example {number} Ltd", **changes})
         made = replace(DECISION, id=f"d-{number}", case=case.id, at=self.now - since, scope=scope)
         made = replace(made, until=self.now + 4 * HOUR, verdict=f"v-{number}")
         order = replace(ORDER, decision=made.id, scope=scope, until=made.until, vm=case.vm)
@@ -115,7 +115,8 @@ def test_the_longest_of_everything_fits(desk: Desk) -> None:
         made = replace(DECISION, id=f"e-{number}", case=case.id, at=desk.now, until=desk.now + HOUR, verdict=None)
         desk.store.record(case, None, made, (), replace(ORDER, decision=made.id, until=desk.now + HOUR))
     for number in range(10, 50):
-        desk.store.put_case(replace(CASE, id=f"EG-20260101-{number:012x}", state="warned"))
+        other = replace(CASE, id=f"EG-20260101-{number:012x}", state="warned", customer=f"Example {number} Ltd")
+        desk.store.put_case(other)
     lines = desk.ask("next").stdout.splitlines()
     assert len(lines) <= 23 and max(map(len, lines)) <= 80
     assert lines[-1] == "40 more: edgeguard case list --open" and "and 4 more" in "\n".join(lines)
@@ -144,22 +145,75 @@ def test_what_is_null_routed_comes_first(desk: Desk) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 300)), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.booleans(), st.integers(0, 300), st.sampled_from("abc")), min_size=1, max_size=5
+    )
+)
 def test_the_priority_is_bounded_and_says_of_what(
-    tmp_path_factory: pytest.TempPathFactory, cases: list[tuple[bool, bool, int]]
+    tmp_path_factory: pytest.TempPathFactory, cases: list[tuple[bool, bool, int, str]]
 ) -> None:
-    """Between 0 and 100, with words for it; whoever is null-routed comes before all who are not, whatever else."""
+    """Between 0 and 100, with words for it; whoever is null-routed comes before all who are not, whatever else; each
+    customer once, as urgent as the most urgent of its cases."""
     desk = Desk(tmp_path_factory.mktemp("desk"))
-    for number, (stands, whole, minutes) in enumerate(cases):
-        if stands:
-            desk.null_routed(number, Scope.FULL if whole else Scope.NARROW, minutes * MINUTE)
-        else:
-            desk.store.put_case(replace(CASE, id=f"EG-20260101-{number:012x}", state="warned"))
-    found = urgent(desk.store, desk.settings, desk.now)
-    assert all(0 <= one.priority <= 100 and one.why for one in found) and len(found) == len(cases)
+    alone = Desk(tmp_path_factory.mktemp("alone"))
+    alone.now = desk.now
+    for number, (stands, whole, minutes, customer) in enumerate(cases):
+        for one, known_as in ((desk, customer), (alone, f"{customer} {number}")):
+            if stands:
+                scope = Scope.FULL if whole else Scope.NARROW
+                one.null_routed(number, scope, minutes * MINUTE, customer=known_as, opened=desk.now)
+            else:
+                case = replace(CASE, id=f"EG-20260101-{number:012x}", state="warned", opened=desk.now)
+                one.store.put_case(replace(case, customer=known_as))
+    found, each = (urgent(one.store, one.settings, desk.now) for one in (desk, alone))
+    assert all(0 <= one.priority <= 100 and one.why for one in found) and len(each) == len(cases)
     standing = [bool(one.standing) for one in found]
     assert standing == sorted(standing, reverse=True)
+    priorities = {customer: 0 for *_, customer in cases}
+    for one in each:
+        customer = str(one.case.customer)[0]
+        priorities[customer] = max(priorities[customer], one.priority)
+    assert {one.case.customer: one.priority for one in found} == priorities
+    assert sum(len(one.cases) for one in found) == len(cases)
+    assert sum(len(one.standing) for one in found) == sum(stands for stands, *_ in cases)
     desk.store.close()
+    alone.store.close()
+
+
+def ten(desk: Desk, full: int = 7) -> list[Case]:
+    """One customer's; the one in the middle is the most urgent."""
+    return [
+        desk.null_routed(number, Scope.FULL if number == full else Scope.NARROW, customer="Example Batch")
+        for number in range(10)
+    ]
+
+
+def test_ten_of_one_customer_are_one(desk: Desk) -> None:
+    """One entry under the leader's id, with how many VMs, all that is null-routed, whoever answered, and when the last
+    of it ends; the most urgent one's evidence."""
+    cases = ten(desk)
+    other = desk.null_routed(20)
+    Intake(desk.store, mail_settings(25), desk.settings.roster).take(
+        Reply("r", Sort.REPLY, "ops@example.net", (cases[4].id,), Keyword.MINE, text="MINE our queue"), desk.now
+    )
+    shown = desk.ask("next").stdout
+    lines = shown.splitlines()
+    assert len(lines) <= 23 and max(map(len, lines)) <= 80
+    assert lines[0].startswith(f"{cases[0].id}  priority 60: the whole VM is null-routed")
+    assert lines[1] == "10 VMs of customer Example Batch; most urgent: web1 (vm-107) at tap100"
+    for word in (
+        "null-routed at 10 of 10 VMs (1 full, 9 narrow): 203.0.113.5:80/tcp",
+        "proof: 10 not yet",
+        "owner says MINE our queue",
+        "all 10 end by themselves, the last",
+        "1 more: edgeguard case list --open",
+    ):
+        assert word in shown, word
+    document = json.loads(desk.ask("next", "--json").stdout)
+    assert (document["leader"], document["open"]) == (cases[0].id, 2)
+    assert {*document["cases"]} == {case.id for case in cases} and document["case"]["id"] == cases[7].id
+    assert len(document["null_routes"]) == 10 and other.id not in str(document)
 
 
 def test_nothing_to_do_is_said(desk: Desk) -> None:
@@ -199,6 +253,34 @@ def test_enter_does_nothing_and_says_when_the_clock_frees_it(desk: Desk, typed: 
     said = in_a_terminal(desk, typed)
     assert "nothing was done; it ends by itself when it was quiet for 15 min, at the latest" in said.replace("\n", " ")
     assert [entry.text for entry in desk.store.timeline(case.id)] == before
+
+
+def test_who_calls_by_the_id_in_his_subject_is_answered(desk: Desk) -> None:
+    """It is the leader's, maybe of a sum over his VMs, or of one that is free: those that are null-routed are named."""
+    leader = replace(CASE, id="EG-20260101-aaaaaaaaaaaa", vm=None, tap=None, opened=desk.now, customer="Example Batch")
+    desk.store.put_case(replace(leader, state="observed"))
+    cases = ten(desk)
+    shown = desk.ask("why", leader.id)
+    assert shown.exit_code == 0, shown.output
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "all VMs of customer Example Batch, customer Example Batch"
+    assert lines[1].startswith("Not this one: nothing is null-routed here")
+    assert lines[2].startswith("Null-routed of the same customer, with it: web1 (vm-100) at tap100, ")
+    assert lines[2].endswith(f" and 7 more: edgeguard case show {leader.id}")
+    assert json.loads(desk.ask("why", leader.id, "--json").stdout)["with"] == [case.id for case in cases]
+    one = desk.ask("why", cases[3].id).stdout
+    assert "Null-routed since" in one and "and 6 more: edgeguard case show" in one
+
+
+def test_a_choice_is_of_what_is_shown(desk: Desk) -> None:
+    """Of all, by the id of the first of them; where the others are settled, the first too, of the one that is left."""
+    first, left, *others = ten(desk)
+    assert f"case release {first.id} --together --as exempt" in in_a_terminal(desk, b"1\n1\nclean\n")
+    for case in (first, *others):
+        desk.store.outcome(Outcome(f"d-{int(case.id[-12:], 16)}", desk.now, Happened.RELEASED, ""))
+        desk.store.close_case(case.id, desk.now, "released")
+    said = in_a_terminal(desk, b"1\n1\nclean\n")
+    assert said.startswith(f"{first.id}  priority") and f"case release {left.id} --as exempt" in said
 
 
 # ---- why -------------------------------------------------------------------------------------------

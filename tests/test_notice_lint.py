@@ -39,7 +39,7 @@ PROMISED = promises.promises(slots_of(SLOTS, VERIFIED, WRITTEN), WRITTEN)
 
 def found(text: str, subject: str = GOOD.subject, slots: tuple[str, ...] = POINTS) -> list[lint.Finding]:
     bad = replace(GOOD, subject=subject, text=text)
-    return lint.inspect(bad, bad, DECISION.case, slots, promised=PROMISED)
+    return lint.inspect(bad, bad, DECISION.case, slots=slots, promised=PROMISED)
 
 
 # ---- the fifteen points --------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Random walks of floods, people, owners, clocks and restarts through the real engine, docket and database.
 
+Two VMs of one customer, whose cases may go together; people say a thing of one of them, or of all.
+
 2,000 steps by default; EDGEGUARD_STEPS=100000 for the long run. Time is virtual: wall clock and boot clock are the
 test's. What must always hold is worked out here from the database and from the orders that were given, not from the
 code that gave them.
@@ -21,7 +23,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from persons import Kept, live
-from test_engine import T, feed, flood
+from test_engine import T, feed, flood, vm
 from test_hearing import CLOCKS, OWNERS, ROSTER, mail_settings
 from test_states import reached
 
@@ -54,6 +56,8 @@ from edgeguard.states import AUTOMATION, TABLE
 from edgeguard.word import OWNER, Said
 
 STEPS, EACH = int(os.environ.get("EDGEGUARD_STEPS", "2000")), 50
+VMS = (vm(0), replace(vm(1), customer="customer 0"))
+VM = st.sampled_from([0, 0, 1])
 PEOPLE = st.sampled_from(["alex", "robin", "kim", "sam"])
 LIST = ("the server was rebuilt",)
 LONGEST = 200  # s: read_again, the latest end that anybody can give
@@ -106,7 +110,7 @@ class Stamping(Kept):
 
 
 class People(RuleBasedStateMachine):
-    """One VM, four people, its owner."""
+    """Two VMs, four people, their owner."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,10 +120,11 @@ class People(RuleBasedStateMachine):
         self.patched.setattr(clock, "now", self.clocks.time_ns)
         self.patched.setattr(boottime, "time", self.clocks)
         self.patched.setattr("persons.Kept", Stamping)
-        self.made, self.world = live(self.folder, {"clocks": CLOCKS})
+        self.made, self.world = live(self.folder, {"clocks": CLOCKS}, VMS)
         self.orders: list[Order] = self.world.orders
         self.replies = 0
         self.before: dict[str, str] = {}
+        self.leaders: dict[str, str] = {}
 
     def teardown(self) -> None:
         """Whatever was said and done: time alone frees."""
@@ -134,11 +139,12 @@ class People(RuleBasedStateMachine):
 
     # ---- what happens --------------------------------------------------------------------------
 
-    @rule(seconds=st.integers(1, 3), where=st.integers(1, 5))
-    def floods(self, seconds: int, where: int) -> None:
+    @rule(seconds=st.integers(1, 3), where=st.integers(1, 5), points=st.sampled_from([(0,), (0,), (1,), (0, 1)]))
+    def floods(self, seconds: int, where: int, points: tuple[int, ...] = (0,)) -> None:
         begin = self.clocks.wall
         self.clocks.pass_by(seconds * SECOND)
-        feed(self.made.engine, flood(begin, seconds * SECOND, dst=f"198.51.100.{where}"))
+        streams = [flood(begin, seconds * SECOND, dst=f"198.51.100.{where}", point=point) for point in points]
+        feed(self.made.engine, *streams)
 
     @rule(seconds=st.sampled_from([1, 4, 9, 25, 45]))
     def waits(self, seconds: int) -> None:
@@ -146,13 +152,26 @@ class People(RuleBasedStateMachine):
             self.clocks.pass_by(SECOND)
             self.made.engine.look(self.clocks.wall)
 
-    @rule(by=PEOPLE, verb=st.sampled_from(sorted(VERBS)))
-    def says(self, by: str, verb: str) -> None:
+    @rule(by=PEOPLE, verb=st.sampled_from(sorted(VERBS)), number=VM, together=st.booleans())
+    def says(self, by: str, verb: str, number: int = 0, together: bool = False) -> None:
         self.clocks.pass_by(1_009_000)  # nobody says two things at one moment
+        ask = replace(VERBS[verb], term=f"vm-{number}")
+        if together and hasattr(ask, "together"):
+            ask = replace(ask, together=True)
+        said = self.words()
         try:
-            work(self.made, VERBS[verb], by)
+            told = work(self.made, ask, by)
         except UsageError as refused:
             assert "\n" not in str(refused)
+            assert self.words() == said
+            return
+        assert {id for id, words in self.words().items() if words != said.get(id)} <= {*told["cases"]}
+        assert len(told["cases"]) == 1 or together
+        assert not {one["case"] for one in told["failed"]} & {*told["cases"]}
+
+    def words(self) -> dict[str, int]:
+        """How many were said of each case."""
+        return {case.id: len(self.world.store.words(case.id)) for case in self.world.store.cases(1000)}
 
     @rule(by=PEOPLE, first=PEOPLE, second=PEOPLE)
     def two_uphold(self, by: str, first: str, second: str) -> None:
@@ -160,11 +179,25 @@ class People(RuleBasedStateMachine):
             self.says(one, "uphold")
 
     @precondition(lambda self: len(self.made.engine.ledger))
-    @rule(by=PEOPLE, found=st.sampled_from([one for one in Disposition if one is not Disposition.EXEMPT]))
-    def releases(self, by: str, found: Disposition) -> None:
+    @rule(
+        by=PEOPLE,
+        found=st.sampled_from([one for one in Disposition if one is not Disposition.EXEMPT]),
+        which=st.integers(0, 9),
+        together=st.booleans(),
+    )
+    def releases(self, by: str, found: Disposition, which: int, together: bool) -> None:
         self.clocks.pass_by(1_009_000)
-        release(self.made, ReleaseNullRoute("vm-0", "x", found), by)
-        assert len(self.made.engine.ledger) == 0, "one person could not free it"
+        before = list(self.made.engine.ledger)
+        vm = before[which % len(before)].order.vm
+        freed = {entry.decision.case for entry in before if entry.order.vm == vm}
+        if together:
+            led = {self.leaders.get(id) for id in freed} - {None}
+            freed |= {id for id, leader in self.leaders.items() if leader in led}
+        told = release(self.made, ReleaseNullRoute(vm, "x", found, together=together), by)
+        left = [entry for entry in before if entry.decision.case not in freed]
+        assert {entry.decision.id for entry in self.made.engine.ledger} == {entry.decision.id for entry in left}
+        assert len(told["decisions"]) == len(told["cases"]) and told["failed"] == []
+        assert {*told["cases"]} == freed & {entry.decision.case for entry in before}, "one person could not free it"
 
     @rule(keyword=st.sampled_from([None, *Keyword]), known=st.booleans())
     def owner_answers(self, keyword: Keyword | None, known: bool) -> None:
@@ -180,18 +213,18 @@ class People(RuleBasedStateMachine):
         Hearing(self.made).look(self.clocks.wall)
         assert self.stands() == ends, "an answer changed an end"
 
-    @rule(by=PEOPLE, seconds=st.integers(5, 60))
-    def null_routes_by_hand(self, by: str, seconds: int) -> None:
+    @rule(by=PEOPLE, seconds=st.integers(5, 60), point=VM)
+    def null_routes_by_hand(self, by: str, seconds: int, point: int) -> None:
         self.clocks.pass_by(1_009_000)
         engine, now = self.made.engine, self.clocks.wall
-        vm, tap = self.world.vm(0), self.world.tap(0)
+        vm, tap = self.world.vm(point), self.world.tap(point)
         assert vm and tap
         subject, until = Subject(vm.id, tap.name, None), now + seconds * SECOND
         case = engine.docket.by_person(subject, now, vm, tap)
         made = by_person(case.id, subject, tap, Scope.FULL, (), now, until, why="x", by=by, config=self.made.config)
         if engine.ledger.get(made.id) is None:
             order = Order(made.id, made.act, made.scope, tap, vm.id, vm.addresses, (), until)
-            assert engine.bind(case, None, made, order, 0)
+            assert engine.bind(case, None, made, order, point)
 
     @precondition(lambda self: len(self.made.engine.ledger))
     @rule(happened=st.sampled_from([Happened.ACKNOWLEDGED, Happened.VERIFIED, Happened.NOT_STOPPED, Happened.FAILED]))
@@ -217,7 +250,7 @@ class People(RuleBasedStateMachine):
     @rule()
     def restarts(self) -> None:
         """Another process over the same database; what the child reports while it was away is none."""
-        made, world = live(self.folder, {"clocks": CLOCKS})
+        made, world = live(self.folder, {"clocks": CLOCKS}, VMS)
         world.store.close()
         world.store = made.store = self.world.store
         kept: list[Order] = []
@@ -261,6 +294,16 @@ class People(RuleBasedStateMachine):
             assert TABLE.is_null_routed(case.state) == (case.id in null_routed), (case.state, case.id)
             known = engine.docket.of(case.id)
             assert known is None or known.state == case.state
+
+    @invariant()
+    def a_case_stays_with_its_leader(self) -> None:
+        """Of its customer, begun less than ten minutes from it, and once found for ever; a leader leads itself."""
+        cases = {case.id: case for case in self.world.store.cases(1000)}
+        for case in cases.values():
+            assert case.leader is not None and self.leaders.setdefault(case.id, case.leader) == case.leader
+            leader = cases[case.leader]
+            assert leader.leader == leader.id and leader.customer == case.customer
+            assert abs(leader.opened - case.opened) < 600 * SECOND
 
     @invariant()
     def every_end_is_bounded(self) -> None:

@@ -69,12 +69,15 @@ def test_a_mail_that_is_passed_on_is_not_the_answer() -> None:
 
 
 def test_the_address_is_believed_first() -> None:
-    """A case in the address stands before another one in the subject, and that before the thread."""
+    """Then the mail of ours that is answered, as the subject has the id of all that go together; then the thread."""
     raw = (
         (MAILS / "plain.eml").read_bytes().replace(b"Re: [EG-20260101-1a2b3c4d5e6f]", b"Re: [EG-20260101-ffffffffffff]")
     )
-    assert read(raw, OWN).names == (CASE, "EG-20260101-ffffffffffff", "notice-0123456789ab")
-    assert read(raw, Own("abuse@example.org")).names == ("EG-20260101-ffffffffffff", "notice-0123456789ab")
+    assert read(raw, OWN).names == (CASE, "notice-0123456789ab", "EG-20260101-ffffffffffff")
+    assert read(raw, Own("abuse@example.org")).names == ("notice-0123456789ab", "EG-20260101-ffffffffffff")
+    assert b"In-Reply-To" in raw
+    threaded = raw.replace(b"In-Reply-To", b"References")
+    assert read(threaded, OWN).names == (CASE, "EG-20260101-ffffffffffff", "notice-0123456789ab")
 
 
 @pytest.mark.parametrize("name", ["bounce", "bounce-headers"])

@@ -35,6 +35,7 @@ from samples import (
 
 from edgeguard.cases import codec, database
 from edgeguard.cases.database import statements
+from edgeguard.cases.packing import teach
 from edgeguard.cases.reader import Reader
 from edgeguard.cases.store import Store
 from edgeguard.clock import SECOND
@@ -330,8 +331,10 @@ class InMemory(Store):
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(":memory:", isolation_level=None)
-        for statement in statements(database.MIGRATIONS[0].read_text()):
-            connection.execute(statement)
+        teach(connection)
+        for script in database.MIGRATIONS:
+            for statement in statements(script.read_text()):
+                connection.execute(statement)
         return connection
 
 
@@ -702,7 +705,7 @@ def test_a_notice_without_an_order_is_due_at_once(store: Store) -> None:
     watched = replace(DECISION, enforced=False)
     store.record(CASE, VERDICT, watched, notices(watched), None)
     (queued,) = store.box().due(T)
-    assert queued.facts == Facts()
+    assert queued.facts == Facts(leader=CASE.id)
 
 
 def test_a_release_is_told_when_all_of_it_has_ended(store: Store) -> None:

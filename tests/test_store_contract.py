@@ -297,6 +297,35 @@ def test_lists_are_in_order(ends: list[tuple[int, bool]], kept: Kept, tmp_path_f
     store.close()
 
 
+@about(Cases.heads, Cases.matters)
+@given(opened=st.lists(st.tuples(st.integers(0, 40), st.sampled_from("ab"), st.booleans()), max_size=12))
+def test_matters_are_whole_and_in_order(
+    opened: list[tuple[int, str, bool]], kept: Kept, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each case is in one, with others of its customer, less than ten minutes from its leader; the youngest first."""
+    store = kept.elsewhere(tmp_path_factory.mktemp("kept")).store()
+    leaders: dict[str, tuple[str, int]] = {}
+    mine: dict[str, str] = {}
+    for n, (minute, customer, is_closed) in enumerate(sorted(opened)):
+        case = replace(CASE, id=f"EG-{n:02}", vm=f"vm-{n}", opened=T + minute * MINUTE, customer=customer)
+        store.put_case(case)
+        if is_closed:
+            store.close_case(case.id, T + HOUR, "quiet")
+        if customer not in leaders or minute - leaders[customer][1] >= 10:
+            leaders[customer] = (case.id, minute)
+        mine[case.id] = leaders[customer][0]
+    heads = store.heads(100)
+    found = store.matters(heads)
+    assert [one.id for one in found] == heads and {*heads} == {*mine.values()}
+    assert {case.id: one.id for one in found for case in one.cases} == mine
+    assert all(one.cases[0].id == one.id for one in found)
+    assert [one.opened for one in found] == sorted((one.opened for one in found), reverse=True)
+    assert store.heads(2) == heads[:2]
+    still = {mine[case.id] for case in store.open_cases()}
+    assert store.heads(100, only_open=True) == [id for id in heads if id in still]
+    store.close()
+
+
 @about(CaseStore.close_case, CaseStore.put_case)
 def test_a_closed_case_stays_closed(store: CaseStore) -> None:
     """Who knows it as open, and writes it once more, must not open it again; its first end stands."""

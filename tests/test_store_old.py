@@ -12,9 +12,11 @@ from click.testing import CliRunner
 
 from edgeguard.cases import codec, database
 from edgeguard.cases.database import statements
+from edgeguard.cases.packing import pack, searched, teach
 from edgeguard.cases.reader import Reader
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
+from edgeguard.clock import MINUTE
 from edgeguard.errors import StoreError
 from edgeguard.letters import Proof
 from edgeguard.model import Kind, Scope, Verdict
@@ -94,16 +96,23 @@ def test_it_is_explained_and_shown(path: Path, tmp_path: Path) -> None:
         assert "203.0.113.5" in told.stdout
 
 
-@pytest.mark.parametrize("version", range(1, 5))
-def test_cases_that_were_released_are_on_probation(version: int, tmp_path: Path) -> None:
-    """From every earlier version on, an open case's state is one of the table; how a closed one ended stays."""
-    file = tmp_path / "cases.sqlite"
+def old(file: Path, version: int) -> sqlite3.Connection:
+    """An empty database of that version."""
     db = sqlite3.connect(file)
+    teach(db)
     for script in database.MIGRATIONS[:version]:
         for statement in statements(script.read_text(encoding="utf-8")):
             db.execute(statement)
     db.execute(f"PRAGMA user_version = {version}")
     db.execute(f"PRAGMA application_id = {database.APPLICATION}")
+    return db
+
+
+@pytest.mark.parametrize("version", range(1, 5))
+def test_cases_that_were_released_are_on_probation(version: int, tmp_path: Path) -> None:
+    """From every earlier version on, an open case's state is one of the table; how a closed one ended stays."""
+    file = tmp_path / "cases.sqlite"
+    db = old(file, version)
     for state in ("observed", "narrow", "released", "tap gone", "victim"):
         db.execute("INSERT INTO cases (id, opened, state) VALUES (?, ?, ?)", (state, AT, state))
     db.execute("INSERT INTO cases (id, opened, closed, state, outcome) VALUES ('past', 1, 2, 'closed', 'tap gone')")
@@ -118,3 +127,36 @@ def test_cases_that_were_released_are_on_probation(version: int, tmp_path: Path)
     }  # fmt: skip
     assert past is not None and (past.state, past.outcome) == ("closed", "tap gone")
     assert set(found.values()) <= TABLE.states.keys()
+
+
+@pytest.mark.parametrize("version", range(1, 8))
+def test_cases_that_began_together_find_their_leader(version: int, tmp_path: Path) -> None:
+    """From every earlier version on, as if each had been written today: ten minutes from the first, then anew; none of
+    victims, closed ones too, and of nobody's."""
+    file = tmp_path / "cases.sqlite"
+    db = old(file, version)
+    put = "INSERT INTO cases (id, vm, customer, opened, state) VALUES (?, ?, ?, ?, ?)"
+    minutes = {"a": 0, "b": 9, "c": 10, "d": 19, "e": 20, "f": 500}
+    rows = [(id, f"vm-{id}", "C-7", AT + at * MINUTE, "narrow") for id, at in minutes.items()]
+    rows += [("other", "vm-o", "C-8", AT + MINUTE, "narrow"), ("nobody", "vm-n", None, AT, "narrow")]
+    rows += [("victim", "vm-v", "C-7", AT, "victim"), ("sum", None, "C-7", AT, "observed")]
+    db.executemany(put, rows)
+    db.execute(put.replace("state)", "state, closed, outcome)").replace("?)", "?, 1, 'quiet')"),
+               ("was", "vm-w", "C-7", AT - MINUTE, "closed"))  # fmt: skip
+    text = json.dumps({**VERDICT, "rule": "syn-in"})
+    if version < 6:
+        db.execute("INSERT INTO verdicts (id, case_id, at, body) VALUES ('v-1', 'was', ?, ?)", (AT, text))
+    else:
+        db.execute(
+            "INSERT INTO verdicts (id, case_id, at, body, packed) VALUES ('v-1', 'was', ?, ?, ?)",
+            (AT, searched("verdicts", text), pack(text)),
+        )
+    db.commit()
+    db.close()
+    with Store(file) as store:
+        found = {case.id: case.leader for case in store.cases(100)}
+        assert not store._rows("SELECT 1 FROM sqlite_schema WHERE name LIKE 'going%'")
+    assert found == {
+        "a": "a", "b": "a", "c": "c", "d": "c", "e": "e", "f": "f", "other": "other",
+        "nobody": None, "victim": None, "was": None, "sum": "a",
+    }  # fmt: skip

@@ -47,8 +47,9 @@ class Box:
         with self._telling("read the outbox"):
             rows = self._db.execute(
                 "SELECT o.id, o.case_id, o.decision, o.kind, o.recipient, whole(o.body, o.packed), o.attempts,"
-                " whole(d.body, d.packed), d.orders"
-                f" FROM outbox o JOIN decisions d ON d.id = o.decision WHERE o.seq IN ({_FIRST})"
+                " whole(d.body, d.packed), d.orders, c.leader"
+                " FROM outbox o JOIN decisions d ON d.id = o.decision JOIN cases c ON c.id = o.case_id"
+                f" WHERE o.seq IN ({_FIRST})"
                 " AND (o.state = 'ready' OR o.due <= ?1) AND o.next_try <= ?1 ORDER BY o.due, o.seq LIMIT ?2",
                 (now, limit),
             ).fetchall()
@@ -116,9 +117,10 @@ class Box:
     def _queued(self, row: Sequence[Any], ahead: Sequence[str]) -> Queued:
         """`ahead`: notices that are sent before it now. Of these, too, the ones of its thread are earlier: their
         Message-ID is known before they leave."""
-        id, case, decision, kind, to, body, attempts, decided, orders = row
+        id, case, decision, kind, to, body, attempts, decided, orders, leader = row
         notice = Notice(id, case, decision, kind, to, codec.loads(dict, body))
         known = facts(self._db, codec.loads(Decision, decided), ordered=orders is not None)
+        known = replace(known, leader=leader)
         if within := notice.values.get("repeat_within"):  # of a VM's first null route of a further case
             known = replace(known, history=history(self._db, case, within))
         earlier = self._db.execute(

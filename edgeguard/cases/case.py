@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from edgeguard.clock import SECOND
@@ -28,6 +28,9 @@ class Case:
     addresses: tuple[Network, ...] = ()
     closed: int | None = None
     outcome: str | None = None  # set with `closed`, never without
+    # The case that names the matter which this one is part of (matter.py). The store finds it, so two values of one
+    # case, made before and after that, are the same.
+    leader: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

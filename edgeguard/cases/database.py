@@ -23,7 +23,7 @@ from edgeguard.errors import StoreError
 APPLICATION = 0x45644764  # 'EdGd' in the file header: this is our database and no other's
 BUSY_SECONDS = 2.0  # how long another writer is waited for; ours hold the lock for one fsync
 
-_SCRIPTS = ("schema.sql", *(f"schema{number}.sql" for number in range(2, 8)))
+_SCRIPTS = ("schema.sql", *(f"schema{number}.sql" for number in range(2, 9)))
 
 # Version n is reached from n - 1 by the n-th script. Scripts are never changed once released.
 MIGRATIONS = tuple(Path(__file__).with_name(name) for name in _SCRIPTS)

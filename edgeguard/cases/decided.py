@@ -6,7 +6,7 @@ import ipaddress
 import sqlite3
 
 from edgeguard import __version__
-from edgeguard.cases import allowed, codec
+from edgeguard.cases import allowed, codec, together
 from edgeguard.cases.case import Case
 from edgeguard.cases.packing import pack, searched
 from edgeguard.model import Decision, Order, Verdict
@@ -18,16 +18,17 @@ def key(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
 
 
 def put_case(db: sqlite3.Connection, case: Case) -> None:
-    """A closed case keeps its end; everything else is as the youngest writer knows it."""
+    """A closed case keeps its end, and every case its leader; all else is as the youngest writer knows it."""
     names = (case.vm, case.vm_name, case.tap, case.mac, case.customer, case.source, case.state)
     vm, vm_name, tap, mac, customer, source, state = (codec.text(name) for name in names)
+    leader = together.leader(db, case)
     db.execute(
-        "INSERT INTO cases (id, vm, vm_name, tap, ifindex, mac, customer, source, opened, state)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO cases (id, vm, vm_name, tap, ifindex, mac, customer, source, opened, state, leader)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET vm = excluded.vm, vm_name = excluded.vm_name, tap = excluded.tap,"
         " ifindex = excluded.ifindex, mac = excluded.mac, customer = excluded.customer,"
         " source = excluded.source, state = excluded.state WHERE closed IS NULL",
-        (case.id, vm, vm_name, tap, case.ifindex, mac, customer, source, int(case.opened), state),
+        (case.id, vm, vm_name, tap, case.ifindex, mac, customer, source, int(case.opened), state, leader),
     )
     db.executemany(
         "INSERT OR IGNORE INTO case_addresses (case_id, prefix, first, last) VALUES (?, ?, ?, ?)",

@@ -9,6 +9,7 @@ with Reader(path) as reader:
 from __future__ import annotations
 
 import ipaddress
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -21,6 +22,7 @@ from edgeguard.cases.case import Case, Entry, Granted, Letter, Recorded, Standin
 from edgeguard.cases.database import connect_reading
 from edgeguard.cases.decided import key
 from edgeguard.cases.facts import STOOD
+from edgeguard.cases.matter import Matter, matters
 from edgeguard.cases.replies import Replies
 from edgeguard.cases.session import Session
 from edgeguard.cases.signals import Signals
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from edgeguard.cases.month import Month
     from edgeguard.cases.told import Account
 
-_CASE = "id, vm, vm_name, tap, ifindex, mac, customer, opened, state, source, closed, outcome"
+_CASE = "id, vm, vm_name, tap, ifindex, mac, customer, opened, state, source, closed, outcome, leader"
 YOUNGEST = 2_000  # decisions: more than a host has customers
 _LETTER = (
     "id",
@@ -88,6 +90,21 @@ class Reader:
             "WHERE closed IS NULL ORDER BY opened DESC, id DESC LIMIT ?", -1 if youngest is None else youngest
         )
         return found[::-1]
+
+    def heads(self, limit: int = 50, only_open: bool = False) -> list[str]:
+        """Ids of the youngest matters, youngest first: all, or those with a case that is open."""
+        of_open = "id IN (SELECT coalesce(leader, id) FROM cases WHERE closed IS NULL)"
+        which = of_open if only_open else "(leader IS NULL OR leader = id)"
+        rows = self._rows(f"SELECT id FROM cases WHERE {which} ORDER BY opened DESC, id LIMIT ?", limit)
+        return [id for (id,) in rows]
+
+    def matters(self, heads: Sequence[str]) -> list[Matter]:
+        """The whole matters of these ids, in their order."""
+        of = "SELECT value FROM json_each(?1)"
+        found = {
+            one.id: one for one in matters(self._cases(f"WHERE id IN ({of}) OR leader IN ({of})", json.dumps(heads)))
+        }
+        return [found[id] for id in dict.fromkeys(heads) if id in found]
 
     def find(self, term: str) -> list[Case]:
         """Cases of a case id, VM id or name, tap, or an address of the VM, or of a customer's sum.
@@ -189,7 +206,7 @@ class Reader:
             return allowed.priors(self._db, since, case)
 
     def beside(self, case: str) -> list[str]:
-        """Cases of the same customer that began within ten minutes of it, the oldest first."""
+        """The other cases of the matter that a case is part of, the oldest first."""
         with self._reading("read the cases"):
             return together.beside(self._db, case)
 

@@ -12,6 +12,7 @@ from typing import Any
 from edgeguard.cases import codec
 from edgeguard.cases.received import Heard, Taken
 from edgeguard.cases.session import Session
+from edgeguard.cases.together import TOGETHER, going_with
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.incoming import Reply
 
@@ -21,13 +22,14 @@ BEFORE = 10 * MINUTE  # a promise breaks, whoever gave it must hear of it; of a 
 UNMATCHED = "case_id IS NULL AND sort IN ('reply', 'unreadable') AND NOT EXISTS"
 UNMATCHED += " (SELECT 1 FROM filings f WHERE f.reply = replies.seq)"
 
-# No person's note, word or decision came after it.
+# No person's note, word or decision came after it, in its case or in those that go with it.
+_WITH_IT = going_with("replies.case_id")
 _NOBODY_SINCE = (
-    " AND NOT EXISTS (SELECT 1 FROM notes n WHERE n.case_id = replies.case_id AND n.at >= replies.at"
+    f" AND NOT EXISTS (SELECT 1 FROM notes n WHERE n.case_id IN ({_WITH_IT}) AND n.at >= replies.at"
     "   AND n.author != 'automation')"
-    " AND NOT EXISTS (SELECT 1 FROM words w WHERE w.case_id = replies.case_id AND w.at >= replies.at"
+    f" AND NOT EXISTS (SELECT 1 FROM words w WHERE w.case_id IN ({_WITH_IT}) AND w.at >= replies.at"
     "   AND w.principal != 'the owner')"
-    " AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.case_id = replies.case_id AND d.at >= replies.at"
+    f" AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.case_id IN ({_WITH_IT}) AND d.at >= replies.at"
     "   AND json_extract(d.body, '$.by') != 'automation')"
 )
 
@@ -66,8 +68,10 @@ class Replies:
         return int(self._session.rows(f"SELECT count(*) FROM replies WHERE {UNMATCHED}")[0][0])
 
     def unread(self, case: str) -> list[Taken]:
-        """A case's replies that no person's note, word or decision came after, the oldest first."""
-        return self._taken(f"WHERE case_id = ?1 AND sort IN ('reply', 'unreadable'){_NOBODY_SINCE} ORDER BY seq", case)
+        """Replies to a case, and to those that go with it, that no person's note, word or decision came after; the
+        oldest first."""
+        which = f"WHERE case_id IN ({TOGETHER}) AND sort IN ('reply', 'unreadable')"
+        return self._taken(f"{which}{_NOBODY_SINCE} ORDER BY seq", case)
 
     def promised(self, now: int) -> list[Taken]:
         """Replies of open cases that a person must read soon, or should have by now; without those that somebody read.
@@ -76,7 +80,7 @@ class Replies:
         """
         return self._taken(
             "WHERE read_by > ?1 - ?2 AND read_by - min(?3, (read_by - at) / 2) <= ?1"
-            " AND EXISTS (SELECT 1 FROM cases c WHERE c.id = replies.case_id AND c.closed IS NULL)"
+            f" AND EXISTS (SELECT 1 FROM cases o WHERE o.id IN ({_WITH_IT}) AND o.closed IS NULL)"
             f"{_NOBODY_SINCE} ORDER BY read_by, seq",
             now,
             DAY,

@@ -88,10 +88,12 @@ class Store(Reader):
             self._refuse_silence(case.id, decision)
             self._put_deliveries(deliveries)
 
-    def deliver(self, deliveries: Sequence[Delivery]) -> None:
-        """Writes what is to be told to programs and people where there is no decision."""
+    def deliver(self, deliveries: Sequence[Delivery], told: Sequence[Delivery] = ()) -> None:
+        """Writes what is to be told to programs and people where there is no decision. told: with these, not again."""
         with self._writing("record a delivery"):
             self._put_deliveries(deliveries)
+            for delivery in told:
+                put(self._db, delivery, grouped=True)
 
     def is_delivered(self, id: str) -> bool:
         """Whether a delivery of that id was ever written."""

@@ -103,7 +103,10 @@ def _deliveries(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
         if state == "sent":
             yield Entry(sent_at, "hook", id, f"{what} handed over")
         elif state == "grouped":
-            yield Entry(created, "hook", id, f"{what} kept back: one an hour and cause is handed over")
+            why = (
+                "one an hour and cause is handed over" if channel == "page" else "another of what goes with it tells it"
+            )
+            yield Entry(created, "hook", id, f"{what} kept back: {why}")
         elif state == "failed":
             yield Entry(created, "hook", id, f"{what} given up: {error}")
         else:

@@ -1,22 +1,43 @@
-"""Cases of one customer that began within ten minutes: shown beside each other, and mailed in one thread.
+"""Which cases go together: those of one customer that began within ten minutes of the first of them, their leader.
 
-Each stays a case of its own: what is decided about one VM is not decided about another.
+A case finds its leader when it is written, and keeps it: so each is in one matter, and that has one id from its first
+mail to its last. Each stays a case of its own: what is decided about one VM is not decided about another.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
+from edgeguard.cases import codec
+from edgeguard.cases.case import Case
 from edgeguard.clock import MINUTE
+from edgeguard.states import VICTIM
 
 WITHIN = 10 * MINUTE
 
-# Ids of a case (?1) and of those that go with it. Of victims nothing goes with anything: they are no customer's fault.
-TOGETHER = f"""
-    SELECT ?1 UNION SELECT g.id FROM cases c JOIN cases g ON g.customer = c.customer
-        AND g.opened > c.opened - {WITHIN} AND g.opened < c.opened + {WITHIN}
-    WHERE c.id = ?1 AND c.vm IS NOT NULL AND g.vm IS NOT NULL AND c.state != 'victim' AND g.state != 'victim'
-"""
+
+def going_with(case: str) -> str:
+    """SQL: the ids of a case and of those that go with it. case: a parameter's or a column's name."""
+    return f"SELECT {case} UNION SELECT g.id FROM cases c JOIN cases g ON g.leader = c.leader WHERE c.id = {case}"
+
+
+TOGETHER = going_with("?1")
+
+
+def leader(db: sqlite3.Connection, case: Case) -> str | None:
+    """The id of the case that a new one goes with, its own where it leads; None: it goes with nothing.
+
+    Victims are no customer's fault, and of an unknown customer nobody knows whether it is the same. A case may be
+    written after one that began later, as its flood took longer to be sure of: so both ways count.
+    """
+    if case.customer is None or case.state == VICTIM:
+        return None
+    found = db.execute(
+        "SELECT id FROM cases WHERE customer = ?1 AND opened > ?2 - ?3 AND opened < ?2 + ?3 AND leader = id"
+        " ORDER BY opened DESC, id LIMIT 1",
+        (codec.text(case.customer), int(case.opened), WITHIN),
+    ).fetchone()
+    return found[0] if found else case.id
 
 
 def beside(db: sqlite3.Connection, case: str) -> list[str]:

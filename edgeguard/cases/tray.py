@@ -39,8 +39,8 @@ _GROUPED = """
 """
 
 
-def put(db: sqlite3.Connection, delivery: Delivery) -> None:
-    """One row, inside the caller's transaction. What is recorded already stays as it is."""
+def put(db: sqlite3.Connection, delivery: Delivery, grouped: bool = False) -> None:
+    """One row, inside the caller's transaction. What is recorded already stays as it is. grouped: another tells it."""
     db.execute(
         "INSERT INTO deliveries (id, channel, case_id, decision, cause, body, packed, created, state)"
         " VALUES (?, ?, ?, ?, ?, '', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
@@ -52,7 +52,7 @@ def put(db: sqlite3.Connection, delivery: Delivery) -> None:
             delivery.cause,
             pack(delivery.body),
             int(delivery.created),
-            "grouped" if _is_grouped(db, delivery) else "ready",
+            "grouped" if grouped or _is_grouped(db, delivery) else "ready",
         ),
     )
 

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def act(config_path: Path, what: Ask, as_json: bool) -> None:
-    """Print the answer."""
-    from edgeguard.cli import asking  # noqa: PLC0415 - not for --help
+    """Print the answer. An error where it was done to some of several and not to all."""
+    from edgeguard.cli import asking, others  # noqa: PLC0415 - not for --help
 
-    asking.tell(asking.ask(config_path, what), as_json)
+    answer = asking.ask(config_path, what)
+    asking.tell(answer, as_json)
+    others.tell(answer, what, config_path, as_json)
+    others.fail(answer)

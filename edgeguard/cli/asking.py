@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 
 from edgeguard import control
 from edgeguard.cases.reader import Reader
-from edgeguard.cli import output
+from edgeguard.cli import output, reading
 from edgeguard.cli.options import loaded
 from edgeguard.errors import EnforcementError
 from edgeguard.model import Happened, Outcome
@@ -26,11 +26,12 @@ def ask(config_path: Path, what: Any) -> dict[str, Any]:
 
 
 def tell(answer: dict[str, Any], as_json: bool) -> None:
-    """Its sentence `text`, or all of it as JSON."""
+    """Its `text`, a line for each of several cases, or all of it as JSON."""
     if as_json:
         output.print_json(answer)
-    else:
-        click.echo(output.told(answer.get("text", "done")))
+        return
+    for line in answer.get("text", "done").splitlines():
+        click.echo(output.told(line))
 
 
 def await_kernel(config_path: Path, decision: str) -> None:
@@ -45,7 +46,18 @@ def await_kernel(config_path: Path, decision: str) -> None:
         raise EnforcementError(f"{decision}: ordered, not acknowledged in {KERNEL_S} s; see 'edgeguard nullroute list'")
 
 
-def await_end(config_path: Path, release: str) -> None:
+def await_ends(config_path: Path, releases: Sequence[str]) -> dict[str, str]:
+    """Return when the kernel holds nothing any more of what these end: of which it still may, and why."""
+    stands, deadline = {}, time.monotonic() + RELEASED_S
+    for release in releases:
+        try:
+            await_end(config_path, release, max(0.0, deadline - time.monotonic()))
+        except EnforcementError as error:
+            stands[release] = str(error)
+    return stands
+
+
+def await_end(config_path: Path, release: str, seconds: float | None = None) -> None:
     """Return when the kernel holds nothing any more of what a release ends; an error when it still may."""
     left: list[str] = []
 
@@ -58,7 +70,7 @@ def await_end(config_path: Path, release: str) -> None:
             _refuse([o for o in reader.outcomes(one) if o.at >= at], f"{one}: still null-routed")
         return not left
 
-    if not _within(config_path, RELEASED_S, gone):
+    if not _within(config_path, RELEASED_S if seconds is None else seconds, gone):
         told = f"the release is recorded, but the kernel has not let go of {', '.join(left)} in {RELEASED_S:.0f} s"
         raise EnforcementError(f"{release}: {told}; see 'edgeguard nullroute list', or end all with 'edgeguard panic'")
 
@@ -71,7 +83,7 @@ def _refuse(outcomes: list[Outcome], what: str) -> None:
 
 def _within(config_path: Path, seconds: float, true: Callable[[Reader], bool]) -> bool:
     deadline = time.monotonic() + seconds
-    with Reader(loaded(config_path).paths.database) as reader:
+    with reading.reader(config_path) as reader:
         while not true(reader):
             if time.monotonic() >= deadline:
                 return False

@@ -14,7 +14,6 @@ from edgeguard.cli.options import config_option, example, json_option, term_argu
 if TYPE_CHECKING:
     from edgeguard.cases.case import Letter
 
-COLUMNS = ("case", "opened", "state", "vm", "name", "tap", "customer", "with", "outcome")
 PLACES = {"claim-check": "edgeguard.cli.claim:claim_check"}
 
 
@@ -33,31 +32,22 @@ for command in (
 @case.command("list", epilog=example("edgeguard case list --open", "edgeguard case list web1 --json"))
 @click.argument("term", metavar="[TERM]", required=False)
 @click.option("--open", "only_open", is_flag=True, help="Only cases that nobody and no clock has settled.")
+@click.option("--each", is_flag=True, help="A line for every case, not one for those that go together.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The youngest so many.")
 @json_option
 @config_option
-def list_cases(term: str | None, only_open: bool, limit: int, as_json: bool, config_path: Path) -> None:
-    """List cases, the youngest first: all, or those of a VM, address or tap."""
-    from edgeguard.cli import output, reading  # noqa: PLC0415 - not for --help
+def list_cases(term: str | None, only_open: bool, each: bool, limit: int, as_json: bool, config_path: Path) -> None:
+    """List cases, the youngest first: all, or those of a VM, address or tap.
+
+    Those of one customer that began within ten minutes are one line, under the id of the first of them.
+    """
+    from edgeguard.cli import listing, reading  # noqa: PLC0415 - not for --help
 
     with reading.reader(config_path) as reader:
-        found = reader.find(term) if term else reader.open_cases(limit)[::-1] if only_open else reader.cases(limit)
-        shown = [case for case in found if case.closed is None or not only_open][:limit]
-        beside = [reader.beside(case.id) for case in shown]
-    if as_json:
-        for row, others in zip(shown, beside, strict=True):
-            output.print_json({**output.plain(row), "with": others})
-        return
-    rows = [
-        (c.id, output.when(c.opened), c.state, c.vm, c.vm_name, c.tap, c.customer, _with(others), c.outcome)
-        for c, others in zip(shown, beside, strict=True)
-    ]
-    output.print_table(COLUMNS, rows, "no cases")
-
-
-def _with(others: list[str]) -> str:
-    """The oldest of those that go with a case, and how many more."""
-    return f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}" if others else ""
+        if each or as_json:
+            listing.of_cases(reader, term, only_open, limit, as_json)
+        else:
+            listing.of_matters(reader, term, only_open, limit)
 
 
 @case.command(epilog=example("edgeguard case show web1", "edgeguard case show 192.0.2.10 --json"))
@@ -65,22 +55,25 @@ def _with(others: list[str]) -> str:
 @json_option
 @config_option
 def show(term: str, as_json: bool, config_path: Path) -> None:
-    """Show one case with its story, its notices and what was answered.
+    """Show one case with its story, its notices and what was answered; and in short those that go with it.
 
     TERM is a case, VM, address or tap; where it has several cases, the open or youngest one is shown.
     """
-    from edgeguard.cli import output, reading  # noqa: PLC0415 - not for --help
+    from edgeguard.cli import listing, output, reading  # noqa: PLC0415 - not for --help
 
     with reading.reader(config_path) as reader:
         found = reader.find(term)
         shown = reading.the_case(found, term)
         story, letters = reader.timeline(shown.id), reader.letters(shown.id)
-        answers, beside = reader.replies.of_case(shown.id), reader.beside(shown.id)
+        (matter,) = reader.matters([shown.leader or shown.id])
+        others = [case for case in matter.cases if case.id != shown.id]
+        answers = reader.replies.of_case(shown.id)
+        elsewhere = [(case.id, taken.reply) for case in others for taken in reader.replies.of_case(case.id)]
     if as_json:
         parts = {"story": [output.plain(entry) for entry in story], "notices": [output.plain(x) for x in letters]}
-        output.print_json(
-            {**output.plain(shown), **parts, "replies": [output.plain(x.reply) for x in answers], "with": beside}
-        )
+        parts["replies"] = [output.plain(x.reply) for x in answers]
+        parts["replies_with"] = [{"case": id, **output.plain(reply)} for id, reply in elsewhere]
+        output.print_json({**output.plain(shown), **parts, "with": [case.id for case in others]})
         return
     click.echo(output.told(f"case {shown.id}: {reading.who(shown)}, {shown.state.lower()}"))
     click.echo(output.aligned([[output.when(e.at), e.what, output.told(e.text)] for e in story], "  "))
@@ -88,8 +81,10 @@ def show(term: str, as_json: bool, config_path: Path) -> None:
         click.echo(f"\n{_mail(letter)}")
     for answer in (x.reply for x in answers if x.reply.text):
         click.echo(f"\n{_answer(answer.sender, answer.subject, answer.text)}")
-    if beside:
-        click.echo(f"\nof the same customer, within ten minutes: {', '.join(beside)}")
+    for id, reply in elsewhere:
+        click.echo(f"\nin {id}, which goes with this one, {_answer(reply.sender, reply.subject, reply.text)}")
+    if others:
+        click.echo(f"\n{listing.told_beside(shown, others)}")
     if len(found) > 1:
         click.echo(f"\n{len(found) - 1} more for {term}: edgeguard case list {term}")
 

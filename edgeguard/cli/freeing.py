@@ -1,16 +1,16 @@
-"""What a release must have brought about, looked at afterwards: what is missing is an error, never passed over."""
+"""What a release must have brought about, looked at afterwards: what is missing is named, never passed over."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeguard import control
 from edgeguard.cases.reader import Reader
 from edgeguard.cli.options import loaded
-from edgeguard.errors import DaemonError, EdgeGuardError
+from edgeguard.errors import DaemonError
 from edgeguard.request import LookAt
 from edgeguard.states import CLOSED, PROBATION, TABLE
 from edgeguard.units import count
@@ -19,17 +19,23 @@ SEEN_S = 3.0  # how long a VM has to send and to receive something
 PAUSE_S = 0.25
 
 
-def proved(config_path: Path, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The kernel has let go of it already: now the notice, the probation, and the traffic. EdgeGuardError otherwise."""
-    config = loaded(config_path)
+def proved(
+    config_path: Path, answer: Mapping[str, Any], stands: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What was found of the cases that the kernel has let go of, and by case what is missing: of those that still
+    stand by their decisions, why; of the others their notice, or their probation. Then the traffic is looked at.
+    """
+    config, missing = loaded(config_path), {}
     with Reader(config.paths.database) as reader:
         cases = [case for id in answer.get("cases", ()) if (case := reader.case(id)) is not None]
-        missing = [one for case in cases for one in _missing(reader, case.id, answer.get("decisions", ()))]
-    if missing:
-        raise EdgeGuardError(f"released, and the kernel holds nothing of it, but {'; '.join(missing)}")
-    seen = {case.vm: _seen(config.paths.socket, case.vm) for case in cases if case.vm}
-    told = "; ".join(["the kernel holds nothing of it any more", *(_told(vm, one) for vm, one in seen.items())])
-    return {"seen": seen, "text": told}
+        for case, decision in zip(cases, answer.get("decisions", ()), strict=False):
+            if decision in stands:
+                missing[case.id] = stands[decision]
+            elif lacks := _missing(reader, case.id, answer.get("decisions", ())):
+                missing[case.id] = f"released, and the kernel holds nothing of it, but {'; '.join(lacks)}"
+    seen = _seen(config.paths.socket, [case.vm for case in cases if case.vm and case.id not in missing])
+    told = ["the kernel holds nothing of it any more", *(_told(vm, one) for vm, one in seen.items())]
+    return {"seen": seen, "text": ("\n" if len(seen) > 1 else "; ").join(told)}, missing
 
 
 def _missing(reader: Reader, id: str, decisions: list[str]) -> list[str]:
@@ -49,21 +55,32 @@ def _missing(reader: Reader, id: str, decisions: list[str]) -> list[str]:
     return found
 
 
-def _seen(socket: str, vm: str) -> dict[str, int] | None:
-    """The most that was seen of each direction in any second of a few; None: the daemon says nothing of it."""
-    most, deadline = {"out": 0, "into": 0}, time.monotonic() + SEEN_S
-    while True:
-        try:
-            now = control.ask(socket, LookAt(vm))
-        except DaemonError:
-            return None
-        most = {way: max(most[way], int(now[way] or 0)) for way in most}
-        if all(most.values()) or time.monotonic() >= deadline:
-            return most
-        time.sleep(PAUSE_S)
+Seen = dict[str, int] | None  # packets out of a VM and into it, in a second
 
 
-def _told(vm: str, seen: Mapping[str, int] | None) -> str:
+def _seen(socket: str, vms: Sequence[str]) -> dict[str, Seen]:
+    """The most that was seen of each direction in any second of a few; None: the daemon says nothing of that VM."""
+    found: dict[str, Seen] = {vm: {"out": 0, "into": 0} for vm in vms}
+    deadline = time.monotonic() + SEEN_S
+    while left := [vm for vm, most in found.items() if most is not None and not all(most.values())]:
+        for vm in left:
+            found[vm] = _more(socket, vm, found[vm] or {})
+        if time.monotonic() >= deadline:
+            break
+        if any(most is not None and not all(most.values()) for most in found.values()):
+            time.sleep(PAUSE_S)
+    return found
+
+
+def _more(socket: str, vm: str, most: Mapping[str, int]) -> Seen:
+    try:
+        now = control.ask(socket, LookAt(vm))
+    except DaemonError:
+        return None
+    return {way: max(most[way], int(now[way] or 0)) for way in most}
+
+
+def _told(vm: str, seen: Seen) -> str:
     if seen is None:
         return f"{vm}: what it sends and receives could not be asked"
     ways = f"{count(seen['out'])} packets a second out of it, {count(seen['into'])} into it"

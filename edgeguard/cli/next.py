@@ -1,8 +1,10 @@
-"""`edgeguard next`: the most urgent case on one screen, evidence first, and three choices."""
+"""`edgeguard next`: what is most urgent on one screen, evidence first, and three choices."""
 
 from __future__ import annotations
 
 import sys
+import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +29,10 @@ NOTHING = "no case is open"
 @json_option
 @config_option
 def next_case(as_json: bool, config_path: Path) -> None:
-    """Show the case that needs a person first: what was measured, what was done, what it waits for, three choices.
+    """Show what needs a person first: what was measured, what was done, what it waits for, three choices.
 
-    Enter chooses nothing, and says when the clock frees it. In a pipe it asks nothing.
+    Cases of one customer that go together are one: each choice is of all of them. Enter chooses nothing, and says when
+    the clock frees it. In a pipe it asks nothing.
     """
     from edgeguard import clock  # noqa: PLC0415 - not for --help
     from edgeguard.cli import output, reading  # noqa: PLC0415
@@ -51,7 +54,8 @@ def next_case(as_json: bool, config_path: Path) -> None:
     if sys.stdin.isatty() and sys.stdout.isatty() and first.standing:
         from edgeguard.cli import choosing  # noqa: PLC0415
 
-        choosing.choose(config_path, first.case.id, frees)
+        alone = len(first.cases) == 1  # the leader may be another's, and settled
+        choosing.choose(config_path, first.case.id if alone else first.id, frees, together=not alone)
 
 
 def document(one: Urgent, number: int, reader: Reader, duty: Duty) -> dict[str, Any]:
@@ -62,6 +66,8 @@ def document(one: Urgent, number: int, reader: Reader, duty: Duty) -> dict[str, 
     waits = [{"kind": wait.kind, "due": wait.due, "says": wait.says} for wait in one.waits]
     return {
         "case": output.plain(one.case),
+        "leader": one.id,
+        "cases": [case.id for case in one.cases],
         "open": number,
         "priority": one.priority,
         "why": list(one.why),
@@ -75,16 +81,20 @@ def screen(one: Urgent, number: int, reader: Reader, frees: str, now: int) -> li
     """At most 80 columns and, with the line that asks, 24 rows."""
     from edgeguard.cli import output, reading  # noqa: PLC0415
 
-    case = one.case
-    beside = len(reader.beside(case.id))
-    of = f"customer {case.customer or 'not known'}{f' with {beside} more cases now' if beside else ''}"
-    who = f"{reading.who(case)}, {of}"
-    title = f"{case.id}  priority {one.priority}: {', '.join(one.why)}"
+    of, of_them = reading.who(one.case), f"customer {one.case.customer or 'not known'}"
+    who = f"{of}, {of_them}" if len(one.cases) == 1 else f"{_number(one)} of {of_them}; most urgent: {of}"
+    title = f"{one.id}  priority {one.priority}: {', '.join(one.why)}"
     below = ["", *_waits(one, reader, now), "", *_choices(one, frees)]
     lines = [title, who, "", *_measured(one, reader), "", *_done(one, now)]
     more = f"{number - 1} more: edgeguard case list --open" if number > 1 else ""
     kept = lines[: HEIGHT - 1 - len(below) - bool(more)]
     return [_cut(output.told(line)) for line in [*kept, *below, *([more] if more else [])]]
+
+
+def _number(one: Urgent) -> str:
+    """'10 VMs', or where a VM has several cases, '3 cases'."""
+    vms = {case.vm for case in one.cases} - {None}
+    return f"{len(vms)} VMs" if len(vms) > 1 else f"{len(one.cases)} cases"
 
 
 def _cut(line: str) -> str:
@@ -117,6 +127,9 @@ def _done(one: Urgent, now: int) -> Iterator[str]:
 
     if not one.standing:
         yield f"done       nothing is null-routed; the case is {one.case.state}"
+    elif len(one.cases) > 1:
+        yield from _done_together(one)
+        return
     for standing in one.standing[: 2 if len(one.standing) == 2 else 1]:
         made, facts = standing.decision, standing.facts
         to = ", ".join(target_text(target) for target in made.targets) or "all of it"
@@ -128,10 +141,28 @@ def _done(one: Urgent, now: int) -> Iterator[str]:
         yield f"           and {len(one.standing) - 1} more: edgeguard nullroute list"
 
 
+def _done_together(one: Urgent) -> Iterator[str]:
+    """In all, by how wide it is; and how much of it is proved."""
+    from edgeguard.target import target_text  # noqa: PLC0415
+    from edgeguard.units import count  # noqa: PLC0415
+
+    vms = len({standing.order.vm for standing in one.standing})
+    wide = Counter(standing.decision.scope for standing in one.standing)
+    to = dict.fromkeys(target_text(target) for standing in one.standing for target in standing.decision.targets)
+    told = ", ".join(f"{number} {scope}" for scope, number in wide.items())
+    yield f"done       null-routed at {vms} of {_number(one)} ({told}): {', '.join(to) or 'all of them'}"
+    proofs = Counter(standing.facts.proof for standing in one.standing)
+    dropped = sum(standing.facts.dropped or 0 for standing in one.standing)
+    proved = ", ".join(f"{number} {proof}" for proof, number in proofs.items())
+    yield f"           proof: {proved}{f'; {count(dropped)} frames dropped' if dropped else ''}"
+    yield f"           each by itself: edgeguard case show {one.id}"
+
+
 def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
     for wait in one.waits[:2]:
         yield f"{'OVERDUE' if wait.due <= now else 'waits for':<10} {wait.says}"
-    for taken in reader.replies.of_case(one.case.id)[-1:]:
+    answers = [taken for case in one.cases for taken in reader.replies.of_case(case.id)]
+    for taken in sorted(answers, key=lambda taken: taken.at)[-1:]:
         said = taken.reply.text.partition("\n")[0]
         yield f"{'owner says':<10} {said or taken.reply.keyword or 'nothing new'}"
 
@@ -141,4 +172,4 @@ def _choices(one: Urgent, frees: str) -> Iterator[str]:
         yield f"edgeguard case show {one.case.id}, edgeguard case close {one.case.id} --outcome ..."
         return
     yield "   ".join(f"{number}  {choice}" for number, choice in enumerate(CHOICES, 1)) + "   Enter does nothing:"
-    yield frees
+    yield from textwrap.wrap(frees, WIDTH)

@@ -136,4 +136,4 @@ def _of_case(config: Config, term: str, kind: Kind) -> tuple[dict[str, Any], Fac
     if vm is None and case.vm is not None:
         vm = Vm(case.vm, case.vm_name or case.vm, case.customer, None, addresses=case.addresses)
     values = preview(kind, decision, verdict, vm, background(config, handing.host(config)))
-    return values, sample.facts(decision.at), decision.at + 2 * clock.SECOND
+    return values, replace(sample.facts(decision.at), leader=case.leader), decision.at + 2 * clock.SECOND

@@ -63,6 +63,12 @@ def with_rules(path: Path) -> Config:
         return config
 
 
+def together_option(command: F) -> F:
+    """`--together`: what is said of one case is said of all that go with it."""
+    said = "Also of the same customer's cases that go with it, each by itself."
+    return click.option("--together", is_flag=True, help=said)(command)
+
+
 def config_option(command: F) -> F:
     """`-c FILE`, passed as `config_path`."""
     return click.option(

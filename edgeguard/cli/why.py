@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgeguard.model import Vm
 
 EARLIER = 3  # cases that are over, shown
+SHOWN = 3  # VMs that go with it, by name
 
 
 @click.command(epilog=example("edgeguard why 192.0.2.10", "edgeguard why web1 --json"))
@@ -82,6 +83,24 @@ def _standing(reader: Cases | None, vm: Vm | None, cases: Sequence[Case]) -> lis
     return [one for one in found if one.releasing is None and (one.case.id in ids or (vm and one.order.vm == vm.id))]
 
 
+def _beside(reader: Cases | None, cases: Sequence[Case], standing: Sequence[Standing]) -> list[Standing]:
+    """What is null-routed of the cases that go with the first of these: who calls may name it by their leader's id."""
+    if reader is None or not cases:
+        return []
+    ids, shown = set(reader.beside(cases[0].id)), {one.decision.id for one in standing}
+    return [one for one in reader.standing() if one.case.id in ids and one.decision.id not in shown]
+
+
+def _goes_with(beside: Sequence[Standing]) -> str:
+    from edgeguard.cases.matter import head  # noqa: PLC0415
+    from edgeguard.cli import reading  # noqa: PLC0415
+
+    who = list(dict.fromkeys(reading.who(one.case) for one in beside))
+    more = f" and {len(who) - SHOWN} more" if len(who) > SHOWN else ""
+    leader = head(beside[0].case)
+    return f"Null-routed of the same customer, with it: {', '.join(who[:SHOWN])}{more}: edgeguard case show {leader}"
+
+
 def _document(
     vm: Vm | None, cases: Sequence[Case], now: Mapping[str, Any] | None, reader: Cases | None, config: Config
 ) -> dict[str, Any]:
@@ -93,6 +112,7 @@ def _document(
         "null_routed": bool(standing),
         "null_routes": [output.plain(one.decision) for one in standing],
         "cases": [output.plain(case) for case in cases],
+        "with": [one.case.id for one in _beside(reader, cases, standing)],
         "now": None if now is None else {name: now[name] for name in ("out", "into")},
         "text": list(_lines(vm, cases, now, reader, config)),
     }
@@ -102,13 +122,17 @@ def _lines(
     vm: Vm | None, cases: Sequence[Case], now: Mapping[str, Any] | None, reader: Cases | None, config: Config
 ) -> Iterator[str]:
     standing = _standing(reader, vm, cases)
+    beside = _beside(reader, cases, standing)
     yield _whose(vm, cases)
     if not standing:
-        yield f"Not us: nothing is null-routed here; {_traffic(now)}."
+        us = "Not this one" if beside else "Not us"
+        yield f"{us}: nothing is null-routed here; {_traffic(now)}."
     else:
         assert reader is not None
         yield from _null_routed(standing, reader, config)
         yield f"It {_traffic(now)}."
+    if beside:
+        yield _goes_with(beside)
     if reader is not None:
         yield from _told(reader, cases[0] if cases else None)
         yield from _earlier(cases)
@@ -118,7 +142,8 @@ def _whose(vm: Vm | None, cases: Sequence[Case]) -> str:
     from edgeguard.cli import reading  # noqa: PLC0415
 
     if vm is None:
-        return f"{reading.who(cases[0])}, customer {cases[0].customer or 'not known'}; not in the inventory now"
+        gone = "; not in the inventory now" if cases[0].vm else ""
+        return f"{reading.who(cases[0])}, customer {cases[0].customer or 'not known'}{gone}"
     addresses = ", ".join(str(one[0] if one.num_addresses == 1 else one) for one in vm.addresses[:4]) or "no address"
     return f"{vm.name} ({vm.id}), {addresses}, customer {vm.customer or 'not known'}, tap {', '.join(vm.taps) or '-'}"
 

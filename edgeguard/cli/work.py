@@ -7,20 +7,29 @@ from pathlib import Path
 import click
 
 from edgeguard.cli.acting import act
-from edgeguard.cli.options import config_option, duration, example, json_option, term_argument, why_option
+from edgeguard.cli.options import (
+    config_option,
+    duration,
+    example,
+    json_option,
+    term_argument,
+    together_option,
+    why_option,
+)
 from edgeguard.request import OUTCOMES
 
 
 @click.command(epilog=example("edgeguard case claim web1 --why 'I call the owner'"))
 @term_argument
 @why_option
+@together_option
 @json_option
 @config_option
-def claim(term: str, why: str, as_json: bool, config_path: Path) -> None:
+def claim(term: str, why: str, together: bool, as_json: bool, config_path: Path) -> None:
     """Take a case: others see who decides. What is null-routed stays so, and no clock stops."""
     from edgeguard.request import ClaimCase  # noqa: PLC0415 - not for --help
 
-    act(config_path, ClaimCase(term, why), as_json)
+    act(config_path, ClaimCase(term, why, together), as_json)
 
 
 @click.command(epilog=example("edgeguard case note web1 --why 'owner called back, looks into it'"))
@@ -38,13 +47,14 @@ def note(term: str, why: str, as_json: bool, config_path: Path) -> None:
 @click.command(epilog=example("edgeguard case ask web1 --why 'may this customer run load tests?'"))
 @term_argument
 @why_option
+@together_option
 @json_option
 @config_option
-def ask(term: str, why: str, as_json: bool, config_path: Path) -> None:
+def ask(term: str, why: str, together: bool, as_json: bool, config_path: Path) -> None:
     """Ask the desk about a case, by mail: it reads it in the morning. Nothing else happens, and no clock stops."""
     from edgeguard.request import AskCase  # noqa: PLC0415 - not for --help
 
-    act(config_path, AskCase(term, why), as_json)
+    act(config_path, AskCase(term, why, together), as_json)
 
 
 @click.command(epilog=example("edgeguard case close web1 --outcome overturned --why 'a load test that was announced'"))
@@ -64,13 +74,14 @@ def close(term: str, outcome: str, why: str, as_json: bool, config_path: Path) -
 @term_argument
 @why_option
 @click.option("--for", "for_ns", callback=duration, metavar="DURATION", help="12h at most; without: to the next shift.")
+@together_option
 @json_option
 @config_option
-def hold(term: str, why: str, for_ns: int | None, as_json: bool, config_path: Path) -> None:
+def hold(term: str, why: str, for_ns: int | None, together: bool, as_json: bool, config_path: Path) -> None:
     """Let a null route stay although it is quiet: one person, once, 12 hours at most."""
     from edgeguard.request import HoldCase  # noqa: PLC0415 - not for --help
 
-    act(config_path, HoldCase(term, why, for_ns or 0), as_json)
+    act(config_path, HoldCase(term, why, for_ns or 0, together), as_json)
 
 
 @click.command(
@@ -84,9 +95,10 @@ def hold(term: str, why: str, for_ns: int | None, as_json: bool, config_path: Pa
 @click.option(
     "--ends-when", "conditions", multiple=True, metavar="TEXT", help="Of the first voice: enough to end it; repeatable."
 )
+@together_option
 @json_option
 @config_option
-def uphold(term: str, why: str, conditions: tuple[str, ...], as_json: bool, config_path: Path) -> None:
+def uphold(term: str, why: str, conditions: tuple[str, ...], together: bool, as_json: bool, config_path: Path) -> None:
     """Keep a null route: the first person's voice changes nothing, the second's within 24 hours upholds it.
 
     It then ends after 24 hours without attempts, when a person releases it because a condition is met, or after 14
@@ -94,7 +106,7 @@ def uphold(term: str, why: str, conditions: tuple[str, ...], as_json: bool, conf
     """
     from edgeguard.request import UpholdCase  # noqa: PLC0415 - not for --help
 
-    act(config_path, UpholdCase(term, why, conditions), as_json)
+    act(config_path, UpholdCase(term, why, conditions, together), as_json)
 
 
 @click.command(epilog=example("edgeguard case appeal web1 --why 'the owner called: it is the nightly dump'"))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from edgeguard import clock, roster, units
 from edgeguard.cases.case import Case
 from edgeguard.daemon.live import Live
+from edgeguard.daemon.together import Desk
 from edgeguard.decision import binding
 from edgeguard.decision.ledger import Entry
 from edgeguard.enforcement.boottime import boot, boottime, stamped
@@ -145,11 +146,19 @@ def _of(entries: list[Entry], decisions: tuple[str, ...]) -> list[Entry]:
     return [entry for entry in entries if entry.decision.id in decisions]
 
 
-def bound_by(live: Live, case: str, entries: Sequence[Entry]) -> set[str]:
+def bound_by(live: Desk, case: str, entries: Sequence[Entry]) -> set[str]:
     """Everybody who ever spoke to keep something of the case, as the database counts it, or null-routed by hand what
     stands: none of them decides an appeal."""
     spoke = {word.by for word in live.store.words(case) if word.said in BINDS}
     return {*spoke, *(entry.decision.by for entry in entries)} - {AUTOMATION}
+
+
+def spoke(live: Live, case: Case, ask: HoldCase | UpholdCase, by: str) -> bool:
+    """Whether somebody has said that already of what stands of a case."""
+    said = (Said.HOLD,) if isinstance(ask, HoldCase) else (Said.VOICE, Said.UPHOLD, Said.KEEP)
+    stands = {entry.decision.id for entry in live.engine.ledger.of_case(case.id)}
+    words = live.store.words(case.id)
+    return any(word.said in said and word.by == by and not stands.isdisjoint(word.covers) for word in words)
 
 
 def _word(case: Case, said: Said, at: int, by: str, why: str, entries: list[Entry], until: int | None = None) -> Word:

@@ -10,6 +10,7 @@ from edgeguard import clock
 from edgeguard.cases.case import Case
 from edgeguard.daemon import keeping
 from edgeguard.daemon.live import Live
+from edgeguard.daemon.together import answer, each, elsewhere, with_others
 from edgeguard.errors import UsageError
 from edgeguard.handing import host
 from edgeguard.hooks.message import to_desk
@@ -32,17 +33,40 @@ Ask = ClaimCase | CloseCase | NoteCase | AskCase | Keeping
 
 
 def work(live: Live, ask: Ask, by: str) -> dict[str, Any]:
-    """Do it to the case that TERM means: the open one, else the youngest. What is refused stands in its story."""
+    """Do it to the case that TERM means, the open one, else the youngest; or to all that go with it."""
     found = live.store.find(ask.term)
     if not found:
         raise UsageError(f"{ask.term!r}: no case of that name; see 'edgeguard case list'")
-    case = live.engine.docket.of(found[0].id) or found[0]
+    together = getattr(ask, "together", False)
+    cases = _with_others(live, found[0], ask, by) if together else found[:1]
+    of = {case.id: live.engine.docket.of(case.id) or case for case in cases}
+    if isinstance(ask, AskCase):
+        texts, failed = [_ask(live, list(of.values()), ask, by)], dict[str, str]()
+    else:
+        try:
+            texts, failed = each(of, lambda id: _said(live, of[id], ask, by))
+        except UsageError as refused:
+            raise UsageError(f"{refused}{'' if together else elsewhere(live, cases)}") from None
+    done = [id for id in of if id not in failed]
+    return {"case": done[0], "cases": done, "text": "\n".join(texts), **answer(live, done, failed, together)}
+
+
+def _said(live: Live, case: Case, ask: Ask, by: str) -> str:
+    """To one. What is refused stands in its story."""
     try:
-        text = _ANSWERS[type(ask)](live, case, ask, by)
+        return _ANSWERS[type(ask)](live, case, ask, by)
     except UsageError as refused:
         live.store.note(case.id, clock.now(), by, f"refused: {verb_of(ask)}: {refused}")
         raise
-    return {"case": case.id, "text": text}
+
+
+def _with_others(live: Live, case: Case, ask: Ask, by: str) -> list[Case]:
+    """Those to which it can be done: what is open, or null-routed; but for those of which they have said it before."""
+    of = with_others(live.store, [case])
+    if not isinstance(ask, (HoldCase, UpholdCase)):
+        return [one for one in of if one.closed is None] or [case]
+    stands = [one for one in of if live.engine.ledger.of_case(one.id)]
+    return [one for one in stands if not keeping.spoke(live, one, ask, by)] or stands or [case]
 
 
 def _note(live: Live, case: Case, ask: NoteCase, by: str) -> str:
@@ -50,18 +74,20 @@ def _note(live: Live, case: Case, ask: NoteCase, by: str) -> str:
     return f"{case.id}: noted"
 
 
-def _ask(live: Live, case: Case, ask: AskCase, by: str) -> str:
-    """The desk gets the question, with the case to look at; every clock goes on."""
-    now = clock.now()
-    text = f"{by} asks about {case.id} ({case.vm_name or case.vm or 'no VM'}, {case.state}):\n\n{ask.why}\n\n"
-    text += f'  edgeguard case show {case.id}\n  edgeguard case note {case.id} --why "..."\n'
-    name = host(live.config)
-    asked = to_desk(
-        identity("desk", case.id, by, now), case.id, f"[EdgeGuard] {name}: asked about {case.id}", text, now
+def _ask(live: Live, cases: list[Case], ask: AskCase, by: str) -> str:
+    """The desk gets the question, with the cases to look at, in one mail; every clock goes on."""
+    now, ids = clock.now(), ", ".join(case.id for case in cases)
+    about = "\n".join(
+        f"  edgeguard case show {one.id}  # {one.vm_name or one.vm or 'no VM'}, {one.state}" for one in cases
     )
-    live.store.note(case.id, now, by, f"asked the desk: {ask.why}")
-    live.store.deliver([asked])
-    return f"{case.id}: the desk is asked; every clock goes on"
+    first = cases[0]
+    text = f'{by} asks about {ids}:\n\n{ask.why}\n\n{about}\n  edgeguard case note {first.id} --why "..."\n'
+    name, id = host(live.config), identity("desk", first.id, by, now)
+    subject = f"[EdgeGuard] {name}: asked about {first.id}{f' and {len(cases) - 1} more' if len(cases) > 1 else ''}"
+    for case in cases:
+        live.store.note(case.id, now, by, f"asked the desk: {ask.why}")
+    live.store.deliver([to_desk(id, first.id, subject, text, now)])
+    return f"{ids}: the desk is asked; every clock goes on"
 
 
 def _claim(live: Live, case: Case, ask: ClaimCase, by: str) -> str:
@@ -91,7 +117,6 @@ def _close(live: Live, case: Case, ask: CloseCase, by: str) -> str:
 _ANSWERS: dict[type[Ask], Callable[[Live, Case, Any, str], str]] = {
     ClaimCase: _claim,
     NoteCase: _note,
-    AskCase: _ask,
     CloseCase: _close,
     HoldCase: keeping.hold,
     UpholdCase: keeping.uphold,

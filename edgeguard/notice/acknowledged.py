@@ -62,4 +62,4 @@ def plain(slots: Mapping[str, Any]) -> tuple[str, str]:
         "Ends:           as the mail you answered says.\n\n"
         f"This text is the short one; the whole record is kept as {case}."
     )
-    return f"[{case}] your answer is here", layout.fill(text)
+    return f"[{slots.get('matter') or case}] your answer is here", layout.fill(text)

@@ -73,7 +73,8 @@ def text(kind: str, slots: Mapping[str, Any]) -> tuple[str, str]:
     server = _said(lambda: str(slots["server"]["name"]))
     case = _said(lambda: str(slots["case"]))
     blocks = [_head(kind, slots, server), _done(kind, slots), _when(slots), _measured(slots), _close(kind, case, slots)]
-    return f"[{case}] {server}: notice of the edge", layout.fill("\n\n".join(blocks))
+    matter = _said(lambda: str(slots["matter"]))
+    return f"[{matter}] {server}: notice of the edge", layout.fill("\n\n".join(blocks))
 
 
 def _said(read: Callable[[], str]) -> str:

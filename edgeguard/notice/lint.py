@@ -46,8 +46,14 @@ def check(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, t
     found = [Finding("renders", rendered.fallback)] if rendered.fallback else []
     known = shipped() if rendered.fallback else texts.of(shown_as(kind, facts))
     promised = promises.promises(slots_of(values, facts, written_at), written_at)
-    case, slots = words.clean(str(values.get("case"))), slots_for(kind, values, known.words)
-    return found + inspect(rendered, masked, case, slots, known.words, promised)
+    slots = slots_for(kind, values, known.words)
+    return found + inspect(rendered, masked, *_ids(values, facts), slots, known.words, promised)
+
+
+def _ids(values: Mapping[str, Any], facts: Facts) -> tuple[str, str]:
+    """The case's own, and the one by which it and those that go with it are known."""
+    case = words.clean(str(values.get("case")))
+    return case, words.clean(facts.leader) if facts.leader else case
 
 
 def builtin_findings(
@@ -59,7 +65,7 @@ def builtin_findings(
     for kind in kinds:
         real = Rendered(*builtin.text(kind, slots_of(values, facts, written_at)))
         masked = Rendered(*builtin.text(kind, slots_of(mask(values), facts, written_at)))
-        found += inspect(real, masked, case=words.clean(str(values.get("case"))), promised=promised)
+        found += inspect(real, masked, *_ids(values, facts), promised=promised)
     return found
 
 
@@ -93,15 +99,19 @@ def inspect(
     rendered: Rendered,
     masked: Rendered,
     case: str,
+    matter: str = "",
     slots: tuple[str, ...] = (),
     known: Vocabulary | None = None,
     promised: Promised | None = None,
 ) -> list[Finding]:
-    """Findings of a text; `masked` is the same text with slot values that are not ours replaced."""
+    """Findings of a text; `masked` is the same text with slot values that are not ours replaced.
+
+    matter: the id that the subject has to carry; without one the case's own.
+    """
     known = known or shipped().words
-    plain, real = unfold(masked.text, case), unfold(rendered.text, case)
+    plain, real = unfold(masked.text, case, matter), unfold(rendered.text, case, matter)
     return [
-        *_layout(rendered, case),
+        *_layout(rendered, matter or case),
         *_top(rendered.text, known),
         *_banned(masked, known),
         *numbers.findings(real, plain, known),
@@ -122,12 +132,14 @@ def mask(values: Any, key: str = "") -> Any:
     return values
 
 
-def unfold(text: str, case: str = "") -> str:
-    """The text with its hanging lines joined and the case id taken out: words of a sentence side by side."""
+def unfold(text: str, *ids: str) -> str:
+    """The text with its hanging lines joined and ids of cases taken out: words of a sentence side by side."""
     joined = re.sub(r"\n(?=[ ]{2,}\S)|\n(?=[a-z(])", " ", text)
     # A stamp may be parted by a line end of a paragraph.
     joined = re.sub(r"(\d{4}-\d\d-\d\d|:\d\d)\n", r"\1 ", joined)
-    return re.sub(r" {2,}", " ", joined.replace(case, "") if case else joined)
+    for id in filter(None, ids):
+        joined = joined.replace(id, "")
+    return re.sub(r" {2,}", " ", joined)
 
 
 def _layout(rendered: Rendered, case: str) -> Iterator[Finding]:

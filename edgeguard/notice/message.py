@@ -48,7 +48,7 @@ def write(
     message = EmailMessage(policy=email.policy.SMTP)
     message["From"] = sender_of(settings)
     message["To"] = address_of(notice.to, settings)
-    if copy := _copy(notice, settings):
+    if copy := _copy(queued, settings):
         message["Cc"] = copy
     message["Reply-To"] = reply_to(settings, notice.case)
     message["Subject"] = rendered.subject
@@ -104,11 +104,15 @@ def reply_to(settings: MailSettings, case: str) -> str:
     return (settings.reply_to or settings.desk or settings.sender).replace("{case}", case)
 
 
-def _copy(notice: Notice, settings: MailSettings) -> str:
-    """Of what a customer is told, the operator's desk gets a copy; an acknowledgement tells it nothing."""
+def _copy(queued: Queued, settings: MailSettings) -> str:
+    """Of what a customer is told, the operator's desk gets a copy; an acknowledgement tells it nothing.
+
+    Its token is that of all cases that go together: they are one ticket.
+    """
+    notice = queued.notice
     if notice.to is None or notice.kind == Kind.ACKNOWLEDGED:
         return ""
-    return settings.desk_copy.replace("{case}", words.clean(notice.case))
+    return settings.desk_copy.replace("{case}", words.clean(queued.facts.leader or notice.case))
 
 
 def sender_of(settings: MailSettings) -> str:

@@ -57,8 +57,10 @@ def shown_as(kind: str, facts: Facts) -> str:
 def slots_of(values: Mapping[str, Any], facts: Facts, written_at: int) -> dict[str, Any]:
     """Everything a template may name: cleaned values, what happened since, and the time of writing."""
     named = {name: value for name, value in values.items() if name != SLOT}
+    made = _of_today(words.cleaned(named))
     return {
-        **_of_today(words.cleaned(named)),
+        **made,
+        "matter": words.clean(facts.leader) if facts.leader else made.get("case"),
         "written": written_at,
         "proof": str(facts.proof),
         "acted": facts.acted,

@@ -19,8 +19,10 @@ TO = ("Delivered-To", "X-Original-To", "To", "Cc")
 
 
 def of(message: Message, reply_to: str) -> tuple[str, ...]:
-    """Each once, those first that are hardest to get wrong: the address, then the subject, then the thread."""
-    found = dict.fromkeys([*_addressed(message, reply_to), *_in_subject(message), *_in_thread(message)])
+    """Each once, those first that say most exactly which case: the address, the mail that is answered, the subject,
+    whose id is that of all cases that go together, and the mails before it in the thread."""
+    answered, thread = (_in_thread(message, name) for name in ("In-Reply-To", "References"))
+    found = dict.fromkeys([*_addressed(message, reply_to), *answered, *_in_subject(message), *thread])
     return tuple(found)[:MOST]
 
 
@@ -54,10 +56,9 @@ def _in_subject(message: Message) -> Iterator[str]:
         yield found[0].upper()[:3] + found[0].lower()[3:]
 
 
-def _in_thread(message: Message) -> Iterator[str]:
+def _in_thread(message: Message, name: str) -> Iterator[str]:
     """The youngest first."""
-    for name in ("In-Reply-To", "References"):
-        yield from reversed(notices(lines.header(message, name, LONGEST)))
+    yield from reversed(notices(lines.header(message, name, LONGEST)))
 
 
 def notices(text: str) -> list[str]:

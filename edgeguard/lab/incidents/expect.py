@@ -221,7 +221,10 @@ def told_in_time() -> Expectation:
 def notice_after(played: Played, route: NullRoute) -> int | None:
     """ns from a null route to the next mail of its case to an owner."""
     case = route.decision.case
-    mails = (m for m in played.mails if case in m.subject and DESK not in m.to and m.at >= route.decision.at)
+    about = [
+        mail for mail in played.mails if dict(mail.headers).get("X-EdgeGuard-Case") == case and DESK not in mail.to
+    ]
+    mails = (mail for mail in about if mail.at >= route.decision.at)
     return next((mail.at - route.decision.at for mail in mails), None)
 
 

@@ -6,7 +6,7 @@ It records and tells as the daemon does (live.py), before anything is ordered.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,6 @@ from edgeguard.counting.readings import ratios
 from edgeguard.counting.window import Counting
 from edgeguard.daemon.outward import Outward
 from edgeguard.daemon.vitals import Vitals
-from edgeguard.decision.ledger import Entry
 from edgeguard.decision.question import KernelCount, Window
 from edgeguard.engine import Engine
 from edgeguard.errors import EdgeGuardError, StoreError
@@ -224,9 +223,3 @@ class Host:
     def closed(self, case: Case, at: int) -> None:
         self.store.close_case(case.id, at, self.engine.docket.outcome(case))
         self.entered(case.id, "closed")
-
-    # ---- for people ------------------------------------------------------------------------------
-
-    def standing(self, vm: str) -> Sequence[Entry]:
-        """What is null-routed of a VM."""
-        return [entry for entry in self.engine.ledger if entry.order.vm == vm]

@@ -23,6 +23,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody had before them who looked: by which ids what is open is listed, and in which order it is next."""
+
+    by: str
+    listed: tuple[str, ...]
+    next: tuple[str, ...]
+    null_routed: int  # VMs of the first of `next`
+
+
+@dataclass(frozen=True, slots=True)
 class Played:
     """What a run came to, on every host. Times are ns since 1970."""
 
@@ -34,6 +44,8 @@ class Played:
     lines: tuple[Line, ...]
     claims: tuple[Finding, ...] = ()
     troubles: tuple[str, ...] = ()
+    leaders: dict[str, str | None] = field(default_factory=dict)  # of each case
+    looks: tuple[Seen, ...] = ()
 
 
 class Act(Protocol):

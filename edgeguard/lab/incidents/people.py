@@ -8,40 +8,60 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
-from edgeguard import intake, signature
+from edgeguard import intake
 from edgeguard.claims.check import check
 from edgeguard.claims.claim import Claim
 from edgeguard.clock import SECOND
-from edgeguard.decision.ledger import Entry
+from edgeguard.daemon.releasing import release
 from edgeguard.errors import DaemonError, EdgeGuardError
-from edgeguard.grace import Disposition, Grace
 from edgeguard.lab.incidents.host import Host
+from edgeguard.lab.incidents.incident import Line, Seen
 from edgeguard.lab.incidents.stage import Stage
 from edgeguard.outside import Outside
 from edgeguard.replies.mail import read
 from edgeguard.request import ReleaseNullRoute, read_request, written
 from edgeguard.signals import report
+from edgeguard.urgent import urgent
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A person looks at what there is to do, as `edgeguard next` and `edgeguard case list --open` read it."""
+
+    at: int
+    by: str
+    host: int = 0
+
+    def do(self, stage: Stage) -> None:
+        host = stage.hosts[self.host]
+        found = urgent(host.store, host.config, stage.now())
+        cut = len({one.order.vm for one in found[0].standing}) if found else 0
+        seen = Seen(self.by, tuple(host.store.heads(only_open=True)), tuple(one.id for one in found), cut)
+        stage.looks.append(seen)
+        most = f": {found[0].id}, {cut} VMs null-routed" if found else ""
+        stage.lines.append(Line(self.at, f"{self.by} looks: {len(found)} open in 'edgeguard next'{most}"))
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A person frees VMs and says what was found. Whoever says nothing of that is refused first."""
+    """A person frees VMs by one command each and says what was found. Whoever says nothing of that is refused first."""
 
     at: int
     vms: tuple[str, ...]
     by: str
     disposition: str
     why: str
+    together: bool = False  # and whatever goes with them
     host: int = 0
 
     def do(self, stage: Stage) -> None:
         host = stage.hosts[self.host]
         for vm in self.vms:
             self._refused_without(vm, host)
-            asked = ReleaseNullRoute(vm, self.why, self.disposition)
+            asked = ReleaseNullRoute(vm, self.why, self.disposition, together=self.together)
             ask = read_request(written(asked), self.by).ask
             assert isinstance(ask, ReleaseNullRoute), "it was written as one"
-            self._release(stage, host, vm, ask)
+            self._release(stage, host, ask)
 
     def _refused_without(self, vm: str, host: Host) -> None:
         """The same, without saying what was found."""
@@ -52,20 +72,17 @@ class Release:
             return
         host.troubles.append(f"{vm}: a release without a disposition was taken")
 
-    def _release(self, stage: Stage, host: Host, vm: str, ask: ReleaseNullRoute) -> None:
-        entries = tuple(host.standing(vm))
-        for case in sorted({entry.decision.case for entry in entries}):
-            of_case = tuple(entry for entry in entries if entry.decision.case == case)
-            grace = _grace(host, case, of_case, ask.disposition)
-            if host.engine.release(of_case, stage.now(), ask.why, self.by, grace) is None:
-                host.troubles.append(f"{vm}: its release was not recorded")
-
-
-def _grace(host: Host, case: str, entries: tuple[Entry, ...], disposition: str) -> Grace:
-    """As releasing.py has it, of one case."""
-    rules = tuple(dict.fromkeys(entry.rule for entry in entries if entry.rule))
-    judged = [verdict for verdict in host.store.verdicts(case) if not rules or verdict.rule in rules]
-    return Grace(Disposition(disposition), signature.rate(judged), rules)
+    def _release(self, stage: Stage, host: Host, ask: ReleaseNullRoute) -> None:
+        """As the daemon answers it."""
+        try:
+            told = release(host, ask, self.by, stage.now())
+        except EdgeGuardError as refused:
+            host.troubles.append(f"{ask.term}: it was not released: {refused}")
+            return
+        host.troubles += [f"{one['case']}: it was not released: {one['why']}" for one in told["failed"]]
+        also = " and what goes with it" if ask.together else ""
+        text = f"{self.by} frees {ask.term}{also} by one command: {len(told['cases'])} cases, as {self.disposition}"
+        stage.lines.append(Line(self.at, text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from edgeguard.lab import account
 from edgeguard.lab.incidents import story, streams
 from edgeguard.lab.incidents.guests import address, configured
 from edgeguard.lab.incidents.host import Host
-from edgeguard.lab.incidents.incident import Incident, Played
+from edgeguard.lab.incidents.incident import Incident, Line, Played, Seen
 from edgeguard.lab.incidents.post import Post
 
 BEGIN = 1_767_225_600 * SECOND  # 2026-01-01 00:00:00 UTC
@@ -41,6 +41,8 @@ class Stage:
     hosts: list[Host]
     post: Post
     claims: list[Finding] = field(default_factory=list)
+    looks: list[Seen] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)  # of what people do that no case's story has
 
     def run(self) -> Played:
         """The story from its beginning to its end."""
@@ -92,15 +94,18 @@ class Stage:
 
     def _played(self) -> Played:
         cases = [(host, case) for host in self.hosts for case in host.store.cases()]
+        told = story.lines([(host.config.host.name, host.store.timeline(c.id)) for host, c in cases], BEGIN)
         return Played(
             begin=BEGIN,
             accounts=tuple(account.read(host.path) for host in self.hosts),
             states={id: tuple(path) for host in self.hosts for id, path in host.states.items()},
             whose={case.id: case.vm for _, case in cases},
             mails=tuple(self.post.mails),
-            lines=tuple(story.lines([(host.config.host.name, host.store.timeline(c.id)) for host, c in cases], BEGIN)),
+            lines=tuple(sorted([*self.lines, *told], key=lambda line: line.at)),
             claims=tuple(self.claims),
             troubles=tuple(trouble for host in self.hosts for trouble in host.troubles),
+            leaders={case.id: case.leader for _, case in cases},
+            looks=tuple(self.looks),
         )
 
 

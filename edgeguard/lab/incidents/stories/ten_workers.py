@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from edgeguard.clock import HOUR, MINUTE, SECOND
-from edgeguard.lab.incidents import expect, figures
+from edgeguard.lab.incidents import expect, figures, together
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
-from edgeguard.lab.incidents.people import Answer, Release, Report
+from edgeguard.lab.incidents.people import Answer, Look, Release, Report
 from edgeguard.lab.incidents.streams import Stream
 
 OWNER = "owner@example.net"
@@ -48,7 +48,8 @@ INCIDENT = Incident(
     acts=(  # the person comes within the half hour that the acknowledgement promises
         Report(10 * SECOND, 0, "infrastructure", "cpu_load", "ten new machines at full load, no payment history"),
         Answer(2 * MINUTE, 0, "MINE these ten workers fill our queue database"),
-        Release(FREED, TEN, "alex", "unverified", "the owner says it is his own queue"),
+        Look(FREED - SECOND, "alex"),
+        Release(FREED, ("vm-3",), "alex", "unverified", "the owner says it is his own queue", together=True),
     ),
     lasts=AGAIN + 30 * MINUTE,
     expected=(
@@ -62,8 +63,11 @@ INCIDENT = Incident(
         expect.told_in_time(),
         expect.mail_says(OWNER, "203.0.113.80:5432 (tcp)", "ends by itself"),
         expect.one_thread(OWNER),
+        together.one_id(OWNER),
         expect.refused("probation", *TEN),
         expect.mail_says("desk@example.net", "alex released this"),
+        together.one_matter(TEN, FREED),
+        together.freed_at_once("alex", "unverified", TEN),
         expect.freed("the owner says it is his own queue"),
         expect.walked("vm-0", "narrow", "probation", "closed"),
         expect.answered("standing", "unknown", "which is not bad", *TEN),
