@@ -19,7 +19,17 @@ from edgeguard.daemon.working import work
 from edgeguard.errors import UsageError
 from edgeguard.letters import Channel
 from edgeguard.model import Act, Decision, Order, Verdict
-from edgeguard.request import AskCase, ClaimCase, HoldCase, ReleaseNullRoute, UpholdCase
+from edgeguard.request import (
+    AppealCase,
+    AskCase,
+    ClaimCase,
+    CloseCase,
+    HoldCase,
+    NoteCase,
+    ReleaseNullRoute,
+    ReopenCase,
+    UpholdCase,
+)
 from edgeguard.word import Said
 
 NOW = T + 2 * SECOND
@@ -197,6 +207,22 @@ def test_all_are_claimed_and_asked_about(three: Together) -> None:
     assert all(f"edgeguard case show {id}" in mail.delivery.body for id in ids(world, 0, 1, 2))
     for number in range(3):
         assert any("asked the desk: load tests?" in e.text for e in world.store.timeline(case(world, number).id))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [NoteCase("vm-0", "x"), AppealCase("vm-0", "x"), ReopenCase("vm-0", "x"), CloseCase("vm-0", "x", "confirmed")],
+)
+def test_what_is_said_of_one_only_names_no_others(three: Together, ask: Any) -> None:
+    """There is no way to say it of all, so none is offered: neither in an answer nor in a refusal."""
+    made, _ = three
+    for _ in range(2):
+        try:
+            assert work(made, ask, "alex")["others"] == []
+        except UsageError as refused:
+            assert "--together" not in str(refused)
+        if "vm-0" in stands(made):
+            release(made, freeing(term="vm-0"), "alex")
 
 
 def test_what_goes_with_nothing_is_done_alone(three: Together) -> None:
