@@ -135,6 +135,22 @@ def test_what_fails_of_one_stops_no_other(three: Together, monkeypatch: pytest.M
         release(made, freeing(together=True), "alex")
 
 
+def test_what_was_done_is_told_although_the_database_is_gone(three: Together, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the others cannot be looked up then does not make a failure of a release that was recorded."""
+    made, world = three
+    decided = world.decided
+
+    def then_gone(case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
+        taken = decided(case, verdict, decision, orders)
+        world.store._db.execute("ALTER TABLE cases RENAME TO hidden")
+        return taken
+
+    (freed,) = ids(world, 1)
+    monkeypatch.setattr(world, "decided", then_gone)
+    told = release(made, freeing(), "alex")
+    assert (told["cases"], told["others"]) == ([freed], []) and stands(made) == ["vm-0", "vm-2", "vm-3"]
+
+
 def test_each_is_exempted_as_it_was_measured(three: Together) -> None:
     """An exemption for each VM, from its own signature; what is wider than one of them was is refused of all alike,
     once in each story, and nothing is done."""

@@ -63,10 +63,13 @@ def elsewhere(live: Desk, cases: Sequence[Case]) -> str:
 def answer(live: Desk, done: Sequence[str], failed: dict[str, str], alone: bool) -> dict[str, Any]:
     """What an answer says of more. others: it was asked of one `alone`, and these are null-routed, too; leader: the id
     to ask for all by."""
-    known = [case for case in map(live.store.case, [*done, *failed]) if case is not None]
-    stands = standing_with(live, known)
+    try:
+        known = [case for case in map(live.store.case, [*done, *failed]) if case is not None]
+        leader, stands = head(known[0]) if known else done[0], standing_with(live, known)
+    except StoreError:  # what was done is done, and is the answer
+        leader, stands = done[0], []
     return {
-        "leader": head(known[0]) if known else done[0],
+        "leader": leader,
         "others": [id for id in stands if alone and id not in (*done, *failed)],
         "failed": [{"case": case, "why": why} for case, why in failed.items()],
     }
