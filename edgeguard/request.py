@@ -187,6 +187,7 @@ class LookAt:
     term: str
 
 
+Together = ReleaseNullRoute | ClaimCase | AskCase | HoldCase | UpholdCase  # what can be said of all that go together
 People = AddExemption | ExtendExemption | EndExemption | ClaimCase | NoteCase | AskCase | CloseCase | Keeping
 Ask = AddNullRoute | ReleaseNullRoute | People | TakeReply | TakeSignal | Status | Top | LookAt
 LOOKS = (Status, Top, LookAt)  # change nothing

@@ -269,3 +269,10 @@ def test_a_reply_waits_while_any_of_them_is_open(store: Store) -> None:
     assert [taken.reply.id for taken in store.replies.promised(T + 40 * MINUTE)] == ["r-1"]
     store.close_case(CASE.id, T + MINUTE, "released")
     assert store.replies.promised(T + 40 * MINUTE) == []
+
+
+def test_a_preview_has_the_id_that_the_mail_will_have(store: Store) -> None:
+    """The leader's, in the subject; what it is about is the case that was named."""
+    recorded(store, BESIDE, 1)
+    shown = asked(store, "notice", "preview", BESIDE.id, "narrow")
+    assert shown.startswith(f"Subject: [{CASE.id}] ") and f"{BESIDE.id}, part of" in " ".join(shown.split())

@@ -19,7 +19,17 @@ from edgeguard.daemon.working import work
 from edgeguard.errors import UsageError
 from edgeguard.letters import Channel
 from edgeguard.model import Act, Decision, Order, Verdict
-from edgeguard.request import AskCase, ClaimCase, HoldCase, ReleaseNullRoute, UpholdCase
+from edgeguard.request import (
+    AppealCase,
+    AskCase,
+    ClaimCase,
+    CloseCase,
+    HoldCase,
+    NoteCase,
+    ReleaseNullRoute,
+    ReopenCase,
+    UpholdCase,
+)
 from edgeguard.word import Said
 
 NOW = T + 2 * SECOND
@@ -125,6 +135,22 @@ def test_what_fails_of_one_stops_no_other(three: Together, monkeypatch: pytest.M
         release(made, freeing(together=True), "alex")
 
 
+def test_what_was_done_is_told_although_the_database_is_gone(three: Together, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the others cannot be looked up then does not make a failure of a release that was recorded."""
+    made, world = three
+    decided = world.decided
+
+    def then_gone(case: Case, verdict: Verdict | None, decision: Decision, orders: tuple[Order, ...]) -> bool:
+        taken = decided(case, verdict, decision, orders)
+        world.store._db.execute("ALTER TABLE cases RENAME TO hidden")
+        return taken
+
+    (freed,) = ids(world, 1)
+    monkeypatch.setattr(world, "decided", then_gone)
+    told = release(made, freeing(), "alex")
+    assert (told["cases"], told["others"]) == ([freed], []) and stands(made) == ["vm-0", "vm-2", "vm-3"]
+
+
 def test_each_is_exempted_as_it_was_measured(three: Together) -> None:
     """An exemption for each VM, from its own signature; what is wider than one of them was is refused of all alike,
     once in each story, and nothing is done."""
@@ -197,6 +223,22 @@ def test_all_are_claimed_and_asked_about(three: Together) -> None:
     assert all(f"edgeguard case show {id}" in mail.delivery.body for id in ids(world, 0, 1, 2))
     for number in range(3):
         assert any("asked the desk: load tests?" in e.text for e in world.store.timeline(case(world, number).id))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [NoteCase("vm-0", "x"), AppealCase("vm-0", "x"), ReopenCase("vm-0", "x"), CloseCase("vm-0", "x", "confirmed")],
+)
+def test_what_is_said_of_one_only_names_no_others(three: Together, ask: Any) -> None:
+    """There is no way to say it of all, so none is offered: neither in an answer nor in a refusal."""
+    made, _ = three
+    for _ in range(2):
+        try:
+            assert work(made, ask, "alex")["others"] == []
+        except UsageError as refused:
+            assert "--together" not in str(refused)
+        if "vm-0" in stands(made):
+            release(made, freeing(term="vm-0"), "alex")
 
 
 def test_what_goes_with_nothing_is_done_alone(three: Together) -> None:

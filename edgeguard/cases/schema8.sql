@@ -15,7 +15,8 @@ END;
 -- A closed case of a victim has lost its state; its verdicts say what it was.
 CREATE TABLE going AS SELECT id, customer, opened FROM cases WHERE customer IS NOT NULL
     AND state != 'victim' AND NOT EXISTS
-    (SELECT 1 FROM verdicts v WHERE v.case_id = cases.id AND json_extract(whole(v.body, v.packed), '$.rule') LIKE '%-in');
+    (SELECT 1 FROM verdicts v WHERE v.case_id = cases.id
+        AND CASE WHEN json_valid(v.body) THEN json_extract(v.body, '$.rule') END LIKE '%-in');
 CREATE INDEX going_by_customer ON going (customer, opened, id);
 
 WITH RECURSIVE leaders (id, customer, opened) AS (

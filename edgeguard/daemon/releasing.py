@@ -37,7 +37,7 @@ def release(live: Desk, ask: ReleaseNullRoute, by: str, now: int | None = None) 
         "decisions": [one.id for one in done],
         "exemptions": exempted,
         "text": f"{text}; exempted: {', '.join(exempted)}" if exempted else text,
-        **answer(live, cases, failed, ask.together),
+        **answer(live, cases, failed, alone=not ask.together),
     }
 
 

@@ -60,12 +60,16 @@ def elsewhere(live: Desk, cases: Sequence[Case]) -> str:
     return f"; {', '.join(stands)}, of the same customer, {'is' if len(stands) == 1 else 'are'}: say it with --together"
 
 
-def answer(live: Desk, done: Sequence[str], failed: dict[str, str], together: bool) -> dict[str, Any]:
-    """What an answer says of other cases. `others`: not asked for, and null-routed; `leader`: to ask for them by."""
-    known = [case for case in map(live.store.case, [*done, *failed]) if case is not None]
-    stands = standing_with(live, known)
+def answer(live: Desk, done: Sequence[str], failed: dict[str, str], alone: bool) -> dict[str, Any]:
+    """What an answer says of more. others: it was asked of one `alone`, and these are null-routed, too; leader: the id
+    to ask for all by."""
+    try:
+        known = [case for case in map(live.store.case, [*done, *failed]) if case is not None]
+        leader, stands = head(known[0]) if known else done[0], standing_with(live, known)
+    except StoreError:  # what was done is done, and is the answer
+        leader, stands = done[0], []
     return {
-        "leader": head(known[0]) if known else done[0],
-        "others": [] if together else [id for id in stands if id not in (*done, *failed)],
+        "leader": leader,
+        "others": [id for id in stands if alone and id not in (*done, *failed)],
         "failed": [{"case": case, "why": why} for case, why in failed.items()],
     }

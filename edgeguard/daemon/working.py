@@ -24,6 +24,7 @@ from edgeguard.request import (
     Keeping,
     NoteCase,
     ReopenCase,
+    Together,
     UpholdCase,
     verb_of,
 )
@@ -37,8 +38,8 @@ def work(live: Live, ask: Ask, by: str) -> dict[str, Any]:
     found = live.store.find(ask.term)
     if not found:
         raise UsageError(f"{ask.term!r}: no case of that name; see 'edgeguard case list'")
-    together = getattr(ask, "together", False)
-    cases = _with_others(live, found[0], ask, by) if together else found[:1]
+    alone = isinstance(ask, Together) and not ask.together  # it could be said of others, and is not
+    cases = _with_others(live, found[0], ask, by) if isinstance(ask, Together) and ask.together else found[:1]
     of = {case.id: live.engine.docket.of(case.id) or case for case in cases}
     if isinstance(ask, AskCase):
         texts, failed = [_ask(live, list(of.values()), ask, by)], dict[str, str]()
@@ -46,9 +47,9 @@ def work(live: Live, ask: Ask, by: str) -> dict[str, Any]:
         try:
             texts, failed = each(of, lambda id: _said(live, of[id], ask, by))
         except UsageError as refused:
-            raise UsageError(f"{refused}{'' if together else elsewhere(live, cases)}") from None
+            raise UsageError(f"{refused}{elsewhere(live, cases) if alone else ''}") from None
     done = [id for id in of if id not in failed]
-    return {"case": done[0], "cases": done, "text": "\n".join(texts), **answer(live, done, failed, together)}
+    return {"case": done[0], "cases": done, "text": "\n".join(texts), **answer(live, done, failed, alone)}
 
 
 def _said(live: Live, case: Case, ask: Ask, by: str) -> str:
