@@ -56,7 +56,7 @@ class Reminding:
                 made.append(self._mail(new, stage, to, at))
                 told += [self._mail([one], stage, to, at) for one in new[1:]]
         if stage == "before":
-            pages = [self._page(one, stage) for one in group if one.null_routed]
+            pages = [self._page(one, stage, len(group) > 1) for one in group if one.null_routed]
             made += [page for page in pages if not self._store.is_delivered(page.id)]
         if made:
             log.warning("%s: %s: %s", first.case, _when(stage), first.says, extra=about(first.case))
@@ -78,9 +78,11 @@ class Reminding:
         text = f"{said}{''.join(f'  {line}' + chr(10) for line in commands)}"
         return to_desk(_id(first, stage, to), first.case, subject, text, at, to=to)
 
-    def _page(self, one: Deadline, stage: str) -> Delivery:
+    def _page(self, one: Deadline, stage: str, together: bool) -> Delivery:
         lines = [f"A customer is null-routed, and a clock is about to break: {one.kind}", _sentence(one.says)]
-        return page(PAGE, self._host, one.since(stage), one.case, lines, _commands(one), one.id.partition(" ")[0])
+        return page(
+            PAGE, self._host, one.since(stage), one.case, lines, _commands(one, together), one.id.partition(" ")[0]
+        )
 
 
 def _when(stage: str) -> str:

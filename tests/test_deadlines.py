@@ -112,7 +112,7 @@ def test_of_what_goes_together_one_mail_tells(store: Store) -> None:
         assert (f"edgeguard case release {CASE.id} --together --as fixed" in one["text"]) is together
         assert ("The same of what goes with it: EG-0, EG-1," in one["text"]) is together
     (page,) = [one for one in mailed(store) if one["kind"] == "page"]
-    assert page["case"] == CASE.id
+    assert page["case"] == CASE.id and f"edgeguard case hold {CASE.id} --together" in " ".join(page["commands"])
     story = [entry.text for entry in store.timeline("EG-3")]
     assert sum("another of what goes with it tells it" in text for text in story) == 2
 

@@ -210,6 +210,7 @@ def test_ten_of_one_customer_are_one(desk: Desk) -> None:
         "1 more: edgeguard case list --open",
     ):
         assert word in shown, word
+    assert shown.count("a person decides by") == 1, "the clock that breaks first, not one for each"
     document = json.loads(desk.ask("next", "--json").stdout)
     assert (document["leader"], document["open"]) == (cases[0].id, 2)
     assert {*document["cases"]} == {case.id for case in cases} and document["case"]["id"] == cases[7].id
@@ -304,6 +305,7 @@ def test_us(desk: Desk, term: str) -> None:
     for word in (
         f"Null-routed since {clock.utc(desk.now)} by automation: what it sends to 203.0.113.5:80/tcp",
         "everything else works (proof: not yet)",
+        "What it sends now is not known, as no daemon answers for it.",
         "Why: syn hard: 50,012 packets",
         f"at the latest {clock.utc(desk.now + 4 * HOUR)}",
         f"edgeguard case release {case.id}",

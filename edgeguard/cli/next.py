@@ -159,7 +159,8 @@ def _done_together(one: Urgent) -> Iterator[str]:
 
 
 def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
-    for wait in one.waits[:2]:
+    first = {wait.kind: wait for wait in reversed(one.waits)}  # of several cases', of each kind that breaks first
+    for wait in sorted(first.values(), key=lambda wait: wait.due)[:2]:
         yield f"{'OVERDUE' if wait.due <= now else 'waits for':<10} {wait.says}"
     answers = [taken for case in one.cases for taken in reader.replies.of_case(case.id)]
     for taken in sorted(answers, key=lambda taken: taken.at)[-1:]:

@@ -130,7 +130,8 @@ def _lines(
     else:
         assert reader is not None
         yield from _null_routed(standing, reader, config)
-        yield f"It {_traffic(now)}."
+        said = _traffic(now)
+        yield f"It {said}." if said.startswith("sends") else f"{said[:1].upper()}{said[1:]}."
     if beside:
         yield _goes_with(beside)
     if reader is not None:
