@@ -13,7 +13,7 @@ from edgeguard.states import AUTOMATION, CUSTOMER, ONE, THIRD, TWO, Table, Trans
 
 WIDTHS = [event_of(scope) or "" for scope in (Scope.NARROW, Scope.OWN_ONLY, Scope.FULL)]
 APART = ("victim", "closed")  # nothing is ever null-routed out of these
-HELD = ("review", "upheld", "appealed")  # by people, whatever the owner writes
+HELD = ("review", "upheld", "appealed")  # by people: a claim and a reply change nothing there
 
 
 def wrong(table: Table) -> list[str]:
@@ -80,9 +80,10 @@ def _is_free_by_one(table: Table) -> Iterator[Transition]:
 
 
 def _is_answered(table: Table) -> Iterator[Transition]:
-    """The owner can answer in every state, and appeal in each that is not appealed; one may enter it for him."""
+    """What the owner answers, people look at, if none do; he appeals in each state that is not, one may enter it."""
     for state in _null_routed(table):
-        yield Transition(state, "reply", state if state in HELD else "review", (CUSTOMER,))
+        if state not in HELD:
+            yield Transition(state, "reply", "review", (CUSTOMER,))
         if state != "appealed":
             yield Transition(state, "appeal", "appealed", (CUSTOMER, ONE))
 
@@ -90,7 +91,8 @@ def _is_answered(table: Table) -> Iterator[Transition]:
 def _is_held(table: Table) -> Iterator[Transition]:
     """One person may take a case, and hold it once; binding takes two, and again two; an appeal a third."""
     for state in _undecided(table):
-        yield Transition(state, "claim", "review", (ONE,))
+        if state not in HELD:
+            yield Transition(state, "claim", "review", (ONE,))
         yield Transition(state, "hold", "review", (ONE,))
         yield Transition(state, "uphold", "upheld", (TWO,))
     yield Transition("upheld", "uphold", "upheld", (TWO,))
