@@ -6,8 +6,7 @@ packets, time, the kernel, a mail, a person's request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import persons
 import pytest
+from mutations import not_theirs
 from persons import Kept
 from test_engine import T, calm, feed, flood
 from test_hearing import OWNERS, reply
@@ -172,20 +172,6 @@ def is_gone(stage: Stage, event: str, who: str, to: str) -> bool:
         return False
     finally:
         stage.world.store.close()
-
-
-@contextmanager
-def not_theirs(state: str, event: str, who: str) -> Iterator[None]:
-    """The table that everybody goes by, with one fewer who may go a way; without it where nobody is left."""
-    way = TABLE.ways[state, event]
-    others = tuple(one for one in way.who if one != who)
-    assert isinstance(TABLE.ways, dict)
-    with pytest.MonkeyPatch.context() as patch:
-        if others:
-            patch.setitem(TABLE.ways, (state, event), replace(way, who=others))
-        else:
-            patch.delitem(TABLE.ways, (state, event))
-        yield
 
 
 EACH = [(way.from_, way.event, who) for way in TABLE for who in way.who]
