@@ -10,7 +10,18 @@ from edgeguard.decision.answer import is_allowed, is_in_doubt
 from edgeguard.detection.episode import Episode
 from edgeguard.model import Act, Decision, Subject, Tap, Verdict, Vm
 from edgeguard.reading import INTO
-from edgeguard.states import AUTOMATION, OBSERVED, PROBATION, TABLE, VICTIM, event_of
+from edgeguard.states import (
+    AUTOMATION,
+    CLOSED,
+    OBSERVED,
+    ONE,
+    PROBATION,
+    SETTLE,
+    TABLE,
+    TAP_GONE,
+    VICTIM,
+    event_of,
+)
 
 
 def _key(subject: Subject, victim: bool = False) -> str:
@@ -129,35 +140,47 @@ class Docket:
             return case
         doubted = is_in_doubt(decision) and not is_allowed(decision)
         event = "doubt" if doubted else event_of(decision.scope)
-        return replace(case, state=TABLE.after(case.state, event) or case.state)
+        return _moved(case, event, AUTOMATION if decision.by == AUTOMATION else ONE)
 
-    def released(self, decision: Decision, still: bool) -> Case:
-        """The case after a release; `still`: others of its null routes stand. See `put`."""
+    def released(self, decision: Decision, event: str, still: bool) -> Case:
+        """The case after a release. `event`: what it is if automation does it; `still`: others of its null routes
+        stand. See `put`."""
         case = next(case for case in self._cases.values() if case.id == decision.case)
-        event = "end" if decision.by == AUTOMATION else "release"
-        return case if still else replace(case, state=TABLE.after(case.state, event) or case.state)
+        if still:
+            return case
+        return _moved(case, event, AUTOMATION) if decision.by == AUTOMATION else _moved(case, "release", ONE)
 
     def settled(self, null_routed: set[str]) -> Iterator[Case]:
         """Cases that nothing holds open any more; each is given once."""
         held = {self._of_point.get((point, rule in INTO)) for point, rule in self._episodes}
         for key, case in list(self._cases.items()):
-            if key not in held and case.id not in null_routed and case.id not in self._reopened:
+            if key in held or case.id in null_routed or case.id in self._reopened:
+                continue
+            # in a null-routed state with nothing null-routed: its tap went with it, and a restart lost that
+            free = self._without(case) if TABLE.is_null_routed(case.state) else case
+            if TABLE.after(free.state, SETTLE, AUTOMATION) == CLOSED:
                 del self._cases[key]
-                yield case
+                yield free
 
     def lost(self, point: int) -> None:
         """The attachment point of a case is gone, and with it what was null-routed there."""
         self._of_point.pop((point, True), None)
         case = self._cases.get(self._of_point.pop((point, False), ""))
         if case and TABLE.is_null_routed(case.state):
-            self._without_tap.add(case.id)
-            self._follow(case, "tap gone")
+            self._without(case)
+
+    def _without(self, case: Case) -> Case:
+        """With its tap went what was null-routed."""
+        self._without_tap.add(case.id)
+        freed = _moved(case, TAP_GONE, AUTOMATION)
+        self.put(freed)
+        return freed
 
     def never_stood(self, id: str) -> None:
         """The kernel refused the one null route of a case: its owner was told, and nothing more was done."""
         for case in list(self._cases.values()):
             if case.id == id:
-                self._follow(case, "refused")
+                self.put(_moved(case, "refused", AUTOMATION))
 
     def drop(self, id: str) -> None:
         """A person has closed a case: what goes on has a case of its own."""
@@ -175,9 +198,11 @@ class Docket:
         """An open case as it stands."""
         return next((case for case in self._cases.values() if case.id == id), None)
 
-    def _follow(self, case: Case, event: str) -> None:
-        self.put(replace(case, state=TABLE.after(case.state, event) or case.state))
-
     def put(self, case: Case) -> None:
         """A case stands like this now: its decision is recorded."""
         self._cases[_key_of(case)] = case
+
+
+def _moved(case: Case, event: str | None, who: str) -> Case:
+    """The case where an event leads; where it leads nowhere, as it is."""
+    return replace(case, state=TABLE.after(case.state, event, who) or case.state)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from edgeguard import units
 from edgeguard.config import Clocks
 from edgeguard.decision import binding
 from edgeguard.decision.binding import NOTHING, Binding
-from edgeguard.decision.ending import by_quiet
+from edgeguard.decision.ending import by_quiet, needed
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.docket import Docket
 from edgeguard.model import Scope
 from edgeguard.reading import OUT
+from edgeguard.states import END, QUIET, UNDECIDED
 from edgeguard.word import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """That a null route ends: as which event of states.toml, and why, in words."""
+
+    event: str
+    reason: str
 
 
 class Ends:
@@ -37,20 +48,21 @@ class Ends:
         """The wall clock was set by so much: what people said lasts as long as before."""
         self._bindings = {case: one.stepped(by) for case, one in self._bindings.items()}
 
-    def why(self, entry: Entry, at: int, clocks: Clocks) -> str | None:
+    def why(self, entry: Entry, at: int, clocks: Clocks) -> Ending | None:
         """Why a null route ends now, or None."""
         decision, people = entry.decision, self.binding(entry.decision.case)
         if entry.over <= at:
-            return self._over(people.upholds(decision.id), clocks)
+            return Ending(END, self._over(people.upholds(decision.id), clocks))
         if decision.beside and self._ledger.get(decision.beside) is None:
-            return "that of its VM's other tap has ended"
+            return Ending(END, "that of its VM's other tap has ended")
         if late := self._appeal(people, decision.case, at, clocks):
-            return late
+            return Ending(UNDECIDED, late)
         if people.upholds(decision.id):
-            return binding.by_quiet(self._quiet(entry, at), clocks)
+            return _ending(QUIET, binding.by_quiet(self._quiet(entry, at), clocks))
         if people.holds(decision.id, at) or entry.rule is None or entry.point is None:
             return None
-        return by_quiet(decision.repeat, self._quiet(entry, at), at - decision.at, clocks)
+        event = UNDECIDED if needed(decision.repeat, clocks) is None else QUIET
+        return _ending(event, by_quiet(decision.repeat, self._quiet(entry, at), at - decision.at, clocks))
 
     @staticmethod
     def _over(upheld: bool, clocks: Clocks) -> str:
@@ -85,3 +97,7 @@ class Ends:
         if entry.rule is not None:
             return (entry.rule,)
         return OUT if self.binding(entry.decision.case).upholds(entry.decision.id) else ()
+
+
+def _ending(event: str, reason: str | None) -> Ending | None:
+    return None if reason is None else Ending(event, reason)

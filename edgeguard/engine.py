@@ -25,13 +25,14 @@ from edgeguard.decision.question import Question
 from edgeguard.decision.recent import NOTHING
 from edgeguard.detection.rules import JUDGES
 from edgeguard.docket import Docket
-from edgeguard.ends import Ends
+from edgeguard.ends import Ending, Ends
 from edgeguard.grace import Grace
 from edgeguard.model import Act, Decision, Happened, Order, Outcome, Scope, Tap, TapKind, Verdict, Vm
 from edgeguard.policies import Policies, loudness
 from edgeguard.questions import Questions
 from edgeguard.record import Records
 from edgeguard.retries import Retries
+from edgeguard.states import END, TAP_GONE
 from edgeguard.sums import Sums
 from edgeguard.surroundings import Surroundings
 from edgeguard.word import Word
@@ -190,12 +191,12 @@ class Engine:
     # ---- clocks ------------------------------------------------------------------------------
 
     def _clocks(self, at: int) -> None:
-        ending: dict[tuple[str, str], list[Entry]] = {}
+        ending: dict[tuple[str, Ending], list[Entry]] = {}
         for entry in self.ledger:
-            if reason := self.ends.why(entry, at, self.config.clocks):
-                ending.setdefault((entry.decision.case, reason), []).append(entry)
-        for (_, reason), entries in ending.items():
-            self.release(tuple(entries), at, reason)
+            if why := self.ends.why(entry, at, self.config.clocks):
+                ending.setdefault((entry.decision.case, why), []).append(entry)
+        for (_, why), entries in ending.items():
+            self.release(tuple(entries), at, why.reason, event=why.event)
         for point, rule in self.retries.due(at):
             self.docket.forget(point, rule)
         for point, rule in set(self.docket.quiet(at, self.config.clocks.quiet)) - self.ends.watched():
@@ -206,14 +207,20 @@ class Engine:
             self.around.closed(case, at)
 
     def release(
-        self, entries: tuple[Entry, ...], at: int, reason: str, by: str = AUTOMATION, grace: Grace | None = None
+        self,
+        entries: tuple[Entry, ...],
+        at: int,
+        reason: str,
+        by: str = AUTOMATION,
+        grace: Grace | None = None,
+        event: str = END,
     ) -> Decision | None:
-        """End null routes of one case: a decision with its record and its orders, as any other. None: not recorded."""
+        """End null routes of one case: decided, recorded, ordered; by automation as that event. None: not recorded."""
         entries = self._with_beside(entries)
         decision = release(tuple(entry.decision for entry in entries), at, reason, by, grace)
         orders = tuple(replace(entry.order, act=Act.RELEASE) for entry in entries if entry.decision.enforced)
         others = {entry.decision.id for entry in self.ledger.of_case(decision.case)} - set(decision.releases)
-        case = self.docket.released(decision, still=bool(others))
+        case = self.docket.released(decision, event, still=bool(others))
         if not self.around.decided(case, None, decision, orders):
             return None
         self.docket.put(case)
@@ -232,10 +239,10 @@ class Engine:
         return (*entries, *(other for other in self.ledger.beside(entries) if other not in entries))
 
     def end_all(self, point: int, at: int, reason: str) -> None:
-        """Release everything of an attachment point, case by case."""
+        """Release everything of an attachment point that is another one now, case by case."""
         entries = self.ledger.of_point(point)
         for case in {entry.decision.case for entry in entries}:
-            self.release(tuple(entry for entry in entries if entry.decision.case == case), at, reason)
+            self.release(tuple(one for one in entries if one.decision.case == case), at, reason, event=TAP_GONE)
 
     # ---- outcomes ----------------------------------------------------------------------------
 

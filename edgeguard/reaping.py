@@ -22,6 +22,7 @@ from edgeguard.cases.store import Store
 from edgeguard.config import Config
 from edgeguard.deadlines import appeal_due, people
 from edgeguard.decision.decide import release
+from edgeguard.ends import Ending
 from edgeguard.enforcement import links
 from edgeguard.enforcement.boottime import boottime, end_of
 from edgeguard.enforcement.reaper import Reaper, reaper
@@ -31,10 +32,11 @@ from edgeguard.inventory import Inventory, configured
 from edgeguard.model import Act, Happened, Order, Outcome, Scope
 from edgeguard.notice.values import background, compose
 from edgeguard.reminding import Reminding
-from edgeguard.states import TABLE
+from edgeguard.states import AUTOMATION, END, TABLE, TAP_GONE, UNDECIDED
 
 _QUIET = 1.5  # seconds without a trace: a daemon that was about to null-route has seen the kill file
 _PATIENCE = 10.0
+_KILLED = Ending(END, "EdgeGuard was told to end all null routes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,11 @@ def _settle(config: Config, store: CaseStore, ends: Reaper, removed: int) -> Rea
     """No daemon runs: the kernel keeps what the cases still want, and every other null route is recorded as ended."""
     inventory, trouble = _inventory(config)
     lasting: list[Order] = []
-    over: list[tuple[Standing, str]] = []
+    over: list[tuple[Standing, Ending]] = []
     standing = store.standing()
     undecided = _undecided(config, store, standing)
     for one in standing:
-        why = "EdgeGuard was told to end all null routes" if Path(config.paths.kill).exists() else _over(one, inventory)
+        why = _KILLED if Path(config.paths.kill).exists() else _over(one, inventory)
         why = why or undecided.get(one.case.id)
         if why:
             over.append((one, why))
@@ -108,14 +110,14 @@ def _settle(config: Config, store: CaseStore, ends: Reaper, removed: int) -> Rea
     return Reaped(removed, told, trouble)
 
 
-def _undecided(config: Config, store: CaseStore, standing: list[Standing]) -> dict[str, str]:
+def _undecided(config: Config, store: CaseStore, standing: list[Standing]) -> dict[str, Ending]:
     """Cases whose appeal nobody decided in time, and why they end."""
-    found: dict[str, str] = {}
+    found: dict[str, Ending] = {}
     for case in {one.case.id for one in standing}:
         of_case = [one for one in standing if one.case.id == case and one.releasing is None]
         due = appeal_due(people(store.words(case)), of_case, config)
         if due is not None and due <= clock.now():
-            found[case] = f"no third person decided the appeal by {clock.utc(due)}"
+            found[case] = Ending(UNDECIDED, f"no third person decided the appeal by {clock.utc(due)}")
     return found
 
 
@@ -126,20 +128,20 @@ def _inventory(config: Config) -> tuple[Inventory | None, tuple[str, ...]]:
         return None, (error.findings[0],)
 
 
-def _over(one: Standing, inventory: Inventory | None) -> str | None:
+def _over(one: Standing, inventory: Inventory | None) -> Ending | None:
     """Why a null route has no right to stand any more; None: it has."""
     order = one.order
     if end_of(order) <= boottime():
-        return "its lifetime is over"
+        return Ending(END, "its lifetime is over")
     if one.releasing:
-        return "its release was decided"
+        return Ending(END, "its release was decided")
     if one.case.closed is not None:
-        return "its case is closed"
+        return Ending(END, "its case is closed")
     if links.name_of(order.tap.ifindex) != order.tap.name:
-        return "its tap is gone"
+        return Ending(TAP_GONE, "its tap is gone")
     owner = inventory.by_tap(order.tap.name) or inventory.by_mac(order.tap.mac) if inventory else None
     if inventory and (owner is None or owner.id != order.vm) and not _owned_by_mac(inventory, order):
-        return "its tap is not this VM's any more"
+        return Ending(TAP_GONE, "its tap is not this VM's any more")
     return None
 
 
@@ -155,14 +157,14 @@ def _addressed(one: Standing, inventory: Inventory | None) -> Order:
     return replace(one.order, prefixes=vm.addresses) if vm and vm.addresses and by_address else one.order
 
 
-def _record(config: Config, store: CaseStore, inventory: Inventory | None, one: Standing, why: str) -> str:
+def _record(config: Config, store: CaseStore, inventory: Inventory | None, one: Standing, over: Ending) -> str:
     """The end as a decision with its notice, as any other; a sentence for whoever called."""
-    now = clock.now()
+    now, why = clock.now(), over.reason
     if not one.releasing:
         decision = release((one.decision,), now, f"{why}; ended by the reaper, as no daemon ran")
         vm = next((vm for vm in inventory.vms() if vm.id == one.order.vm), None) if inventory else None
         notices = compose(decision, None, vm, background(config, _host(config)), [one.decision])
-        case = replace(one.case, state=TABLE.after(one.case.state, "end") or one.case.state)
+        case = replace(one.case, state=TABLE.after(one.case.state, over.event, AUTOMATION) or one.case.state)
         store.record(case, None, decision, notices, replace(one.order, act=Act.RELEASE))
     store.outcome(Outcome(one.decision.id, now, Happened.RELEASED, f"{why}; the reaper took it away"))
     return f"{one.case.id}: {one.order.vm} ({one.decision.scope}) at {one.order.tap.name}: {why}"

@@ -1,7 +1,8 @@
 """The states of a case and the ways between them, as states.toml has them.
 
-TABLE.after("narrow", "release")    # 'probation'
-TABLE.after("upheld", "narrow")     # None: nothing leads there
+TABLE.after("narrow", "release", ONE)    # 'probation'
+TABLE.after("narrow", "uphold", ONE)     # None: that is not one person's to say
+TABLE.after("upheld", "narrow", ONE)     # None: nothing leads there
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from edgeguard.errors import ConfigError
 from edgeguard.model import Scope
 
 FILE = Path(__file__).with_name("states.toml")
-OBSERVED, PROBATION, VICTIM, CLOSED = "observed", "probation", "victim", "closed"  # those that code names
+OBSERVED, APPEALED, PROBATION, VICTIM, CLOSED = (
+    "observed",
+    "appealed",
+    "probation",
+    "victim",
+    "closed",
+)  # code names them
+QUIET, END, UNDECIDED, TAP_GONE, SETTLE = "quiet", "end", "undecided", "tap gone", "settle"  # what time brings about
 EVENTS = {Scope.OBSERVE: None, Scope.WARN: "warn"}  # of a decision; every other scope is an event of its name
 
 AUTOMATION, ONE, TWO, THIRD, CUSTOMER = "automation", "one person", "two people", "third person", "customer"
@@ -55,10 +63,10 @@ class Table:
     def __iter__(self) -> Iterator[Transition]:
         return iter(self.ways.values())
 
-    def after(self, state: str, event: str | None) -> str | None:
-        """Where an event leads from a state; None: nowhere."""
+    def after(self, state: str, event: str | None, who: str) -> str | None:
+        """Where an event leads from a state if these bring it about; None: nowhere, or it is not theirs to do."""
         way = self.ways.get((state, event or ""))
-        return way.to if way else None
+        return way.to if way and who in way.who else None
 
     def out_of(self, state: str) -> tuple[Transition, ...]:
         return tuple(way for way in self if way.from_ == state)
@@ -103,6 +111,8 @@ def _unknown(table: Table) -> Iterator[str]:
             yield f"{way.event!r} is about {name!r}, which is no state"
         if not way.who or not _WHO.issuperset(way.who):
             yield f"{way.event!r} out of {way.from_!r}: who may is one or more of {', '.join(sorted(_WHO))}"
+        if way.clock is not None and way.who != (AUTOMATION,):
+            yield f"{way.event!r} out of {way.from_!r}: what a clock brings about is automation's alone"
         if way.clock is not None and way.clock not in table.clocks:
             yield f"{way.event!r} out of {way.from_!r}: no clock is named {way.clock!r}"
 

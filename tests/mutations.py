@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from edgeguard.decision import safeties
 from edgeguard.decision.question import Question
 from edgeguard.model import SafetyAnswer
-from edgeguard.states import TABLE
+from edgeguard.states import TABLE, Transition
 
 Safety = Callable[[Question], SafetyAnswer]
 LISTS = ("ALL", "OF_SUM", "OF_VICTIM")
@@ -35,7 +36,31 @@ def without_safety(listed: str, safety: str) -> Iterator[None]:
 @contextmanager
 def without_way(state: str, event: str) -> Iterator[None]:
     """The table that everybody goes by, without one of its ways."""
-    assert isinstance(TABLE.ways, dict)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delitem(TABLE.ways, (state, event))
+    with _ways({key: way for key, way in TABLE.ways.items() if key != (state, event)}):
         yield
+
+
+@contextmanager
+def not_theirs(state: str, event: str, who: str) -> Iterator[None]:
+    """The same, with one fewer who may go a way; without it where nobody is left."""
+    way = TABLE.ways[state, event]
+    others = tuple(one for one in way.who if one != who)
+    changed = (
+        without_way(state, event) if not others else _ways({**TABLE.ways, (state, event): replace(way, who=others)})
+    )
+    with changed:
+        yield
+
+
+@contextmanager
+def _ways(changed: dict[tuple[str, str], Transition]) -> Iterator[None]:
+    """In their order, afterwards, too: the drawing in the manual has it."""
+    ways, before = TABLE.ways, dict(TABLE.ways)
+    assert isinstance(ways, dict)
+    ways.clear()
+    ways.update(changed)
+    try:
+        yield
+    finally:
+        ways.clear()
+        ways.update(before)

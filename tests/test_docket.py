@@ -128,8 +128,8 @@ def test_a_state_only_rises_until_the_release() -> None:
     assert seen == ["warned", "warned", "narrow", "own-only", "full", "full"]
     assert docket.case(verdict(), VM, TAP).state == "full"
     release = replace(RELEASE, case=case.id)
-    assert docket.released(release, still=True).state == "full"
-    freed = docket.released(release, still=False)
+    assert docket.released(release, "end", still=True).state == "full"
+    freed = docket.released(release, "end", still=False)
     assert freed.state == "probation"
     assert docket.case(verdict(), VM, TAP).state == "full"
     docket.put(freed)
@@ -238,3 +238,13 @@ def test_a_victims_case_settles_by_itself() -> None:
     assert list(docket.settled(set())) == [received]
     docket.keep(1, "syn", None)
     assert list(docket.settled(set())) == [sent]
+
+
+def test_a_case_whose_tap_went_while_nobody_looked_is_settled_as_that() -> None:
+    """After a restart nothing of it is null-routed any more, and no release said so."""
+    docket = Docket("host")
+    docket.resume(replace(CASE, state="narrow"))
+    assert list(docket.settled({CASE.id})) == []
+    (case,) = docket.settled(set())
+    assert (case.id, case.state, docket.outcome(case)) == (CASE.id, "probation", "tap gone")
+    assert list(docket.settled(set())) == []

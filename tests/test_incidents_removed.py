@@ -30,7 +30,7 @@ from edgeguard.lab.incidents.incident import Incident, Played
 from edgeguard.lab.incidents.stage import play
 from edgeguard.model import Act, CameBack, Decision, Scope, TapKind
 from edgeguard.reading import INTO, Circumstances
-from edgeguard.states import TABLE
+from edgeguard.states import AUTOMATION, CUSTOMER, ONE, TABLE, THIRD, TWO, Transition
 
 Changes = dict[str, Any]
 
@@ -245,6 +245,8 @@ def test_without_a_safety_its_story_fails(safety: tuple[str, str]) -> None:
 
 # ---- each way of the table -------------------------------------------------------------------------------
 
+EVERYBODY = {AUTOMATION, ONE, TWO, THIRD, CUSTOMER}
+
 IN_STORIES = {  # ways that the engine goes in a story, which says so
     ("observed", "narrow"): "networking-disabled",
     ("narrow", "end"): "networking-disabled",
@@ -263,6 +265,26 @@ def test_without_a_way_an_invariant_fails(state: str, event: str) -> None:
     """Each way of the table is there for a sentence of the design."""
     with without_way(state, event):
         assert any(f"{event!r}" in finding and f"{state!r}" in finding for finding in wrong(TABLE))
+
+
+def test_of_all_other_tables_an_invariant_fails() -> None:
+    """Somebody more or fewer may, it leads elsewhere, another clock or none, or a way that nobody asks for."""
+    for key, way in TABLE.ways.items():
+        to, clock = (
+            [one for one in TABLE.states if one != way.to],
+            [one for one in (None, *TABLE.clocks) if one != way.clock],
+        )
+        for other in (
+            *(replace(way, to=one) for one in to),
+            *(replace(way, clock=one) for one in clock),
+            *(replace(way, who=(*way.who, one)) for one in EVERYBODY - {*way.who}),
+            *(replace(way, who=tuple({*way.who} - {one})) for one in way.who),
+        ):
+            assert len(wrong(replace(TABLE, ways={**TABLE.ways, key: other}))) == 1, other
+    for state in TABLE.states:
+        for event in {way.event for way in TABLE} - {way.event for way in TABLE.out_of(state)}:
+            more = {(state, event): Transition(state, event, "closed", (ONE,))}
+            assert wrong(replace(TABLE, ways={**TABLE.ways, **more})) == [f"nobody asks for {event!r} out of {state!r}"]
 
 
 @pytest.mark.long

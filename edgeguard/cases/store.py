@@ -32,12 +32,8 @@ from edgeguard.errors import StoreError
 from edgeguard.grace import Exemption
 from edgeguard.letters import Delivery, Notice
 from edgeguard.model import Act, Decision, Happened, Order, Outcome, Verdict
-from edgeguard.states import CLOSED, TABLE
+from edgeguard.states import AUTOMATION, CLOSED, TABLE
 from edgeguard.word import Said, Word
-
-# What a case's state is once the kernel refused its only null route: as if its owner had only been told. For SQL.
-_REFUSED = " ".join(f"WHEN '{way.from_}' THEN '{way.to}'" for way in TABLE if way.event == "refused")
-_AS_TOLD = f"CASE state {_REFUSED} ELSE state END"
 
 # Outcomes after which a notice has nothing left to wait for.
 _TELLING = (*PROVES, *ENDS, Happened.FAILED)
@@ -211,7 +207,7 @@ class Store(Reader):
     def _leave_null_routed(self, decision: str) -> None:
         """A case of which the kernel refused the only null route is as if its owner had only been told."""
         self._db.execute(
-            f"UPDATE cases SET state = {_AS_TOLD} WHERE closed IS NULL"
+            f"UPDATE cases SET state = {_as_told()} WHERE closed IS NULL"
             " AND id = (SELECT case_id FROM decisions WHERE id = ? AND ended_how = 'failed') AND NOT EXISTS"
             " (SELECT 1 FROM decisions d WHERE d.case_id = cases.id AND d.act = 'null-route' AND d.ended IS NULL"
             "  AND NOT EXISTS (SELECT 1 FROM releases r WHERE r.ends = d.id))",  # that end is decided already
@@ -227,3 +223,9 @@ class Store(Reader):
             "   WHERE r.decision = outbox.decision AND d.ended IS NULL))",
             (int(outcome.at), outcome.decision, outcome.happened is Happened.FAILED),
         )
+
+
+def _as_told() -> str:
+    """What a case's state is once the kernel refused its only null route: as if its owner had only been told. SQL."""
+    ways = [f"WHEN '{way.from_}' THEN '{way.to}'" for way in TABLE if way.event == "refused" and AUTOMATION in way.who]
+    return f"CASE state {' '.join(ways)} ELSE state END" if ways else "state"

@@ -15,7 +15,7 @@ from edgeguard.daemon.live import Live
 from edgeguard.enforcement.boottime import boot, boottime
 from edgeguard.errors import StoreError, UsageError
 from edgeguard.incoming import Keyword
-from edgeguard.states import AUTOMATION, TABLE
+from edgeguard.states import AUTOMATION, CUSTOMER, TABLE
 from edgeguard.word import OWNER, Said, Word
 
 LOOK = 2 * clock.SECOND
@@ -58,7 +58,7 @@ class Hearing:
         return True
 
     def _replied(self, case: Case, heard: Heard) -> None:
-        moved = replace(case, state=TABLE.after(case.state, Said.REPLY) or case.state)
+        moved = replace(case, state=TABLE.after(case.state, Said.REPLY, CUSTOMER) or case.state)
         word = Word(case.id, Said.REPLY, heard.at, OWNER, _first_line(heard), reply=heard.seq)
         self._live.store.say(moved, replace(word, since=boottime(), boot=boot()))
         if self._live.engine.docket.of(case.id) is not None:

@@ -23,8 +23,8 @@ from edgeguard.model import Order
 from edgeguard.notice.kept import kept
 from edgeguard.notice.values import background
 from edgeguard.request import AppealCase, HoldCase, ReopenCase, UpholdCase
-from edgeguard.states import AUTOMATION, TABLE
-from edgeguard.word import Said, Word
+from edgeguard.states import APPEALED, AUTOMATION, CUSTOMER, ONE, TABLE, THIRD, TWO
+from edgeguard.word import OWNER, Said, Word
 
 BINDS = (Said.HOLD, Said.VOICE, Said.UPHOLD, Said.KEEP)
 TELLS = (Said.HOLD, Said.UPHOLD, Said.KEEP)  # the owner reads of these: what he was told before holds no more
@@ -32,7 +32,7 @@ TELLS = (Said.HOLD, Said.UPHOLD, Said.KEEP)  # the owner reads of these: what he
 
 def hold(live: Live, case: Case, ask: HoldCase, by: str) -> str:
     """It stays although it is quiet: until the next shift, 12 hours at most, once."""
-    state, entries, now = _after(case, Said.HOLD), _standing(live, case), clock.now()
+    state, entries, now = _after(case, Said.HOLD, ONE), _standing(live, case), clock.now()
     longest = live.config.clocks.hold
     if held := next((word for word in live.store.words(case.id) if word.said is Said.HOLD), None):
         until = clock.utc(held.until or held.at)
@@ -52,10 +52,11 @@ def _to_next_shift(live: Live, now: int) -> int:
 
 def uphold(live: Live, case: Case, ask: UpholdCase, by: str) -> str:
     """One of two voices, the second, or a third person's word on an appeal."""
-    state, entries, now = _after(case, Said.UPHOLD), _standing(live, case), clock.now()
+    who = THIRD if case.state == APPEALED else TWO
+    state, entries, now = _after(case, Said.UPHOLD, who), _standing(live, case), clock.now()
     people = live.engine.ends.binding(case.id)
     appealed = people.appealed([entry.decision.id for entry in entries]) is not None
-    if appealed and by in bound_by(live, case.id, entries):
+    if who == THIRD and by in bound_by(live, case.id, entries):
         raise UsageError(f"{case.id}: {by} has kept it before; an appeal is decided by somebody who has not")
     until = now + live.config.clocks.read_again
     if appealed and people.upheld is not None:
@@ -97,7 +98,7 @@ def contested(live: Live, case: Case, by: str, why: str, at: int, reply: int | N
     entries, people = _standing(live, case), live.engine.ends.binding(case.id)
     if people.appealed([entry.decision.id for entry in entries]):
         raise UsageError(f"{case.id}: it is appealed already; a third person decides")
-    state = _after(case, Said.APPEAL)
+    state = _after(case, Said.APPEAL, CUSTOMER if by == OWNER else ONE)
     if people.decided and people.upheld is not None:
         raise UsageError(f"{case.id}: an appeal was decided already; it can be appealed when two people read it again")
     word = replace(_word(case, Said.APPEAL, at, by, why, entries), reply=reply)
@@ -117,7 +118,7 @@ def reopen(live: Live, case: Case, ask: ReopenCase, by: str) -> str:
     other = next((one for one in live.store.find(case.vm or case.tap or case.id) if one.closed is None), None)
     if other is not None:
         raise UsageError(f"{case.id}: {other.id} of the same VM is open; write what you know there")
-    opened = replace(case, state=_after(case, Said.REOPEN), closed=None, outcome=None)
+    opened = replace(case, state=_after(case, Said.REOPEN, ONE), closed=None, outcome=None)
     _say(live, opened, _word(case, Said.REOPEN, clock.now(), by, ask.why, []), [])
     live.engine.docket.reopen(opened)
     live.engine.allowances.judged(live.store.priors(0, case.id), case.id)  # what was said of its end is said no more
@@ -127,11 +128,12 @@ def reopen(live: Live, case: Case, ask: ReopenCase, by: str) -> str:
 # ---- what they share -------------------------------------------------------------------------------
 
 
-def _after(case: Case, said: Said) -> str:
-    """Where the word leads by the table; UsageError where it leads nowhere."""
-    state = TABLE.after(case.state, said)
+def _after(case: Case, said: Said, who: str) -> str:
+    """Where the word leads by the table; UsageError where it leads nowhere, or is not theirs to say."""
+    state = TABLE.after(case.state, said, who)
     if state is None:
-        raise UsageError(f"{case.id}: out of {case.state!r} there is no {said}; see 'edgeguard explain --states'")
+        told = f"out of {case.state!r} there is no {said} by {who}"
+        raise UsageError(f"{case.id}: {told}; see 'edgeguard explain --states'")
     return state
 
 

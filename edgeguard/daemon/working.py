@@ -28,7 +28,7 @@ from edgeguard.request import (
     UpholdCase,
     verb_of,
 )
-from edgeguard.states import TABLE
+from edgeguard.states import CLOSED, ONE, TABLE
 
 Ask = ClaimCase | CloseCase | NoteCase | AskCase | Keeping
 
@@ -95,7 +95,7 @@ def _claim(live: Live, case: Case, ask: ClaimCase, by: str) -> str:
     """The case is this person's to decide. What is null-routed stays so, and every clock goes on."""
     if case.closed is not None:
         raise UsageError(f"{case.id}: it is closed ({case.outcome}); nothing is left to decide")
-    claimed = replace(case, state=TABLE.after(case.state, "claim") or case.state)
+    claimed = replace(case, state=TABLE.after(case.state, "claim", ONE) or case.state)
     live.store.put_case(claimed)
     live.engine.docket.put(claimed)
     live.store.note(case.id, clock.now(), by, f"claimed: {ask.why}")
@@ -106,7 +106,7 @@ def _close(live: Live, case: Case, ask: CloseCase, by: str) -> str:
     """A person says how it ended, also of what the clock has settled: once."""
     if any(entry.decision.case == case.id for entry in live.engine.ledger):
         raise UsageError(f"{case.id}: its VM is null-routed; release it first: edgeguard case release {case.id}")
-    if case.closed is None and TABLE.after(case.state, "close") is None:
+    if case.closed is None and TABLE.after(case.state, "close", ONE) != CLOSED:
         raise UsageError(f"{case.id}: out of {case.state!r} it cannot be closed; see 'edgeguard explain --states'")
     if not live.store.judge_case(case.id, clock.now(), ask.outcome, by, ask.why):
         raise UsageError(f"{case.id}: a person has said how it ended already: {case.outcome}")
