@@ -18,6 +18,7 @@ MAX_TARGETS = 64  # of one request
 MAX_CONDITIONS = 8
 MAX_TEXT = 1_000  # characters of a reason or a term
 MAX_NS = 365 * 24 * 3_600_000_000_000
+MAX_ALONE_NS = 12 * 3_600_000_000_000  # of one person's null route; `[clocks] hold` may make it shorter
 OUTCOMES = ("confirmed", "undetermined", "overturned")  # that a person gives a case
 MAX_RATE = 10**12  # packets a second
 
@@ -324,8 +325,8 @@ def _checked_text(ask: TakeReply | TakeSignal) -> Ask:
 
 
 def _checked_add(ask: AddNullRoute) -> AddNullRoute:
-    if type(ask.for_ns) is not int or not 0 < ask.for_ns <= MAX_NS:
-        raise DaemonError("the duration must be above zero and at most 365d")
+    if type(ask.for_ns) is not int or not 0 < ask.for_ns <= MAX_ALONE_NS:
+        raise DaemonError("one person null-routes for above zero and at most 12h; longer takes two: case uphold")
     if not isinstance(ask.targets, (list, tuple)) or len(ask.targets) > MAX_TARGETS:
         raise DaemonError(f"targets must be a list of at most {MAX_TARGETS}")
     for text in ask.targets:

@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from samples import BY_PERSON, CASE, DECISION, ORDER, RELEASE_ORDER, VERDICT, T, notices
+from mailserver import PATIENCE_S, Sink, closed_port, serving, until
+from samples import BY_PERSON, CASE, DECISION, ORDER, RELEASE_ORDER, VERDICT, VM, T, notices
 
+from edgeguard import config
+from edgeguard.cases.case import Letter
 from edgeguard.cases.store import Store
 from edgeguard.cli import asking, freeing, main
 from edgeguard.control import ControlServer
 from edgeguard.errors import DaemonError
 from edgeguard.letters import Notice
 from edgeguard.model import Happened, Outcome
+from edgeguard.notice.outbox import Outbox
 from edgeguard.request import LookAt, Request
 
 ANSWER = {"cases": [CASE.id], "decisions": [BY_PERSON.id]}
@@ -140,6 +144,41 @@ def test_a_notice_that_was_refused_fails_it(store: Store) -> None:
     box.close()
     with seen(store, (1, 1)):
         assert "was refused: 550 no such user" in missing(store)
+
+
+def served(store: Store, port: int) -> Outbox:
+    """The configuration with a mail server, and the real thread that sends."""
+    path = store.path.parent / "edgeguard.toml"
+    mail = f'[mail]\nserver = "127.0.0.1:{port}"\nfrom = "edgeguard@example.net"\ntls = "none"\nretry = "1s"\n'
+    path.write_text(path.read_text() + mail)
+    outbox = Outbox(store.box(), config.load(path).mail)
+    outbox.start()
+    return outbox
+
+
+def of_release(store: Store) -> list[Letter]:
+    return [one for one in store.letters(CASE.id) if one.decision == BY_PERSON.id]
+
+
+def test_a_mail_server_that_is_down_fails_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody was told: the line names the mail, that it waits, and why; once it left, the same is no failure."""
+    monkeypatch.setattr(freeing, "SENT_S", 0.5)
+    store.record(replace(CASE, state="probation"), None, BY_PERSON, notices(BY_PERSON), RELEASE_ORDER)
+    store.outcome(Outcome(DECISION.id, T, Happened.RELEASED, ""))
+    with closed_port() as port:
+        outbox = served(store, port)
+        until(lambda: any(one.last_error for one in store.letters(CASE.id)), "it was tried")
+        with seen(store, (1, 1)):
+            line = missing(store)
+        assert f"its notice to {VM.contact} waits, and is tried until it leaves: " in line
+        assert f"127.0.0.1:{port}" in line and "\n" not in line
+        monkeypatch.setattr(freeing, "SENT_S", PATIENCE_S)
+        sink = Sink()
+        with serving(sink, port), seen(store, (1, 1)):
+            proved(store)
+    outbox.stop()
+    assert [(one.to, one.state) for one in of_release(store)] == [(VM.contact, "sent")]
+    assert len(sink.envelopes) == 2, "of the null route, and of its end"
 
 
 # ---- of several ------------------------------------------------------------------------------------------

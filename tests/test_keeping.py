@@ -403,7 +403,8 @@ def test_the_database_refuses_what_one_person_says(flooded: Flooded) -> None:
 
 def test_due_process_is_no_matter_of_taste() -> None:
     """The limits may be shorter, never longer."""
-    for name, most in (("hold", "12h"), ("upheld_quiet", "24h"), ("read_again", "14d"), ("appeal_full", "4h")):
+    day = (("hold", "12h"), ("upheld_quiet", "24h"), ("read_again", "14d"), ("appeal_full", "4h"))
+    for name, most in (*day, ("lifetime", "4h"), ("undecided", "4h")):
         config.build({"clocks": {name: most}})
         with pytest.raises(ConfigError, match=f"{name}: .* at most"):
             config.build({"clocks": {name: "15d"}})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeguard import control
+from edgeguard.cases.case import Letter
 from edgeguard.cases.reader import Reader
 from edgeguard.cli.options import loaded
 from edgeguard.errors import DaemonError
@@ -16,7 +17,9 @@ from edgeguard.states import CLOSED, PROBATION, TABLE
 from edgeguard.units import count
 
 SEEN_S = 3.0  # how long a VM has to send and to receive something
+SENT_S = 5.0  # for the mail server to take the notice of it
 PAUSE_S = 0.25
+SETTLED = ("sent", "failed")  # a notice
 
 
 def proved(
@@ -28,31 +31,54 @@ def proved(
     config, missing = loaded(config_path), {}
     with Reader(config.paths.database) as reader:
         cases = [case for id in answer.get("cases", ()) if (case := reader.case(id)) is not None]
+        freed = [one for one in answer.get("decisions", ()) if one not in stands]
+        if config.mail.server:  # without one nothing is ever sent, and `check` says so
+            _leave(reader, [case.id for case in cases], freed)
         for case, decision in zip(cases, answer.get("decisions", ()), strict=False):
             if decision in stands:
                 missing[case.id] = stands[decision]
-            elif lacks := _missing(reader, case.id, answer.get("decisions", ())):
+            elif lacks := _missing(reader, case.id, answer.get("decisions", ()), bool(config.mail.server)):
                 missing[case.id] = f"released, and the kernel holds nothing of it, but {'; '.join(lacks)}"
     seen = _seen(config.paths.socket, [case.vm for case in cases if case.vm and case.id not in missing])
     told = ["the kernel holds nothing of it any more", *(_told(vm, one) for vm, one in seen.items())]
     return {"seen": seen, "text": ("\n" if len(seen) > 1 else "; ").join(told)}, missing
 
 
-def _missing(reader: Reader, id: str, decisions: list[str]) -> list[str]:
-    """What of a case is not as a release leaves it."""
+def _leave(reader: Reader, cases: Sequence[str], decisions: Sequence[str]) -> None:
+    """Return when the mail server has taken or refused every notice of these releases, or has had its time."""
+    deadline = time.monotonic() + SENT_S
+    while time.monotonic() < deadline and any(
+        one.state not in SETTLED for id in cases for one in reader.letters(id) if one.decision in decisions
+    ):
+        time.sleep(PAUSE_S)
+
+
+def _missing(reader: Reader, id: str, decisions: list[str], mails: bool) -> list[str]:
+    """What of a case is not as a release leaves it. mails: whether there is a server that takes them."""
     case = reader.case(id)
     assert case is not None, "it was there a moment ago"
     found = []
-    letters = [one for one in reader.letters(id) if one.decision in decisions]
+    every = reader.letters(id)
+    letters = [one for one in every if one.decision in decisions]
     if not letters:
         found.append(f"no notice of it was written to anybody: edgeguard case show {id}")
     for letter in letters:
         if letter.state == "failed":
             found.append(f"its notice to {letter.to or 'the desk'} was refused: {letter.last_error}")
+        elif mails and letter.state not in SETTLED:
+            found.append(
+                f"its notice to {letter.to or 'the desk'} waits, and is tried until it leaves: {_why(letter, every)}"
+            )
     still = any(one.case.id == id and one.decision.id not in decisions for one in reader.standing())
     if case.state not in (PROBATION, CLOSED) and not (still and TABLE.is_null_routed(case.state)):
         found.append(f"the case is {case.state!r} and not on probation: edgeguard case show {id}")
     return found
+
+
+def _why(letter: Letter, every: Sequence[Letter]) -> str:
+    """What keeps a notice waiting: a mail of its thread that goes before it may be what is refused."""
+    before = [one for one in every if one.to == letter.to and one.state not in SETTLED and one.last_error]
+    return before[0].last_error or "" if before else f"the mail server did not take it within {SENT_S:.0f} s"
 
 
 Seen = dict[str, int] | None  # packets out of a VM and into it, in a second

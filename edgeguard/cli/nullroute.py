@@ -79,7 +79,9 @@ def list_null_routes(as_json: bool, config_path: Path) -> None:
     help="How wide: narrow (the targets), own-only (what carries forged senders), full (everything).",
 )
 @click.option("--full", is_flag=True, help="Drop everything from and to the VM: short for --scope full.")
-@click.option("--for", "for_ns", required=True, metavar="DURATION", callback=duration, help="Until when: 30m, 4h.")
+@click.option(
+    "--for", "for_ns", required=True, metavar="DURATION", callback=duration, help="How long: 30m, 4h; 12h at most."
+)
 @why_option
 @json_option
 @config_option

@@ -15,6 +15,7 @@ from edgeguard.capture.mirror import MirrorCapture
 from edgeguard.capture.tpacket import RingCapture
 from edgeguard.counting.readings import RULES
 from edgeguard.counting.shards import Shards
+from edgeguard.daemon import byhand
 from edgeguard.daemon.attachments import Attachments
 from edgeguard.daemon.granting import grant
 from edgeguard.daemon.live import Live
@@ -94,7 +95,9 @@ class Answers:
         if ask.own_only and not vm.addresses:
             raise UsageError(f"VM {vm.id}: its addresses are not in the inventory, so no packet is known to be forged")
         targets = tuple(target(text) for text in ask.targets)
-        decisions = [self._bind(ask, by, now, vm, point, tap, targets) for point, tap in self._taps(vm)]
+        taps = byhand.missing(self._live, vm, ask.scope, targets, self._taps(vm))
+        byhand.allow(self._live, vm, ask, targets, by, now)
+        decisions = [self._bind(ask, by, now, vm, point, tap, targets) for point, tap in taps]
         done = [decision for decision in decisions if decision.act is Act.NULL_ROUTE]
         if not done:
             raise UsageError(f"nothing was null-routed: {decisions[0].safeties[0].reason}")

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from edgeguard import clock, roster, units
 from edgeguard.cases.case import Case
+from edgeguard.daemon import byhand
 from edgeguard.daemon.live import Live
 from edgeguard.daemon.together import Desk
 from edgeguard.decision import binding
@@ -35,11 +36,17 @@ def hold(live: Live, case: Case, ask: HoldCase, by: str) -> str:
     state, entries, now = _after(case, Said.HOLD, ONE), _standing(live, case), clock.now()
     longest = live.config.clocks.hold
     if held := next((word for word in live.store.words(case.id) if word.said is Said.HOLD), None):
-        until = clock.utc(held.until or held.at)
-        raise UsageError(f"{case.id}: {held.by} has held it once, until {until}; to keep it takes two: case uphold")
+        over = clock.utc(held.until or held.at)
+        raise UsageError(f"{case.id}: {held.by} has held it once, until {over}; to keep it takes two: case uphold")
     if ask.for_ns > longest:
         raise UsageError(f"{case.id}: it can be held for {units.duration_text(longest)} at most, and once")
-    word = _word(case, Said.HOLD, now, by, ask.why, entries, until=now + (ask.for_ns or _to_next_shift(live, now)))
+    until, most = now + (ask.for_ns or _to_next_shift(live, now)), byhand.most_of(entries, by, longest)
+    if most is not None and until > most:  # his own null route: holding it is no second person's word
+        if ask.for_ns or most <= now:
+            told = f"{by} null-routed it by hand, and alone keeps it until {clock.utc(most)} at most"
+            raise UsageError(f"{case.id}: {told}; longer takes two: case uphold")
+        until = most
+    word = _word(case, Said.HOLD, now, by, ask.why, entries, until=until)
     _say(live, replace(case, state=state), word, entries)
     return f"{case.id}: held until {clock.utc(word.until or now)}; then every clock goes on as before"
 

@@ -75,13 +75,17 @@ def test_a_tap_given_to_another_vm_is_free(running: Host) -> None:
 
 
 def test_adding_returns_when_the_kernel_has_it(running: Host) -> None:
-    """`nullroute add` is done when the kernel acknowledged, and refuses a length that cannot stand."""
+    """`nullroute add` is done when the kernel acknowledged; it refuses what one person may not, or what stands."""
     running.edgeguard("nullroute", "add", "vm-101", "--target", "203.0.113.7", "--for", "1h", "--why", "a test")
     with Reader(running.folder / "edgeguard.sqlite") as reader:
         (decision,) = decisions(running.folder)
         assert [o.happened for o in reader.outcomes(decision.id)][:1] == [Happened.ACKNOWLEDGED]
-    words = ("nullroute", "add", "vm-102", "--full", "--for", "400d", "--why", "a test")
-    refused = running.namespace.popen(*running._words(*words), stderr=-1, text=True)
-    _, said = refused.communicate(timeout=SETTLE_S)
-    assert refused.returncode == 1
-    assert "at most 365d" in said
+    for what, why in (
+        (("vm-102", "--full", "--for", "365d"), "at most 12h; longer takes two: case uphold"),
+        (("vm-101", "--target", "203.0.113.7:80/tcp", "--for", "2h"), "that is null-routed already, until"),
+    ):
+        words = ("nullroute", "add", *what, "--why", "a test")
+        refused = running.namespace.popen(*running._words(*words), stderr=-1, text=True)
+        _, said = refused.communicate(timeout=SETTLE_S)
+        assert refused.returncode == 1
+        assert why in said and said.count("\n") == 1
