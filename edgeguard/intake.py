@@ -23,9 +23,10 @@ from edgeguard.cases.protocol import CaseStore
 from edgeguard.cases.received import Taken
 from edgeguard.clock import HOUR
 from edgeguard.config import Mail, Roster
+from edgeguard.decision.binding import NOTHING
 from edgeguard.errors import UsageError
 from edgeguard.hooks.message import to_desk
-from edgeguard.incoming import Reply, Sort
+from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.letters import Delivery, Notice
 from edgeguard.model import identity
 from edgeguard.notice.acknowledged import acknowledgement
@@ -113,18 +114,27 @@ class Intake:
         if decision is None or reply.sender is None:
             return None
         known = reply.sender.lower() in self._store.replies.contacts(case.id)
+        until = self._until(case)
+        no_appeal = reply.keyword is Keyword.APPEAL and not (known and until and self._may_appeal(case))
         return acknowledgement(
             reply.id,
             case.id,
             decision,
             reply.sender,
             received=at,
-            keyword=reply.keyword,
+            keyword=None if no_appeal else reply.keyword,
             name=(case.vm_name or case.vm) if known else None,
-            until=self._until(case) if known else None,
+            until=until if known else None,
             read_by=roster.promised(self._roster, self._mail.read_within, at),
             answers=reply.message_id,
         )
+
+    def _may_appeal(self, case: Case) -> bool:
+        """As daemon/keeping.py takes an appeal: not of what was decided on one, before two people read it again."""
+        said = NOTHING
+        for word in self._store.words(case.id):
+            said = said.after(word)
+        return not (said.decided and said.upheld is not None)
 
     def _until(self, case: Case) -> int | None:
         """When the last null route of the case ends at the latest."""

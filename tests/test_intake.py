@@ -38,6 +38,7 @@ from edgeguard.notice.acknowledged import acknowledgement
 from edgeguard.notice.outbox import Outbox
 from edgeguard.replies.mail import read
 from edgeguard.request import Request, TakeReply
+from edgeguard.word import OWNER, Said, Word
 
 MAILS = Path(__file__).with_name("mails")
 ROSTER = config.build({}).roster
@@ -254,6 +255,29 @@ def test_an_acknowledgement_promises_what_is_configured(store: Store) -> None:
     """With read_within it says until when a person reads it, and the row keeps that time."""
     take(store, mail(), mail=settings(25, reply_to="abuse+{case}@example.org", read_within="30m"))
     assert acknowledgements(store)[0][1]["read_by"] == AT + 30 * MINUTE == store.replies.of_case(CASE.id)[0].read_by
+
+
+def decided_on_appeal(store: Store) -> None:
+    """Two people upheld it, its owner appealed, and a third one kept it."""
+    words = ((Said.VOICE, "alex", None), (Said.UPHOLD, "robin", "alex"), (Said.APPEAL, OWNER, None))
+    for said, by, first in (*words, (Said.KEEP, "sam", None)):
+        store.say(CASE, Word(CASE.id, said, T + MINUTE, by, "x", AT + 99 * HOUR, (DECISION.id,), first=first))
+
+
+@pytest.mark.parametrize("what", ["of its owner", "of a stranger", "of what is free", "decided"])
+def test_appeal_is_acknowledged_where_it_is_one(store: Store, what: str) -> None:
+    """Of somebody who got the mails of what is null-routed, and not decided on appeal; else its mail says of none."""
+    raw = mail(CLEANED=b"APPEAL")
+    if what == "of a stranger":
+        raw = raw.replace(b"ops@example.net", b"x@example.com")
+    elif what == "of what is free":
+        store.outcome(happened(Happened.RELEASED, T + MINUTE))
+    elif what == "decided":
+        decided_on_appeal(store)
+    take(store, raw)
+    ((_, values),) = acknowledgements(store)
+    assert values["keyword"] == ("APPEAL" if what == "of its owner" else None)
+    assert store.replies.of_case(CASE.id)[0].reply.keyword is Keyword.APPEAL, "what he wrote is kept"
 
 
 @pytest.mark.parametrize("keyword", [None, *Keyword])
