@@ -26,6 +26,7 @@ from edgeguard.word import Said, Word
 
 if TYPE_CHECKING:  # people wait for `next`: a protocol takes its time to load
     from edgeguard.cases.protocol import Cases
+    from edgeguard.cases.received import Taken
 
 BEFORE = 7 * 24 * HOUR  # its end the desk is told of an exemption
 MOST = 96  # times that one broken clock is told again: a day of every 15 minutes
@@ -74,11 +75,21 @@ def deadlines(reader: Cases, duty: Duty, at: int, standing: Sequence[Standing] |
     matters: dict[str, list[str]] = {}
     for case, of in of_case.items():
         matters.setdefault(head(of[0].case), []).append(case)
-    found += [one for cases in matters.values() for one in _reply(reader, duty, cases)]
+    found += [one for matter, of in unread(reader).items() for one in _reply(duty, matter, of, matters.get(matter, ()))]
     found += [_exempted(one.exemption) for one in reader.exemptions() if one.holds(at)]
     leaders = {case: head(of[0].case) for case, of in of_case.items()}
     known = [replace(one, matter=leaders[one.case]) if one.case in leaders else one for one in found]
     return sorted(known, key=lambda one: one.due)
+
+
+def unread(reader: Cases) -> dict[str, list[Taken]]:
+    """Replies that nobody has read, by the matter of their cases, of those that are open; of each case the oldest."""
+    found: dict[str, list[Taken]] = {}
+    for taken in reader.replies.longest_unread():
+        case = reader.case(taken.case) if taken.case else None
+        if case is not None:
+            found.setdefault(head(case), []).append(taken)
+    return found
 
 
 def people(words: Sequence[Word]) -> Binding:
@@ -135,18 +146,21 @@ def _decision(
     yield Deadline(f"decision {case} {began}", case, "decision", began + limit, min(HOUR // 2, limit // 4), HOUR, says)
 
 
-def _reply(reader: Cases, duty: Duty, cases: Sequence[str]) -> Iterator[Deadline]:
+def _reply(duty: Duty, matter: str, waiting: Sequence[Taken], standing: Sequence[str]) -> Iterator[Deadline]:
     """The oldest reply to cases that go together that no person has read; without a roster and a promise there is no
-    time for it. It is told of the case that was answered, or where nothing stands of that, of one that waits for it."""
-    for taken in reader.replies.unread(cases[0]):
+    time for it. standing: those of them that are null-routed. It is told of the case that was answered, or where others
+    are null-routed, of one that waits for it. That it came in is told as it does (intake.py)."""
+    for taken in waiting:
         due = taken.read_by or roster.read_by(duty.roster, taken.at)
         if due is None:
             continue
         lead = min(10 * MINUTE, (due - taken.at) // 2)
         says = f"a person reads the owner's answer by {clock.utc(due)}: a note, or a decision, says that it was read"
-        case = taken.case if taken.case in cases else cases[0]
+        case = taken.case if taken.case in standing or not standing else standing[0]
         id, promised = f"reply {taken.reply.id}", taken.read_by is not None
-        yield Deadline(id, case, "reply", due, lead, duty.roster.repeat, says, promised, began=taken.at)
+        yield Deadline(
+            id, case, "reply", due, lead, duty.roster.repeat, says, promised, matter=matter, null_routed=bool(standing)
+        )
         return
 
 

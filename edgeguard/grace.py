@@ -37,6 +37,11 @@ class Rate:
         """In the unit of a verdict."""
         return self.bits if unit == "bits" else self.packets
 
+    def covers(self, other: Rate) -> bool:
+        """It is no less, in whatever the other was measured in."""
+        pairs = ((self.packets, other.packets), (self.bits, other.bits))
+        return all(theirs is None or (ours is not None and ours >= theirs) for ours, theirs in pairs)
+
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
@@ -58,6 +63,11 @@ class Exemption:
 
     def holds(self, at: int) -> bool:
         return self.since <= at < self.until
+
+    def covers(self, other: Exemption) -> bool:
+        """The same traffic of the same VM, up to no less; their times are not compared."""
+        ours, theirs = ((one.vm, one.protocol, one.target, one.port) for one in (self, other))
+        return ours == theirs and self.ceiling.covers(other.ceiling)
 
 
 @dataclass(frozen=True, slots=True)

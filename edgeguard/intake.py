@@ -1,4 +1,5 @@
-"""What becomes of a mail that came in: a row, a line in its case's story, an acknowledgement. Nothing else, ever.
+"""What becomes of a mail that came in: a row, a line in its case's story, an acknowledgement, and word of it to whoever
+is on duty. Nothing else, ever.
 
     intake = Intake(store, config.mail, config.roster)
     said = intake.take(read(raw, own(config.mail)), clock.now())
@@ -9,24 +10,34 @@ decision.
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
 from email.utils import parseaddr
 from typing import Any
 
 from edgeguard import clock, roster
 from edgeguard.cases import codec
 from edgeguard.cases.case import Case
+from edgeguard.cases.matter import head
 from edgeguard.cases.protocol import CaseStore
 from edgeguard.cases.received import Taken
+from edgeguard.clock import HOUR
 from edgeguard.config import Mail, Roster
+from edgeguard.decision.binding import NOTHING
 from edgeguard.errors import UsageError
-from edgeguard.incoming import Reply, Sort
-from edgeguard.letters import Notice
+from edgeguard.hooks.message import to_desk
+from edgeguard.incoming import Keyword, Reply, Sort
+from edgeguard.letters import Delivery, Notice
 from edgeguard.model import identity
 from edgeguard.notice.acknowledged import acknowledgement
 from edgeguard.notice.enclosure import SLOT
 from edgeguard.notice.kinds import Kind
 from edgeguard.replies.mail import Own, bounded
+from edgeguard.states import VICTIM
 
+AGAIN = HOUR  # of what is written to a case, and not read, people are told at most this often
+_WRITTEN = (Sort.REPLY, Sort.UNREADABLE)  # what a person may have written
+_SHOWN = 200  # characters of an answer's first line in the mail about it; `case show` has all of it
 _NEVER_AGAIN = (Kind.ACKNOWLEDGED, Kind.DESK_UNDELIVERED)  # kinds whose loss is told to nobody
 
 
@@ -53,8 +64,49 @@ class Intake:
         notice = self._acknowledgement(reply, case, at) if case is not None and reply.answerable else None
         promised = notice.values["read_by"] if notice is not None else None
         taken = Taken(reply, at, case.id if case else None, None, notice.id if notice else None, promised)
-        written = self._store.replies.take(taken, [notice] if notice is not None else [])
+        told = self._telling(reply, case, at) if case is not None and reply.sort in _WRITTEN else ()
+        written = self._store.replies.take(taken, [notice] if notice is not None else [], told)
         return _sentence(reply, written)
+
+    def _telling(self, reply: Reply, case: Case, at: int) -> tuple[Delivery, ...]:
+        """To who is on duty, else the desk, whatever the case's state: of the first answer that nobody has read at
+        once, of those after it once an hour. Read by a person it is over, and the next one is a first one again."""
+        if not (self._mail.server and self._mail.desk and self._mail.sender):
+            return ()
+        first = next(iter(self._store.replies.unread(case.id, 1)), None)
+        since, began = (first.reply.id, first.at) if first else (reply.id, at)
+        subject = f"[EdgeGuard] {case.id}: the answer {reply.keyword or 'to its mail'} came in"
+        text = "\n".join(self._told(reply, case))
+        return tuple(
+            to_desk(
+                identity("desk", head(case), since, str((at - began) // AGAIN), to), case.id, subject, text, at, to=to
+            )
+            for to in roster.addresses(self._roster, at)
+        )
+
+    def _told(self, reply: Reply, case: Case) -> Iterator[str]:
+        sender = reply.sender or "somebody without an address"
+        known = sender.lower() in self._store.replies.contacts(case.id)
+        stranger = "" if known else " (unknown sender: none of its mails went there)"
+        yield f"{sender} answered a mail of {case.id}{stranger}:"
+        said = f"it cannot be read: {reply.defect}" if reply.defect else reply.text.partition("\n")[0][:_SHOWN]
+        plain = "".join(sign for sign in said if sign.isprintable()).strip() or "nothing new"
+        yield from ("", *(f"  {line}" for line in textwrap.wrap(plain, 70)), "")
+        until = self._until(case)
+        now = f"null-routed until {clock.utc(until)} at the latest" if until else "nothing of it is null-routed"
+        yield f"The case is about {case.vm_name or case.vm or case.source or 'a customer'}; {case.state}, {now}."
+        others = self._open_beside(case) if case.closed is not None else []
+        if others:
+            yield f"It is closed. Open is, of the same VM: {', '.join(f'{one.id} ({one.state})' for one in others)}."
+        yield "A note, or a decision, says that it was read; until then one mail an hour tells of further answers."
+        yield from ("", *(f"  edgeguard case show {one.id}" for one in (case, *others)))
+        yield f'  edgeguard case note {case.id} --why "read: ..."'
+
+    def _open_beside(self, case: Case) -> list[Case]:
+        """What else is open of the same VM, while it is the same customer's: somebody answers an older thread."""
+        found = self._store.find(case.vm) if case.vm else []
+        same = [one for one in found if (one.vm, one.customer) == (case.vm, case.customer) and one.state != VICTIM]
+        return [one for one in same if one.closed is None]
 
     def _acknowledgement(self, reply: Reply, case: Case, at: int) -> Notice | None:
         """None: nothing was ever decided in the case, so nobody was written to."""
@@ -62,18 +114,27 @@ class Intake:
         if decision is None or reply.sender is None:
             return None
         known = reply.sender.lower() in self._store.replies.contacts(case.id)
+        until = self._until(case)
+        no_appeal = reply.keyword is Keyword.APPEAL and not (known and until and self._may_appeal(case))
         return acknowledgement(
             reply.id,
             case.id,
             decision,
             reply.sender,
             received=at,
-            keyword=reply.keyword,
+            keyword=None if no_appeal else reply.keyword,
             name=(case.vm_name or case.vm) if known else None,
-            until=self._until(case) if known else None,
+            until=until if known else None,
             read_by=roster.promised(self._roster, self._mail.read_within, at),
             answers=reply.message_id,
         )
+
+    def _may_appeal(self, case: Case) -> bool:
+        """As daemon/keeping.py takes an appeal: not of what was decided on one, before two people read it again."""
+        said = NOTHING
+        for word in self._store.words(case.id):
+            said = said.after(word)
+        return not (said.decided and said.upheld is not None)
 
     def _until(self, case: Case) -> int | None:
         """When the last null route of the case ends at the latest."""

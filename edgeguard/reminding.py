@@ -65,8 +65,7 @@ class Reminding:
 
     def _whom(self, one: Deadline, at: int) -> tuple[str, ...]:
         """Addresses; '' is the desk's."""
-        shifts = () if one.kind == "exemption" else roster.on_duty(self._config().roster, at)
-        return tuple(dict.fromkeys(shift.mail for shift in shifts if shift.mail)) or ("",)
+        return ("",) if one.kind == "exemption" else roster.addresses(self._config().roster, at)
 
     def _mail(self, group: Sequence[Deadline], stage: str, to: str, at: int) -> Delivery:
         """About the first of them, and the ids of the others."""

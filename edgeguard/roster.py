@@ -19,6 +19,11 @@ def on_duty(roster: Roster, at: int) -> tuple[Shift, ...]:
     return tuple(one for one in roster.shift if any(since <= at < end for since, end in _spans(one, roster, at, near)))
 
 
+def addresses(roster: Roster, at: int) -> tuple[str, ...]:
+    """Whom a mail to who is on duty goes to, each once; ('',), the desk, where none of them has an address."""
+    return tuple(dict.fromkeys(one.mail for one in on_duty(roster, at) if one.mail)) or ("",)
+
+
 def next_start(roster: Roster, at: int) -> int | None:
     """When the next shift begins after a time; None: there is no roster."""
     return min(

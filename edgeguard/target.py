@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_address, ip_network
 
 from edgeguard.decision.reach import ANY_PROTOCOL, WIDEST
+from edgeguard.grace import Exemption
 from edgeguard.model import PROTOCOL_NAMES, Target
 
 _WITH_PORT = re.compile(r"^(?:\[(.*)\]|([^:]*)):(\d{1,5})$")
@@ -33,6 +34,12 @@ def target(text: str) -> Target:
     if port is not None and (protocol not in _HAVE_PORTS or not 0 < port < 65_536):
         raise ValueError(f"{text!r} is no target: a port is 1 to 65535 and followed by /tcp or /udp")
     return Target(ip_address(host), protocol, port)
+
+
+def exempted_text(one: Exemption) -> str:
+    """What an exemption leaves alone, in the same words."""
+    single = one.target.prefixlen == one.target.max_prefixlen
+    return target_text(Target(one.target[0], one.protocol, one.port, length=None if single else one.target.prefixlen))
 
 
 def target_text(target: Target) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edgeguard import clock
 from edgeguard.cases.case import Case, Standing
 from edgeguard.cases.matter import head
-from edgeguard.deadlines import Deadline, deadlines, people
+from edgeguard.deadlines import Deadline, deadlines, people, unread
 from edgeguard.decision.binding import Binding
 from edgeguard.decision.ending import needed
 from edgeguard.duty import Clocks, Duty
@@ -64,13 +64,14 @@ def urgent(reader: Cases, duty: Duty, at: int) -> list[Urgent]:
     for one in stands:
         standing.setdefault(one.case.id, []).append(one)
     waits: dict[str | None, list[Deadline]] = {}
-    for deadline in deadlines(reader, duty, at, stands) if stands else ():
+    for deadline in deadlines(reader, duty, at, stands):
         waits.setdefault(deadline.case, []).append(deadline)
+    answered = {taken.case for of in unread(reader).values() for taken in of}
     ranked: dict[str, list[Urgent]] = {}
     for case in reader.open_cases():
         if case.state != VICTIM:
             of, runs = standing.get(case.id, []), waits.get(case.id, [])
-            points = list(_points(case, of, runs, at))
+            points = [*_points(case, of, runs, at), *_answered(case.id in answered, runs)]
             why = tuple(why for _, why in points)
             ranked.setdefault(head(case), []).append(
                 Urgent((case,), sum(n for n, _ in points), why, tuple(of), tuple(runs))
@@ -104,8 +105,13 @@ def _points(case: Case, standing: Sequence[Standing], waits: Sequence[Deadline],
         yield 15, "a clock of people is about to break"
     if any(one.kind == "appeal" for one in of_people):
         yield 10, "its owner has appealed"
-    if any(one.kind == "reply" for one in of_people):
-        yield 5, "its owner waits for an answer"
+
+
+def _answered(itself: bool, waits: Sequence[Deadline]) -> Iterator[tuple[int, str]]:
+    """Null-routed or not: somebody wrote, and nobody has read it. itself: this case was answered, no other of its
+    matter."""
+    if itself or any(one.kind == "reply" for one in waits):
+        yield 5, "an answer waits to be read"
 
 
 def freed(standing: Sequence[Standing], reader: Cases, clocks: Clocks) -> str:

@@ -21,7 +21,9 @@ from edgeguard.config import Config
 from edgeguard.deadlines import Deadline, deadlines
 from edgeguard.incoming import Reply, Sort
 from edgeguard.intake import Intake
+from edgeguard.model import Act, Scope
 from edgeguard.reminding import Reminding
+from edgeguard.urgent import urgent
 from edgeguard.word import OWNER, Said, Word
 
 DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -134,11 +136,29 @@ def test_a_reply_is_read_within_half_an_hour_while_somebody_is_there(store: Stor
     run(store, settings, T, T + 59 * MINUTE)
     replies = [(channel, line) for channel, _, line in told(store)]
     assert [channel for channel, _ in replies] == ["desk", "desk", "page", "desk", "desk"]
-    assert all(f"answer by {clock.utc(T + 30 * MINUTE)}" in line for _, line in replies)
+    assert replies[0][1] == f"ops@example.net answered a mail of {CASE.id}:", "told of as it was taken, by that itself"
+    assert all(f"answer by {clock.utc(T + 30 * MINUTE)}" in line for _, line in replies[1:])
     store.note(CASE.id, T + HOUR, "alex", "read")
     run(store, settings, T + HOUR, T + 3 * HOUR)
     assert len(told(store)) == 5
     assert "reply" not in kinds(store, T + 2 * HOUR)
+
+
+@pytest.mark.parametrize("state", ["warned", "probation"])
+def test_a_reply_has_a_clock_where_nothing_is_null_routed(tmp_path: Path, state: str) -> None:
+    """Somebody who was warned only, or is free again, is answered within the same time; nobody is woken for it."""
+    settings = built(ALWAYS)
+    with Store(tmp_path / "warned.sqlite") as store:
+        warned = replace(DECISION, act=Act.NONE, scope=Scope.WARN, until=None)
+        store.record(replace(CASE, state=state), VERDICT, warned, notices(warned), None)
+        Intake(store, mail_settings(25), settings.roster).take(REPLY, T)
+        assert kinds(store, T) == {"reply": T + 30 * MINUTE}
+        run(store, settings, T, T + 44 * MINUTE)
+        assert [(channel, to) for channel, to, _ in told(store)] == [("desk", "alex@example.net")] * 3
+        (first,) = urgent(store, settings, T)
+        assert first.why[1:] == ("an answer waits to be read",) and [wait.kind for wait in first.waits] == ["reply"]
+        store.note(CASE.id, T + HOUR, "alex", "read")
+        assert kinds(store, T + HOUR) == {} and len(urgent(store, settings, T + HOUR)[0].why) == 1
 
 
 def test_what_was_promised_is_told_to_the_desk_once(store: Store) -> None:
@@ -147,15 +167,17 @@ def test_what_was_promised_is_told_to_the_desk_once(store: Store) -> None:
     Intake(store, mail_settings(25, read_within="30m"), settings.roster).take(REPLY, T)
     run(store, settings, T, T + 44 * MINUTE)
     assert [channel for channel, _, _ in told(store)] == ["desk", "page", "desk"]
+    assert "answered a mail of" in told(store)[0][2], "that it came in was told by the taking itself"
 
 
 def test_without_a_roster_nothing_is_promised_and_the_desk_is_told(store: Store) -> None:
-    """A reply has no time then; what has one is the desk's."""
+    """A reply has no time then, and is told of as it comes, and in the queue; what has one is the desk's."""
     settings = config.build({})
     Intake(store, mail_settings(25), settings.roster).take(REPLY, T)
     assert kinds(store, T, settings) == {"decision": T + 4 * HOUR}
+    assert "an answer waits to be read" in urgent(store, settings, T)[0].why
     run(store, settings, T, T + 4 * HOUR)
-    assert [(channel, to) for channel, to, _ in told(store)] == [("desk", ""), ("page", ""), ("desk", "")]
+    assert [(channel, to) for channel, to, _ in told(store)] == [("desk", ""), ("desk", ""), ("page", ""), ("desk", "")]
 
 
 def test_what_people_keep_has_its_own_clocks(store: Store) -> None:

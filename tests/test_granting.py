@@ -107,6 +107,32 @@ def test_an_exemption_by_itself_is_of_a_case(flooded: tuple[Any, Kept]) -> None:
     assert any("ended: over" in entry.text for entry in world.store.timeline(told["case"]))
 
 
+def test_the_same_is_exempted_once(flooded: tuple[Any, Kept], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one of the same traffic is refused with the first one's id, by whoever; nothing is written."""
+    made, world = flooded
+    (id,) = grant(made, AddExemption("web0", "load test", 7 * DAY, AGREED), "alex")["exemptions"]
+    for ceiling, by in ((0, "alex"), (100, "robin")):
+        with pytest.raises(UsageError, match=rf"198.51.100.1:443/tcp is exempted already until .* \({id}\)"):
+            grant(made, AddExemption("web0", "again", 30 * DAY, AGREED, ceiling), by)
+    assert [one.exemption.id for one in world.store.exemptions("vm-0")] == [id]
+    ended = grant(made, EndExemption(id, "over"), "sam")
+    assert ended["text"] == f"{id}: ended; vm-0 is judged as any other from now on"
+    monkeypatch.setattr(clock, "now", lambda: T + 3 * SECOND)
+    assert grant(made, AddExemption("web0", "again", 7 * DAY, AGREED), "alex")["exemptions"]
+
+
+def test_the_end_of_one_names_what_still_holds(flooded: tuple[Any, Kept], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lower ceiling is no cover: more may be exempted beside it, and then ending one does not end the other."""
+    made, world = flooded
+    (low,) = grant(made, AddExemption("web0", "load test", 7 * DAY, AGREED, 100), "alex")["exemptions"]
+    monkeypatch.setattr(clock, "now", lambda: T + 3 * SECOND)
+    (high,) = grant(made, AddExemption("web0", "more", 7 * DAY, AGREED), "alex")["exemptions"]
+    text = grant(made, EndExemption(low, "over"), "sam")["text"]
+    until = clock.utc(T + 3 * SECOND + 7 * DAY)
+    assert text == f"{low}: ended; still exempted of vm-0: 198.51.100.1:443/tcp until {until} ({high})"
+    assert [one.id for one in made.engine.allowances.exemptions(world.vm(0))] == [high]
+
+
 def test_more_than_thirty_days_takes_a_second_person(flooded: tuple[Any, Kept]) -> None:
     """The one who made it cannot, somebody else can; for a year at most, and never sooner than it was."""
     made, world = flooded

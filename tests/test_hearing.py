@@ -99,7 +99,30 @@ def test_appeal_of_a_stranger_is_a_reply(flooded: Flooded) -> None:
     Hearing(made).look(now.at)
     (case,) = world.store.find("vm-0")
     assert case.state == "review" and made.engine.ends.binding(case.id).appeal is None
-    assert any("a person enters it with 'case appeal'" in entry.text for entry in world.store.timeline(case.id))
+    story = [entry.text for entry in world.store.timeline(case.id)]
+    assert any("a person enters it with 'case appeal'" in text for text in story)
+    assert any(text.startswith("else@example.com (unknown sender) answered APPEAL:") for text in story)
+    assert "an unknown sender: an answer was heard; every clock goes on" in story
+
+
+def test_the_story_says_whose_answer_it_was(flooded: Flooded) -> None:
+    """The owner's is his, a stranger's or one without an address never; and no state is told that it did not bring."""
+    made, world, now = flooded
+    for by in ("alex", "robin"):
+        work(made, UpholdCase("web0", "x", ("it is clean",)), by)
+    (case,) = world.store.find("vm-0")
+    intake = Intake(world.store, mail_settings(25), ROSTER)
+    intake.take(Reply("r-1", Sort.REPLY, "OPS0@example.net", (case.id,), text="see"), now.at)
+    intake.take(Reply("r-2", Sort.UNREADABLE, None, (case.id,), defect="it is larger than 10 MiB"), now.at)
+    Hearing(made).look(now.at)
+    story = [entry.text for entry in world.store.timeline(case.id)]
+    assert state(world) == "upheld" and not any("in review" in text for text in story)
+    assert [text for text in story if text.endswith("an answer was heard; every clock goes on")] == [
+        "the owner: an answer was heard; every clock goes on",
+        "an unknown sender: an answer was heard; every clock goes on",
+    ]
+    assert any(text.startswith("OPS0@example.net answered: see") for text in story)
+    assert "a mail from somebody without an address (unknown sender) cannot be read: it is larger than 10 MiB" in story
 
 
 def test_a_reply_that_a_person_filed_is_heard(flooded: Flooded) -> None:

@@ -21,7 +21,7 @@ from mailserver import Sink, serving, until
 from samples import CASE, DECISION, ORDER, VERDICT, T, another, happened, notices
 from test_outbox import settings
 
-from edgeguard import clock, config
+from edgeguard import clock, config, handing
 from edgeguard.cases import codec
 from edgeguard.cases.intray import MOST
 from edgeguard.cases.store import Store
@@ -32,12 +32,13 @@ from edgeguard.errors import StoreError, UsageError
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake, own, take_body
 from edgeguard.letters import Facts, Proof
-from edgeguard.model import Happened
+from edgeguard.model import Act, Happened, Scope
 from edgeguard.notice import lint
 from edgeguard.notice.acknowledged import acknowledgement
 from edgeguard.notice.outbox import Outbox
 from edgeguard.replies.mail import read
 from edgeguard.request import Request, TakeReply
+from edgeguard.word import OWNER, Said, Word
 
 MAILS = Path(__file__).with_name("mails")
 ROSTER = config.build({}).roster
@@ -45,7 +46,7 @@ MAIL = settings(25, reply_to="abuse+{case}@example.org")
 NOTICE = notices()[0].id
 AT = T + 10 * MINUTE
 # What decides about a null route; a reply may add to none of it and change none of it.
-BINDING = ("cases", "case_addresses", "verdicts", "decisions", "releases", "outcomes", "deliveries", "notes")
+BINDING = ("cases", "case_addresses", "verdicts", "decisions", "releases", "outcomes", "notes", "words")
 
 
 @pytest.fixture
@@ -77,6 +78,13 @@ def everything(store: Store) -> dict[str, list[Any]]:
     return {table: sorted(store._db.execute(f"SELECT * FROM {table}"), key=repr) for table in BINDING}
 
 
+def tellings(store: Store) -> list[dict[str, Any]]:
+    """What people are mailed of answers."""
+    rows = store._db.execute("SELECT channel, whole(body, packed) FROM deliveries ORDER BY seq").fetchall()
+    assert {channel for channel, _ in rows} <= {"desk"}, "an answer wakes nobody, and no program acts on it"
+    return [json.loads(body) for _, body in rows]
+
+
 def acknowledgements(store: Store) -> list[tuple[str, dict[str, Any]]]:
     rows = store._db.execute(
         "SELECT recipient, whole(body, packed) FROM outbox WHERE kind = 'acknowledged' ORDER BY seq"
@@ -105,7 +113,7 @@ def test_no_reply_frees_or_binds(store: Store, raw: bytes) -> None:
     before, standing = everything(store), store.standing()
     take(store, raw)
     assert everything(store) == before
-    assert store.standing() == standing
+    assert store.standing() == standing and len(tellings(store)) <= 1
     assert store._db.execute("SELECT count(*) FROM replies").fetchone() == (1,)
 
 
@@ -122,6 +130,92 @@ def test_no_reply_frees_or_binds_whatever_it_holds(
                       status=status)  # fmt: skip
         take_body(store, MAIL, ROSTER, codec.dumps(reply))
         assert everything(store) == before
+
+
+ALEX = {"name": "alex", "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "00:00", "to": "24:00"}
+
+
+@pytest.mark.parametrize("state", ["narrow", "full", "warned", "probation", "upheld", "observed", "closed"])
+@pytest.mark.parametrize(
+    "shifts", [[], [{**ALEX, "mail": "alex@example.net"}], [ALEX]], ids=["none", "mail", "no mail"]
+)
+def test_an_answer_is_told_of_whatever_its_case_is(tmp_path: Path, state: str, shifts: list[dict[str, Any]]) -> None:
+    """To whoever is on duty by mail, else to the desk, as it is written down: null-routed or not, roster or not."""
+    with Store(tmp_path / "cases.sqlite") as store:
+        warned = replace(DECISION, act=Act.NONE, scope=Scope.WARN, until=None)
+        store.record(replace(CASE, state=state), VERDICT, warned, notices(warned), None)
+        if state == "closed":
+            store.close_case(CASE.id, T + 1, "quiet")
+        on_duty = config.build({"roster": {"zone": "UTC", "shift": shifts}}).roster
+        Intake(store, MAIL, on_duty).take(read(mail(), own(MAIL)), AT)
+        (told,) = tellings(store)
+    assert told["to"] == next((shift["mail"] for shift in shifts if "mail" in shift), "")
+    assert told["subject"] == f"[EdgeGuard] {CASE.id}: the answer CLEANED came in"
+    lines = told["text"].splitlines()
+    assert lines[0] == f"ops@example.net answered a mail of {CASE.id}:" and "found a miner" in lines[2]
+    assert f"web1; {state}, nothing of it is null-routed." in told["text"]
+    assert f"  edgeguard case show {CASE.id}" in lines
+
+
+def test_answers_are_told_of_once_an_hour_until_one_is_read(store: Store) -> None:
+    """The first at once, those after it once an hour; after a person's note the next one is a first one again."""
+    for minute in (0, 1, 59):
+        take(store, mail(CLEANED=b"CLEANED %d" % minute), AT + minute * MINUTE)
+    assert len(tellings(store)) == 1
+    for minute in (61, 62):
+        take(store, mail(CLEANED=b"CLEANED %d" % minute), AT + minute * MINUTE)
+    assert len(tellings(store)) == 2
+    store.note(CASE.id, AT + 63 * MINUTE, "alex", "read")
+    for minute in (64, 65):
+        take(store, mail(CLEANED=b"CLEANED %d" % minute), AT + minute * MINUTE)
+    assert len(tellings(store)) == 3
+
+
+def test_what_is_told_of_an_answer_believes_nothing(store: Store) -> None:
+    """A stranger is named as one, a mail that cannot be read is told of, programs are not, and no mail, nobody told."""
+    take(store, mail(**{"ops@example.net": b"x@example.com"}))
+    (told,) = tellings(store)
+    assert told["text"].startswith(f"x@example.com answered a mail of {CASE.id} (unknown sender")
+    assert f"null-routed until {clock.utc(DECISION.until or 0)} at the latest" in told["text"]
+    store.note(CASE.id, AT + 1, "alex", "read")
+    unreadable = Reply("r-2", Sort.UNREADABLE, None, (CASE.id,), defect="it is larger than 10 MiB")
+    Intake(store, MAIL, ROSTER).take(unreadable, AT + 2)
+    assert "  it cannot be read: it is larger than 10 MiB" in tellings(store)[1]["text"]
+    store.note(CASE.id, AT + 3, "alex", "read")
+    take(store, mail("vacation"), AT + 4)
+    take(store, mail(CLEANED=b"HELP"), AT + 5, mail=config.build({}).mail)
+    assert len(tellings(store)) == 2
+
+
+def test_an_answer_to_a_closed_case_names_the_open_one(store: Store) -> None:
+    """Its VM is null-routed now by another case, and its owner answers the older thread: told, with both commands; of
+    the customer that had the VM before him nothing is mixed up."""
+    old = replace(CASE, id="EG-20250101-aaaaaaaaaaaa", opened=T - 99 * HOUR)
+    before = replace(CASE, id="EG-20240101-bbbbbbbbbbbb", opened=T - 999 * HOUR, customer="another")
+    for case in (old, before):
+        store.put_case(case)
+        store.close_case(case.id, T - HOUR, "quiet")
+        Intake(store, MAIL, ROSTER).take(Reply(case.id, Sort.REPLY, "ops@example.net", (case.id,), text="why?"), AT)
+    first, second = (told["text"] for told in tellings(store))
+    assert f"It is closed. Open is, of the same VM: {CASE.id} (narrow)." in first
+    assert f"  edgeguard case show {old.id}\n  edgeguard case show {CASE.id}\n" in first
+    assert "closed" in second and CASE.id not in second
+
+
+def test_an_answer_reaches_the_desk(store: Store) -> None:
+    """A real mail server gets it from the daemon's courier, with nothing in it that could break its lines."""
+    sink = Sink()
+    with serving(sink) as port:
+        settled = config.build({"mail": {"server": f"127.0.0.1:{port}", "tls": "none", "from": MAIL.sender,
+                                         "desk": "desk@example.net", "desk_copy": ""}})  # fmt: skip
+        courier = handing.courier(settled, store)
+        courier.start()
+        take(store, mail(miner="m\u0131ner \x1b[31m".encode()), clock.now(), mail=settled.mail)
+        until(lambda: bool(sink.mails), "the desk was told")
+        courier.stop()
+    (told,) = sink.mails
+    assert told["To"] == "desk@example.net" and told["Subject"] == f"[EdgeGuard] {CASE.id}: the answer CLEANED came in"
+    assert "\x1b" not in told.get_content() and "CLEANED - found a" in told.get_content()
 
 
 def test_the_same_mail_twice_is_one_reply(store: Store) -> None:
@@ -161,6 +255,29 @@ def test_an_acknowledgement_promises_what_is_configured(store: Store) -> None:
     """With read_within it says until when a person reads it, and the row keeps that time."""
     take(store, mail(), mail=settings(25, reply_to="abuse+{case}@example.org", read_within="30m"))
     assert acknowledgements(store)[0][1]["read_by"] == AT + 30 * MINUTE == store.replies.of_case(CASE.id)[0].read_by
+
+
+def decided_on_appeal(store: Store) -> None:
+    """Two people upheld it, its owner appealed, and a third one kept it."""
+    words = ((Said.VOICE, "alex", None), (Said.UPHOLD, "robin", "alex"), (Said.APPEAL, OWNER, None))
+    for said, by, first in (*words, (Said.KEEP, "sam", None)):
+        store.say(CASE, Word(CASE.id, said, T + MINUTE, by, "x", AT + 99 * HOUR, (DECISION.id,), first=first))
+
+
+@pytest.mark.parametrize("what", ["of its owner", "of a stranger", "of what is free", "decided"])
+def test_appeal_is_acknowledged_where_it_is_one(store: Store, what: str) -> None:
+    """Of somebody who got the mails of what is null-routed, and not decided on appeal; else its mail says of none."""
+    raw = mail(CLEANED=b"APPEAL")
+    if what == "of a stranger":
+        raw = raw.replace(b"ops@example.net", b"x@example.com")
+    elif what == "of what is free":
+        store.outcome(happened(Happened.RELEASED, T + MINUTE))
+    elif what == "decided":
+        decided_on_appeal(store)
+    take(store, raw)
+    ((_, values),) = acknowledgements(store)
+    assert values["keyword"] == ("APPEAL" if what == "of its owner" else None)
+    assert store.replies.of_case(CASE.id)[0].reply.keyword is Keyword.APPEAL, "what he wrote is kept"
 
 
 @pytest.mark.parametrize("keyword", [None, *Keyword])

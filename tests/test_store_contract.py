@@ -758,7 +758,7 @@ def test_a_reply_that_names_no_case_waits_for_a_person(store: CaseStore) -> None
 
 
 @pytest.mark.parametrize("sign", ["note", "word", "decision"])
-@about(Replies.unread, Replies.promised)
+@about(Replies.unread, Replies.promised, Replies.longest_unread)
 def test_a_reply_is_unread_until_a_person_did_something(store: CaseStore, sign: str) -> None:
     """A promise to read it is due ten minutes before, at half its time at the latest, and while it is broken."""
     put(store)
@@ -774,7 +774,8 @@ def test_a_reply_is_unread_until_a_person_did_something(store: CaseStore, sign: 
     assert ids(store.replies.promised(T + 2 * MINUTE)) == ["r-2"]
     assert ids(store.replies.promised(T + 20 * MINUTE)) == ids(store.replies.promised(T + HOUR)) == ["r-2", "r-1"]
     store.note(CASE.id, T + HOUR, "automation", "evidence kept")
-    assert len(store.replies.unread(CASE.id)) == 2
+    assert len(store.replies.unread(CASE.id)) == 2 and ids(store.replies.unread(CASE.id, 1)) == ["r-1"]
+    assert ids(store.replies.longest_unread()) == ["r-1"]
     if sign == "note":
         store.note(CASE.id, T + HOUR, "alex", "read")
     elif sign == "word":
@@ -782,7 +783,29 @@ def test_a_reply_is_unread_until_a_person_did_something(store: CaseStore, sign: 
     else:
         by_person = replace(BY_PERSON, at=T + HOUR)
         store.record(CASE, None, by_person, notices(by_person), RELEASE_ORDER)
-    assert store.replies.unread(CASE.id) == store.replies.promised(T + HOUR) == []
+    assert store.replies.unread(CASE.id) == store.replies.promised(T + HOUR) == store.replies.longest_unread() == []
+
+
+@about(Replies.longest_unread)
+def test_the_longest_unread_is_of_each_open_case(store: CaseStore) -> None:
+    """And of those that go with an open one: one that was promised, and one that was not; of closed ones none."""
+    beside, other = replace(CASE, id="case-beside", vm="vm-7"), replace(CASE, id="case-other", customer="another")
+    put(store)
+    for case in (beside, other):
+        store.put_case(case)
+    store.replies.take(taken("r-1", T, sort=Sort.UNREADABLE), ())
+    store.replies.take(taken("r-2", T + 1, read_by=T + HOUR), ())
+    store.replies.take(taken("r-3", T + 2, read_by=T + HOUR), ())
+    store.replies.take(taken("r-4", T + 3, case=beside.id), ())
+    store.replies.take(taken("r-5", T + 4, case=other.id), ())
+
+    def ids() -> list[str]:
+        return [one.reply.id for one in store.replies.longest_unread()]
+
+    assert ids() == ["r-1", "r-2", "r-4", "r-5"]
+    store.close_case(beside.id, T + HOUR, "quiet")
+    store.close_case(other.id, T + HOUR, "quiet")
+    assert ids() == ["r-1", "r-2", "r-4"], "what goes with one that is open is read with it"
 
 
 @about(Replies.promised)

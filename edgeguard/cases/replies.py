@@ -45,6 +45,13 @@ _UNHEARD = f"""
     FROM ({_OF_OPEN}) o JOIN replies r ON r.seq = o.reply WHERE r.sort IN ('reply', 'unreadable')
     AND NOT EXISTS (SELECT 1 FROM words w WHERE w.reply = r.seq) ORDER BY r.seq
 """
+# Whoever writes many to one case is one row of it.
+_OLDEST = f"""
+    SELECT min(seq) FROM replies WHERE sort IN ('reply', 'unreadable') AND case_id IN (
+        SELECT id FROM cases WHERE closed IS NULL
+        UNION SELECT g.id FROM cases c JOIN cases g ON g.leader = c.leader WHERE c.closed IS NULL
+    ){_NOBODY_SINCE} GROUP BY case_id, read_by IS NULL
+"""
 
 
 class Replies:
@@ -67,11 +74,16 @@ class Replies:
         """How many `unmatched` there are: asked by the daemon, which reads none of them."""
         return int(self._session.rows(f"SELECT count(*) FROM replies WHERE {UNMATCHED}")[0][0])
 
-    def unread(self, case: str) -> list[Taken]:
+    def unread(self, case: str, limit: int = -1) -> list[Taken]:
         """Replies to a case, and to those that go with it, that no person's note, word or decision came after; the
-        oldest first."""
+        oldest first. limit: so many of them; all, where it is negative."""
         which = f"WHERE case_id IN ({TOGETHER}) AND sort IN ('reply', 'unreadable')"
-        return self._taken(f"{which}{_NOBODY_SINCE} ORDER BY seq", case)
+        return self._taken(f"{which}{_NOBODY_SINCE} ORDER BY seq LIMIT ?2", case, limit)
+
+    def longest_unread(self) -> list[Taken]:
+        """Of each case that is open, or goes with an open one, the oldest reply of `unread`: one that somebody was
+        promised to read, and one that nobody was. The oldest first."""
+        return self._taken(f"WHERE seq IN ({_OLDEST}) ORDER BY seq")
 
     def promised(self, now: int) -> list[Taken]:
         """Replies of open cases that a person must read soon, or should have by now; without those that somebody read.

@@ -124,36 +124,50 @@ _SAID = {
     Said.UPHOLD: "upheld with {first} until {until} at the latest: {why}",
     Said.KEEP: "upheld on appeal, as a third person, until {until} at the latest: {why}",
     Said.APPEAL: "appealed; a third person decides: {why}",
-    Said.REPLY: "answered: the case is in review, and every clock goes on",
+    Said.REPLY: "an answer was heard; every clock goes on",
     Said.REOPEN: "reopened: {why}",
 }
 
 
+# Whether a case's mails went to who wrote a reply: a sender may be forged, and may be anybody.
+_KNOWN = """EXISTS (SELECT 1 FROM outbox b WHERE b.case_id = ?1 AND b.kind != 'acknowledged'
+    AND b.recipient = r.sender COLLATE NOCASE)"""
+
+
 def _words(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
+    strangers = {
+        seq
+        for (seq,) in db.execute(
+            f"SELECT r.seq FROM words w JOIN replies r ON r.seq = w.reply WHERE w.case_id = ?1 AND NOT {_KNOWN}",
+            (case,),
+        )
+    }
     for word in words.of_case(db, case):
         until = clock.utc(word.until) if word.until else ""
         said = _SAID[word.said].format(until=until, why=word.why, first=word.first)
         enough = f"; enough to end it: {'; '.join(word.conditions)}" if word.conditions else ""
-        yield Entry(word.at, "word", None, f"{word.by}: {said}{enough}")
+        by = "an unknown sender" if word.reply in strangers else word.by
+        yield Entry(word.at, "word", None, f"{by}: {said}{enough}")
 
 
 def _replies(db: sqlite3.Connection, case: str) -> Iterator[Entry]:
     rows = db.execute(
-        "SELECT r.at, r.body, r.notice, r.acknowledged, f.by FROM replies r LEFT JOIN filings f ON f.reply = r.seq"
-        " WHERE r.case_id = ?1 OR f.case_id = ?1 ORDER BY r.seq",
+        f"SELECT r.at, r.body, r.notice, r.acknowledged, f.by, {_KNOWN} FROM replies r"
+        " LEFT JOIN filings f ON f.reply = r.seq WHERE r.case_id = ?1 OR f.case_id = ?1 ORDER BY r.seq",
         (case,),
     )
-    for at, body, notice, acknowledged, by in rows:
+    for at, body, notice, acknowledged, by, known in rows:
         filed = f", put here by {by}" if by else ""
         silent = "" if acknowledged else ", not acknowledged"
         reply = codec.loads(Reply, body)
-        yield Entry(at, "reply", reply.id, f"{_came_in(reply, notice)}{silent if reply.answerable else ''}{filed}")
+        came = _came_in(reply, notice, bool(known))
+        yield Entry(at, "reply", reply.id, f"{came}{silent if reply.answerable else ''}{filed}")
 
 
-def _came_in(reply: Reply, notice: str | None) -> str:
+def _came_in(reply: Reply, notice: str | None, known: bool) -> str:
     if reply.sort is Sort.BOUNCE:
         return f"{notice or 'a mail of this case'} came back undelivered: {reply.status}"
-    who = reply.sender or "somebody without an address"
+    who = f"{reply.sender or 'somebody without an address'}{'' if known else ' (unknown sender)'}"
     if reply.sort is Sort.AUTOMATIC:
         return f"a program answered for {who}"
     if reply.sort is Sort.UNREADABLE:

@@ -102,12 +102,9 @@ def list_exemptions(everything: bool, as_json: bool, config_path: Path) -> None:
 
 def _row(one: Granted) -> tuple[object, ...]:
     from edgeguard.cli import output  # noqa: PLC0415
-    from edgeguard.model import Target  # noqa: PLC0415
-    from edgeguard.target import target_text  # noqa: PLC0415
+    from edgeguard.target import exempted_text  # noqa: PLC0415
 
     made = one.exemption
-    single = made.target.prefixlen == made.target.max_prefixlen
-    what = Target(made.target[0], made.protocol, made.port, length=None if single else made.target.prefixlen)
     by = f"{made.by} and {made.second}" if made.second else made.by
     ended = f"{output.when(one.ended)} by {one.ended_by}" if one.ended else ""
-    return made.id, made.vm, target_text(what), made.ceiling.packets, output.when(made.until), by, made.case, ended
+    return made.id, made.vm, exempted_text(made), made.ceiling.packets, output.when(made.until), by, made.case, ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edgeguard import clock
@@ -12,6 +13,7 @@ from edgeguard.errors import UsageError
 from edgeguard.grace import LONGEST, Exemption
 from edgeguard.request import AddExemption, EndExemption, ExtendExemption
 from edgeguard.signature import Wish
+from edgeguard.target import exempted_text
 
 Ask = AddExemption | ExtendExemption | EndExemption
 UTMOST = 365 * 24 * clock.HOUR
@@ -34,13 +36,30 @@ def _add(live: Live, ask: AddExemption, by: str, now: int) -> dict[str, Any]:
     case = _case(live, ask.term)
     verdicts = live.store.verdicts(case.id)
     wish = Wish(by, ask.why, now, ask.for_ns, ask.ceiling, ask.consent)
-    made = exempt(live, case.id, verdicts, case.vm or "", wish)
+    made = _new(live, exempt(live, case.id, verdicts, case.vm or "", wish), now)
     for one in made:
         live.store.exempt(one)
         live.store.note(case.id, now, by, f"exempted {one.target} until {clock.utc(one.until)} ({one.id}): {ask.why}")
     ids = [one.id for one in made]
     text = f"{case.id}: {case.vm} exempted until {clock.utc(made[0].until)}: {', '.join(ids)}"
     return {"case": case.id, "exemptions": ids, "text": text}
+
+
+def _new(live: Live, wished: Sequence[Exemption], now: int) -> list[Exemption]:
+    """Those that nothing covers yet: of twins the one that is forgotten would hold when the other is ended."""
+    held = _held(live, wished[0].vm, now)
+    new = [one for one in wished if not any(other.covers(one) for other in held)]
+    if not new:
+        same = next(other for other in held if other.covers(wished[0]))
+        raise UsageError(
+            f"{same.vm}: {exempted_text(same)} is exempted already until {clock.utc(same.until)} ({same.id}); "
+            f"'edgeguard exempt extend {same.id}' lets it last longer"
+        )
+    return new
+
+
+def _held(live: Live, vm: str, now: int) -> list[Exemption]:
+    return [one.exemption for one in live.store.exemptions(vm) if one.holds(now)]
 
 
 def _case(live: Live, term: str) -> Case:
@@ -86,7 +105,9 @@ def _end(live: Live, ask: EndExemption, by: str, now: int) -> dict[str, Any]:
     one = _holding(live, ask.term, now).exemption
     live.store.end_exemption(one.id, now, by, ask.why)
     _note(live, one.case, now, by, f"exemption {one.id} ended: {ask.why}")
-    return {"exemptions": [one.id], "text": f"{one.id}: ended; {one.vm} is judged as any other from now on"}
+    left = [f"{exempted_text(other)} until {clock.utc(other.until)} ({other.id})" for other in _held(live, one.vm, now)]
+    rest = f"still exempted of {one.vm}: {', '.join(left)}" if left else f"{one.vm} is judged as any other from now on"
+    return {"exemptions": [one.id], "text": f"{one.id}: ended; {rest}"}
 
 
 def _note(live: Live, case: str | None, now: int, by: str, text: str) -> None:
