@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import CASE, DECISION, ORDER, TAP, VERDICT, notices
+from samples import BACKGROUND, CASE, DECISION, ORDER, TAP, VERDICT, VERIFIED, VM, notices
 from test_outbox import settings as mail_settings
 
 from edgeguard import clock, config
@@ -29,7 +29,10 @@ from edgeguard.cli import main
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake
-from edgeguard.model import Happened, Outcome, Scope
+from edgeguard.model import Happened, Outcome, Scope, Tap, TapKind
+from edgeguard.notice.kinds import Kind
+from edgeguard.notice.render import render
+from edgeguard.notice.values import values
 from edgeguard.urgent import urgent
 from edgeguard.word import OWNER, Said, Word
 
@@ -62,12 +65,14 @@ class Desk:
         self.now = clock.now()
         self.settings = config.build({})
 
-    def null_routed(self, number: int = 0, scope: Scope = Scope.NARROW, since: int = 0, **changes: Any) -> Case:
+    def null_routed(
+        self, number: int = 0, scope: Scope = Scope.NARROW, since: int = 0, at: Tap = TAP, **changes: Any
+    ) -> Case:
         case = replace(CASE, id=f"EG-20260101-{number:012x}", vm=f"vm-{100 + number}", state=scope, opened=self.now)
         case = replace(case, **{"customer": f"Example {number} Ltd", **changes})
         made = replace(DECISION, id=f"d-{number}", case=case.id, at=self.now - since, scope=scope)
-        made = replace(made, until=self.now + 4 * HOUR, verdict=f"v-{number}")
-        order = replace(ORDER, decision=made.id, scope=scope, until=made.until, vm=case.vm)
+        made = replace(made, until=self.now + 4 * HOUR, verdict=f"v-{number}", tap=at)
+        order = replace(ORDER, decision=made.id, scope=scope, until=made.until, vm=case.vm, tap=at)
         written = [
             replace(one, id=f"n-{number}-{n}", case=case.id, decision=made.id) for n, one in enumerate(notices())
         ]
@@ -203,7 +208,7 @@ def test_ten_of_one_customer_are_one(desk: Desk) -> None:
     assert lines[0].startswith(f"{cases[0].id}  priority 60: the whole VM is null-routed")
     assert lines[1] == "10 VMs of customer Example Batch; most urgent: web1 (vm-107) at tap100"
     for word in (
-        "null-routed at 10 of 10 VMs (1 full, 9 narrow): 203.0.113.5:80/tcp",
+        "null-routed at 10 of 10 VMs (1 full, 9 narrow): 203.0.113.5\n",
         "proof: 10 not yet",
         "owner says MINE our queue",
         "all 10 end by themselves, the last",
@@ -302,8 +307,8 @@ def test_us(desk: Desk, term: str) -> None:
     shown = desk.ask("why", term)
     assert shown.exit_code == 0, shown.output
     for word in (
-        f"Null-routed since {clock.utc(desk.now)} by automation: what it sends to 203.0.113.5:80/tcp",
-        "everything else works (proof: not yet)",
+        f"Null-routed since {clock.utc(desk.now)} by automation: dropped is everything to 203.0.113.5; ",
+        "; everything else works (proof: not yet)",
         "Why: syn hard: 50,012 packets",
         f"at the latest {clock.utc(desk.now + 4 * HOUR)}",
         f"edgeguard case release {case.id}",
@@ -311,6 +316,31 @@ def test_us(desk: Desk, term: str) -> None:
     ):
         assert word in shown.stdout, word
     assert json.loads(desk.ask("why", term, "--json").stdout)["null_routed"] is True
+
+
+DROPPED = [
+    (TapKind.ROUTED, Scope.NARROW, "everything to 203.0.113.5", "everything to 203.0.113.5", "203.0.113.5"),
+    (TapKind.BRIDGED, Scope.NARROW, "tcp to 203.0.113.5, port 80", "what goes to 203.0.113.5:80/tcp", ":80/tcp"),
+    (TapKind.ROUTED, Scope.FULL, "all traffic of this one server, in and out", "all traffic, in and out", "everything"),
+]
+
+
+@pytest.mark.parametrize(("kind", "scope", "mailed", "told", "listed"), DROPPED)
+def test_the_phone_and_the_mail_say_the_same(
+    desk: Desk, kind: TapKind, scope: Scope, mailed: str, told: str, listed: str
+) -> None:
+    """What is dropped goes by the tap: a route knows no port, so that nobody is told on the phone that the rest of an
+    address works when it does not; and a full null route is none of the targets that it was made for."""
+    desk.null_routed(0, scope, at=replace(TAP, kind=kind))
+    made = replace(DECISION, scope=scope, tap=replace(TAP, kind=kind))
+    mail = render(Kind.DESK_NULL_ROUTE, values(made, VERDICT, VM, BACKGROUND), VERIFIED, made.at)
+    assert mail.fallback is None and mailed in " ".join(mail.text.partition("WHAT WAS DONE")[2].split())
+    assert f"dropped is {told}; " in desk.ask("why", "web1").stdout
+    assert f"by automation: {told}\n" in desk.ask("next").stdout
+    heads, row = (line.split("  ") for line in desk.ask("nullroute", "list").stdout.splitlines())
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in (heads, row)]
+    assert cells[1][cells[0].index("targets")].endswith(listed)
+    assert (":80" in cells[1][cells[0].index("targets")]) is (":80" in listed)
 
 
 def test_of_nobody_it_is_said_where_he_may_be(desk: Desk) -> None:

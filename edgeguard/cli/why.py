@@ -161,16 +161,15 @@ def _traffic(now: Mapping[str, Any] | None) -> str:
 def _null_routed(standing: Sequence[Standing], reader: Cases, config: Config) -> Iterator[str]:
     from edgeguard import clock  # noqa: PLC0415
     from edgeguard.cases.sentence import sentence  # noqa: PLC0415
-    from edgeguard.target import target_text  # noqa: PLC0415
+    from edgeguard.model import Scope  # noqa: PLC0415
+    from edgeguard.target import drops  # noqa: PLC0415
     from edgeguard.urgent import freed  # noqa: PLC0415
 
     for one in standing:
-        to = ", ".join(target_text(target) for target in one.decision.targets)
-        what = {
-            "narrow": f"what it sends to {to} is dropped; everything else works",
-            "own-only": "packets with forged senders are dropped; everything else works",
-        }.get(one.decision.scope, "all of its traffic is dropped, in and out; it runs on")
-        yield f"Null-routed since {clock.utc(one.decision.at)} by {one.decision.by}: {what} (proof: {one.facts.proof})."
+        what = drops(one.order)
+        rest = "it runs on" if one.order.scope == Scope.FULL else "everything else works"
+        since = f"Null-routed since {clock.utc(one.decision.at)} by {one.decision.by}"
+        yield f"{since}: dropped is {what}; {rest} (proof: {one.facts.proof})."
         yield f"Why: {sentence(one.verdict) if one.verdict else one.decision.reason}."
     case = standing[0].case
     yield f"Until when: {freed(standing, reader, config.clocks)}."
