@@ -210,7 +210,7 @@ def test_ten_of_one_customer_are_one(desk: Desk) -> None:
     for word in (
         "null-routed at 10 of 10 VMs (1 full, 9 narrow): 203.0.113.5\n",
         "proof: 10 not yet",
-        "owner says MINE our queue",
+        "owner says ops@example.net: MINE our queue",
         "all 10 end by themselves, the last",
         "1 more: edgeguard case list --open",
     ):
@@ -219,6 +219,33 @@ def test_ten_of_one_customer_are_one(desk: Desk) -> None:
     assert (document["leader"], document["open"]) == (cases[0].id, 2)
     assert {*document["cases"]} == {case.id for case in cases} and document["case"]["id"] == cases[7].id
     assert len(document["null_routes"]) == 10 and other.id not in str(document)
+
+
+def test_a_stranger_is_nobodys_owner(desk: Desk) -> None:
+    """What came back undelivered, what a program answered and what cannot be read is no answer; who wrote is named, and
+    whom the case never wrote to is told apart and hides no owner's word. An acknowledgement makes him no contact."""
+    case = desk.null_routed()
+    intake = Intake(desk.store, mail_settings(25), desk.settings.roster)
+    mails = [
+        Reply("a", Sort.REPLY, "Ops@Example.net", (case.id,), Keyword.CLEANED, text="CLEANED a miner", answerable=True),
+        Reply("b", Sort.REPLY, "evil@attacker.example", (case.id,), None, text="drop it all", answerable=True),
+        Reply("c", Sort.REPLY, "x" * 90 + "@attacker.example", (case.id,), None, text="lift it", answerable=True),
+        Reply("d", Sort.UNREADABLE, "ops@example.net", (case.id,), defect="20 MB are too much"),
+        Reply("e", Sort.AUTOMATIC, "ops@example.net", (case.id,), text="out of office"),
+        Reply("f", Sort.BOUNCE, "mailer-daemon@example.net", (case.id,), text="x", status="5.1.1"),
+    ]
+    for number, mail in enumerate(mails):
+        intake.take(mail, desk.now + number)
+    acknowledged = [letter for letter in desk.store.letters(case.id) if letter.kind == "acknowledged"]
+    assert len(acknowledged) == 3
+    shown, on_the_phone = desk.ask("next").stdout, desk.ask("why", "web1").stdout
+    said = [line for line in shown.splitlines() if line.startswith(("owner says", "answered"))]
+    stranger = "answered   (unknown sender) " + "x" * 37 + "...: lift it"
+    assert said == ["owner says Ops@Example.net: CLEANED a miner", stranger]
+    said = [line for line in on_the_phone.splitlines() if line.startswith(("Answered", "Told"))]
+    assert said[0] == "Told: ops@example.net (narrow, waiting)." and len(said) == 3
+    assert said[1] == f"Answered {clock.utc(desk.now)}: Ops@Example.net: CLEANED a miner"
+    assert said[2].startswith(f"Answered {clock.utc(desk.now)}: (unknown sender) xxx")
 
 
 def test_nothing_to_do_is_said(desk: Desk) -> None:

@@ -158,12 +158,12 @@ def _done_together(one: Urgent) -> Iterator[str]:
 
 
 def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
+    from edgeguard.cli.answered import answers  # noqa: PLC0415
+
     for wait in one.waits[:2]:
         yield f"{'OVERDUE' if wait.due <= now else 'waits for':<10} {wait.says}"
-    answers = [taken for case in one.cases for taken in reader.replies.of_case(case.id)]
-    for taken in sorted(answers, key=lambda taken: taken.at)[-1:]:
-        said = taken.reply.text.partition("\n")[0]
-        yield f"{'owner says':<10} {said or taken.reply.keyword or 'nothing new'}"
+    for answer in answers(reader, (case.id for case in one.cases)):
+        yield f"{'owner says' if answer.known else 'answered':<10} {answer.who}: {answer.says}"
 
 
 def _choices(one: Urgent, frees: str) -> Iterator[str]:

@@ -179,18 +179,18 @@ def _null_routed(standing: Sequence[Standing], reader: Cases, config: Config) ->
 def _told(reader: Cases, case: Case | None) -> Iterator[str]:
     """Whom the case was written to, and what came back."""
     from edgeguard import clock  # noqa: PLC0415
+    from edgeguard.cli.answered import answers, told  # noqa: PLC0415
 
     if case is None:
         yield "There is no case about it."
         return
     yield f"Case {case.id}, {case.state}, opened {clock.utc(case.opened)}: edgeguard case show {case.id}"
-    for letter in [one for one in reader.letters(case.id) if one.to][-2:]:
+    for letter in [one for one in told(reader.letters(case.id)) if one.to][-2:]:
         state = f"sent {clock.utc(letter.sent_at)}" if letter.sent_at else letter.state
         back = ", and came back undelivered" if letter.undelivered else ""
         yield f"Told: {letter.to} ({letter.kind}, {state}{back})."
-    for taken in reader.replies.of_case(case.id)[-1:]:
-        first = taken.reply.text.partition("\n")[0]
-        yield f"Answered {clock.utc(taken.at)}: {first or taken.reply.keyword or 'nothing new'}"
+    for answer in answers(reader, [case.id]):
+        yield f"Answered {clock.utc(answer.at)}: {answer.who}: {answer.says}"
 
 
 def _earlier(cases: Sequence[Case]) -> Iterator[str]:
