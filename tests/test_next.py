@@ -19,7 +19,19 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import BACKGROUND, CASE, DECISION, ORDER, TAP, VERDICT, VERIFIED, VM, notices
+from samples import (
+    BACKGROUND,
+    BY_PERSON,
+    CASE,
+    DECISION,
+    ORDER,
+    RELEASE_ORDER,
+    TAP,
+    VERDICT,
+    VERIFIED,
+    VM,
+    notices,
+)
 from test_outbox import settings as mail_settings
 
 from edgeguard import clock, config
@@ -27,6 +39,7 @@ from edgeguard.cases.case import Case
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
 from edgeguard.clock import HOUR, MINUTE
+from edgeguard.grace import Disposition, Grace
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake
 from edgeguard.model import Happened, Outcome, Scope, Tap, TapKind
@@ -325,6 +338,57 @@ def test_not_us(desk: Desk, term: str) -> None:
     assert shown.exit_code == 0, shown.output
     assert "Not us: nothing is null-routed here; what it sends now is not known, as no daemon answers" in shown.stdout
     assert "There is no case about it." in shown.stdout
+
+
+def released(desk: Desk, case: Case, at: int, **changes: Any) -> None:
+    """Ordered, and not in the kernel yet."""
+    of = f"d-{int(case.id[-12:], 16)}"
+    made = replace(BY_PERSON, id=f"r-{case.id}", case=case.id, at=at, by="root", releases=(of,), **changes)
+    desk.store.record(replace(case, state="probation"), None, made, (), replace(RELEASE_ORDER, decision=of))
+
+
+def test_it_was_us_until_now(desk: Desk) -> None:
+    """While it is released, and for a day afterwards, nobody is told that it is not us: from when to when, by whom, as
+    what. The last ones first; what never stood is none."""
+    case = desk.null_routed(0, since=3 * MINUTE)
+    desk.store.outcome(Outcome("d-0", desk.now - 3 * MINUTE, Happened.ACKNOWLEDGED, ""))
+    released(desk, case, desk.now, reason="we were wrong", grace=Grace(Disposition.OUR_FAULT))
+    shown = desk.ask("why", "web1").stdout
+    assert "Being released: that its null route is gone is not proved yet; what it sends now is not known" in shown
+    desk.store.outcome(Outcome("d-0", desk.now, Happened.RELEASED, ""))
+    desk.store.close_case(case.id, desk.now, "released")
+    failed = desk.null_routed(1, vm="vm-100")
+    desk.store.outcome(Outcome("d-1", desk.now, Happened.FAILED, "no such device"))
+    desk.store.outcome(Outcome("d-1", desk.now, Happened.LINK_GONE, ""))
+    lines = desk.ask("why", "web1").stdout.splitlines()
+    assert lines[1].startswith("Not any more: nothing is null-routed here now; ")
+    span = f"from {clock.utc(desk.now - 3 * MINUTE)} to {clock.utc(desk.now)}"
+    how = "released by root as our-fault: we were wrong"
+    assert lines[2] == f"It was null-routed {span}, narrow, by automation; {how}."
+    assert f"Case {failed.id}" in lines[3]
+    document = json.loads(desk.ask("why", "web1", "--json").stdout)
+    assert document["ended"] == [{"decision": "d-0", "at": desk.now, "how": how}]
+
+
+def test_a_day_later_it_is_not_us(desk: Desk) -> None:
+    """What ended before that is told as an earlier case alone."""
+    case = desk.null_routed(0, since=26 * HOUR)
+    desk.store.outcome(Outcome("d-0", desk.now - 26 * HOUR, Happened.ACKNOWLEDGED, ""))
+    released(desk, case, desk.now - 25 * HOUR, reason="quiet")
+    desk.store.outcome(Outcome("d-0", desk.now - 24 * HOUR, Happened.RELEASED, ""))
+    assert "Not us: nothing is null-routed here; " in desk.ask("why", "web1").stdout
+
+
+def test_who_was_told_where_nobody_could_be(desk: Desk) -> None:
+    """A VM without contact: nobody, and that the desk was; and what is not known of it is one sentence."""
+    case = replace(CASE, id="EG-20260101-cccccccccccc", vm="vm-200", vm_name=None, tap="tap200", opened=desk.now)
+    made = replace(DECISION, id="d-c", case=case.id, at=desk.now, verdict="v-c", until=desk.now + HOUR)
+    to_desk = replace(notices()[-1], id="n-c", case=case.id, decision="d-c", to=None, kind="desk-null-route")
+    order = replace(ORDER, decision="d-c", vm="vm-200", until=made.until)
+    desk.store.record(case, replace(VERDICT, id="v-c"), made, [to_desk], order)
+    shown = desk.ask("why", "vm-200").stdout
+    assert "Told: nobody, as the inventory has no contact of it; the desk was (desk-null-route, waiting)." in shown
+    assert "\nWhat it sends now is not known, as no daemon answers for it.\n" in shown
 
 
 @pytest.mark.parametrize("term", ["192.0.2.10", "2001:db8:1::7", "web1", "tap100", "EG-20260101-000000000000"])
