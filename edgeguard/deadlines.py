@@ -111,8 +111,8 @@ def appeal_due(said: Binding, standing: Sequence[Standing], duty: Duty) -> int |
 
 def _of_case(reader: Cases, duty: Duty, case: str, standing: Sequence[Standing], at: int) -> Iterator[Deadline]:
     words = reader.words(case)
-    said, began = people(words), min(one.decision.at for one in standing)
-    yield from _decision(duty, case, standing, words, began)
+    said = people(words)
+    yield from _decision(duty, case, standing, words)
     due = appeal_due(said, standing, duty)
     if due is not None and said.appeal is not None:
         lead = min(HOUR, (due - said.appeal.at) // 4)
@@ -134,14 +134,14 @@ def _of_case(reader: Cases, duty: Duty, case: str, standing: Sequence[Standing],
         yield Deadline(f"hold {case}", case, "hold", said.hold.until, lead, 0, says, null_routed=False)
 
 
-def _decision(
-    duty: Duty, case: str, standing: Sequence[Standing], words: Sequence[Word], began: int
-) -> Iterator[Deadline]:
-    """A person decides within `clocks.undecided` of the first null route that stands."""
-    by_person = any(one.decision.by != AUTOMATION for one in standing)
-    if by_person or any(word.said in DECIDED and word.at >= began for word in words):
+def _decision(duty: Duty, case: str, standing: Sequence[Standing], words: Sequence[Word]) -> Iterator[Deadline]:
+    """A person decides within `clocks.undecided` of the first null route of automation that nobody has decided on yet.
+    A word is about the null routes that stood when it was said, and what a person ordered is about nothing else."""
+    decided = {id for word in words if word.said in DECIDED for id in word.covers}
+    waiting = [one.decision for one in standing if one.decision.by == AUTOMATION and one.decision.id not in decided]
+    if not waiting:
         return
-    limit = duty.clocks.undecided
+    began, limit = min(one.at for one in waiting), duty.clocks.undecided
     says = f"a person decides by {clock.utc(began + limit)}; after that it ends as soon as it was quiet"
     yield Deadline(f"decision {case} {began}", case, "decision", began + limit, min(HOUR // 2, limit // 4), HOUR, says)
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from edgeguard.decision.reach import ANY_PROTOCOL, WIDEST
 from edgeguard.grace import Exemption
-from edgeguard.model import PROTOCOL_NAMES, Target
+from edgeguard.model import PROTOCOL_NAMES, Order, Scope, TapKind, Target
 
 _WITH_PORT = re.compile(r"^(?:\[(.*)\]|([^:]*)):(\d{1,5})$")
 _PROTOCOLS = {name: number for number, name in PROTOCOL_NAMES.items()}
@@ -52,6 +52,28 @@ def target_text(target: Target) -> str:
         return f"{target.address}/{target.protocol_name}"
     host = f"[{target.address}]" if target.address.version == 6 else str(target.address)
     return f"{host}:{target.port}/{target.protocol_name}"
+
+
+def dropped(order: Order) -> tuple[Target, ...]:
+    """What a narrow null route drops; none: it is no narrow one. In a bridge it goes by protocol and port; on a routed
+    tap it is a route, which knows neither: everything to the address. The mails say the same (notice/texts/_what.txt).
+    """
+    if order.scope != Scope.NARROW:
+        return ()
+    if order.tap.kind == TapKind.BRIDGED:
+        return order.targets
+    return tuple(dict.fromkeys(Target(one.address, ANY_PROTOCOL, None, length=one.length) for one in order.targets))
+
+
+def drops(order: Order) -> str:
+    """What a null route drops, in words: 'everything to 203.0.113.5', 'what goes to 203.0.113.5:80/tcp', ..."""
+    if order.scope != Scope.NARROW:
+        return "packets with forged senders" if order.scope == Scope.OWN_ONLY else "all traffic, in and out"
+    found = dropped(order)
+    everything = ", ".join(target_text(one) for one in found if not one.protocol)
+    some = ", ".join(target_text(one) for one in found if one.protocol)
+    told = (f"everything to {everything}" if everything else "", f"what goes to {some}" if some else "")
+    return " and ".join(filter(None, told))
 
 
 def _prefix(text: str) -> Target:

@@ -21,8 +21,9 @@ from edgeguard.config import Config
 from edgeguard.deadlines import Deadline, deadlines
 from edgeguard.incoming import Reply, Sort
 from edgeguard.intake import Intake
-from edgeguard.model import Act, Scope
+from edgeguard.model import Act, Happened, Outcome, Scope
 from edgeguard.reminding import Reminding
+from edgeguard.states import AUTOMATION
 from edgeguard.urgent import urgent
 from edgeguard.word import OWNER, Said, Word
 
@@ -127,6 +128,30 @@ def test_a_decision_stops_that_clock(store: Store, said: Said) -> None:
     assert kinds(store, T + HOUR) == {"decision": T + 4 * HOUR, "voice": T + 2 + 24 * HOUR}
     say(store, said, "robin", T + 3, T + 12 * HOUR)
     assert "decision" not in kinds(store, T + HOUR)
+
+
+def more(store: Store, id: str, at: int, by: str = AUTOMATION) -> None:
+    """One more null route of the same case."""
+    made = replace(DECISION, id=id, at=at, by=by, verdict=None, until=T + 30 * 24 * HOUR)
+    store.record(CASE, None, made, (), replace(ORDER, decision=id, until=made.until))
+
+
+def test_what_a_person_ordered_decides_on_nothing_else(store: Store) -> None:
+    """That of automation beside it waits for a person as before; that of a person waits for none."""
+    more(store, "by-hand", T + MINUTE, by="root")
+    assert kinds(store, T + HOUR) == {"decision": T + 4 * HOUR}
+    store.outcome(Outcome(DECISION.id, T + HOUR, Happened.RELEASED, ""))
+    assert kinds(store, T + HOUR) == {}
+
+
+@pytest.mark.parametrize("said", [Said.HOLD, Said.UPHOLD])
+def test_a_decision_is_on_what_stood_then(store: Store, said: Said) -> None:
+    """What automation null-routes in the same case after it waits for a person of its own, from its own beginning."""
+    say(store, Said.VOICE, "alex", T + HOUR)
+    say(store, said, "robin", T + HOUR, T + 13 * HOUR)
+    assert "decision" not in kinds(store, T + HOUR)
+    more(store, "later", T + 90 * MINUTE)
+    assert kinds(store, T + 2 * HOUR)["decision"] == T + 90 * MINUTE + 4 * HOUR
 
 
 def test_a_reply_is_read_within_half_an_hour_while_somebody_is_there(store: Store) -> None:

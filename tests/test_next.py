@@ -19,7 +19,19 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import CASE, DECISION, ORDER, TAP, VERDICT, notices
+from samples import (
+    BACKGROUND,
+    BY_PERSON,
+    CASE,
+    DECISION,
+    ORDER,
+    RELEASE_ORDER,
+    TAP,
+    VERDICT,
+    VERIFIED,
+    VM,
+    notices,
+)
 from test_outbox import settings as mail_settings
 
 from edgeguard import clock, config
@@ -27,9 +39,13 @@ from edgeguard.cases.case import Case
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
 from edgeguard.clock import HOUR, MINUTE
+from edgeguard.grace import Disposition, Grace
 from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.intake import Intake
-from edgeguard.model import Happened, Outcome, Scope
+from edgeguard.model import Happened, Outcome, Scope, Tap, TapKind
+from edgeguard.notice.kinds import Kind
+from edgeguard.notice.render import render
+from edgeguard.notice.values import values
 from edgeguard.urgent import urgent
 from edgeguard.word import OWNER, Said, Word
 
@@ -62,12 +78,14 @@ class Desk:
         self.now = clock.now()
         self.settings = config.build({})
 
-    def null_routed(self, number: int = 0, scope: Scope = Scope.NARROW, since: int = 0, **changes: Any) -> Case:
+    def null_routed(
+        self, number: int = 0, scope: Scope = Scope.NARROW, since: int = 0, at: Tap = TAP, **changes: Any
+    ) -> Case:
         case = replace(CASE, id=f"EG-20260101-{number:012x}", vm=f"vm-{100 + number}", state=scope, opened=self.now)
         case = replace(case, **{"customer": f"Example {number} Ltd", **changes})
         made = replace(DECISION, id=f"d-{number}", case=case.id, at=self.now - since, scope=scope)
-        made = replace(made, until=self.now + 4 * HOUR, verdict=f"v-{number}")
-        order = replace(ORDER, decision=made.id, scope=scope, until=made.until, vm=case.vm)
+        made = replace(made, until=self.now + 4 * HOUR, verdict=f"v-{number}", tap=at)
+        order = replace(ORDER, decision=made.id, scope=scope, until=made.until, vm=case.vm, tap=at)
         written = [
             replace(one, id=f"n-{number}-{n}", case=case.id, decision=made.id) for n, one in enumerate(notices())
         ]
@@ -203,9 +221,9 @@ def test_ten_of_one_customer_are_one(desk: Desk) -> None:
     assert lines[0].startswith(f"{cases[0].id}  priority 60: the whole VM is null-routed")
     assert lines[1] == "10 VMs of customer Example Batch; most urgent: web1 (vm-107) at tap100"
     for word in (
-        "null-routed at 10 of 10 VMs (1 full, 9 narrow): 203.0.113.5:80/tcp",
+        "null-routed at 10 of 10 VMs (1 full, 9 narrow): 203.0.113.5\n",
         "proof: 10 not yet",
-        "owner says MINE our queue",
+        "owner says ops@example.net: MINE our queue",
         "all 10 end by themselves, the last",
         "1 more: edgeguard case list --open",
     ):
@@ -215,6 +233,33 @@ def test_ten_of_one_customer_are_one(desk: Desk) -> None:
     assert (document["leader"], document["open"]) == (cases[0].id, 2)
     assert {*document["cases"]} == {case.id for case in cases} and document["case"]["id"] == cases[7].id
     assert len(document["null_routes"]) == 10 and other.id not in str(document)
+
+
+def test_a_stranger_is_nobodys_owner(desk: Desk) -> None:
+    """What came back undelivered, what a program answered and what cannot be read is no answer; who wrote is named, and
+    whom the case never wrote to is told apart and hides no owner's word. An acknowledgement makes him no contact."""
+    case = desk.null_routed()
+    intake = Intake(desk.store, mail_settings(25), desk.settings.roster)
+    mails = [
+        Reply("a", Sort.REPLY, "Ops@Example.net", (case.id,), Keyword.CLEANED, text="CLEANED a miner", answerable=True),
+        Reply("b", Sort.REPLY, "evil@attacker.example", (case.id,), None, text="drop it all", answerable=True),
+        Reply("c", Sort.REPLY, "x" * 90 + "@attacker.example", (case.id,), None, text="lift it", answerable=True),
+        Reply("d", Sort.UNREADABLE, "ops@example.net", (case.id,), defect="20 MB are too much"),
+        Reply("e", Sort.AUTOMATIC, "ops@example.net", (case.id,), text="out of office"),
+        Reply("f", Sort.BOUNCE, "mailer-daemon@example.net", (case.id,), text="x", status="5.1.1"),
+    ]
+    for number, mail in enumerate(mails):
+        intake.take(mail, desk.now + number)
+    acknowledged = [letter for letter in desk.store.letters(case.id) if letter.kind == "acknowledged"]
+    assert len(acknowledged) == 3
+    shown, on_the_phone = desk.ask("next").stdout, desk.ask("why", "web1").stdout
+    said = [line for line in shown.splitlines() if line.startswith(("owner says", "answered"))]
+    stranger = "answered   (unknown sender) " + "x" * 37 + "...: lift it"
+    assert said == ["owner says Ops@Example.net: CLEANED a miner", stranger]
+    said = [line for line in on_the_phone.splitlines() if line.startswith(("Answered", "Told"))]
+    assert said[0] == "Told: ops@example.net (narrow, waiting)." and len(said) == 3
+    assert said[1] == f"Answered {clock.utc(desk.now)}: Ops@Example.net: CLEANED a miner"
+    assert said[2].startswith(f"Answered {clock.utc(desk.now)}: (unknown sender) xxx")
 
 
 def test_nothing_to_do_is_said(desk: Desk) -> None:
@@ -296,6 +341,57 @@ def test_not_us(desk: Desk, term: str) -> None:
     assert "There is no case about it." in shown.stdout
 
 
+def released(desk: Desk, case: Case, at: int, **changes: Any) -> None:
+    """Ordered, and not in the kernel yet."""
+    of = f"d-{int(case.id[-12:], 16)}"
+    made = replace(BY_PERSON, id=f"r-{case.id}", case=case.id, at=at, by="root", releases=(of,), **changes)
+    desk.store.record(replace(case, state="probation"), None, made, (), replace(RELEASE_ORDER, decision=of))
+
+
+def test_it_was_us_until_now(desk: Desk) -> None:
+    """While it is released, and for a day afterwards, nobody is told that it is not us: from when to when, by whom, as
+    what. The last ones first; what never stood is none."""
+    case = desk.null_routed(0, since=3 * MINUTE)
+    desk.store.outcome(Outcome("d-0", desk.now - 3 * MINUTE, Happened.ACKNOWLEDGED, ""))
+    released(desk, case, desk.now, reason="we were wrong", grace=Grace(Disposition.OUR_FAULT))
+    shown = desk.ask("why", "web1").stdout
+    assert "Being released: that its null route is gone is not proved yet; what it sends now is not known" in shown
+    desk.store.outcome(Outcome("d-0", desk.now, Happened.RELEASED, ""))
+    desk.store.close_case(case.id, desk.now, "released")
+    failed = desk.null_routed(1, vm="vm-100")
+    desk.store.outcome(Outcome("d-1", desk.now, Happened.FAILED, "no such device"))
+    desk.store.outcome(Outcome("d-1", desk.now, Happened.LINK_GONE, ""))
+    lines = desk.ask("why", "web1").stdout.splitlines()
+    assert lines[1].startswith("Not any more: nothing is null-routed here now; ")
+    span = f"from {clock.utc(desk.now - 3 * MINUTE)} to {clock.utc(desk.now)}"
+    how = "released by root as our-fault: we were wrong"
+    assert lines[2] == f"It was null-routed {span}, narrow, by automation; {how}."
+    assert f"Case {failed.id}" in lines[3]
+    document = json.loads(desk.ask("why", "web1", "--json").stdout)
+    assert document["ended"] == [{"decision": "d-0", "at": desk.now, "how": how}]
+
+
+def test_a_day_later_it_is_not_us(desk: Desk) -> None:
+    """What ended before that is told as an earlier case alone."""
+    case = desk.null_routed(0, since=26 * HOUR)
+    desk.store.outcome(Outcome("d-0", desk.now - 26 * HOUR, Happened.ACKNOWLEDGED, ""))
+    released(desk, case, desk.now - 25 * HOUR, reason="quiet")
+    desk.store.outcome(Outcome("d-0", desk.now - 24 * HOUR, Happened.RELEASED, ""))
+    assert "Not us: nothing is null-routed here; " in desk.ask("why", "web1").stdout
+
+
+def test_who_was_told_where_nobody_could_be(desk: Desk) -> None:
+    """A VM without contact: nobody, and that the desk was; and what is not known of it is one sentence."""
+    case = replace(CASE, id="EG-20260101-cccccccccccc", vm="vm-200", vm_name=None, tap="tap200", opened=desk.now)
+    made = replace(DECISION, id="d-c", case=case.id, at=desk.now, verdict="v-c", until=desk.now + HOUR)
+    to_desk = replace(notices()[-1], id="n-c", case=case.id, decision="d-c", to=None, kind="desk-null-route")
+    order = replace(ORDER, decision="d-c", vm="vm-200", until=made.until)
+    desk.store.record(case, replace(VERDICT, id="v-c"), made, [to_desk], order)
+    shown = desk.ask("why", "vm-200").stdout
+    assert "Told: nobody, as the inventory has no contact of it; the desk was (desk-null-route, waiting)." in shown
+    assert "\nWhat it sends now is not known, as no daemon answers for it.\n" in shown
+
+
 @pytest.mark.parametrize("term", ["192.0.2.10", "2001:db8:1::7", "web1", "tap100", "EG-20260101-000000000000"])
 def test_us(desk: Desk, term: str) -> None:
     """What is dropped and what works, since when, why, until when, who was told: by whatever is at hand."""
@@ -303,8 +399,8 @@ def test_us(desk: Desk, term: str) -> None:
     shown = desk.ask("why", term)
     assert shown.exit_code == 0, shown.output
     for word in (
-        f"Null-routed since {clock.utc(desk.now)} by automation: what it sends to 203.0.113.5:80/tcp",
-        "everything else works (proof: not yet)",
+        f"Null-routed since {clock.utc(desk.now)} by automation: dropped is everything to 203.0.113.5; ",
+        "; everything else works (proof: not yet)",
         "What it sends now is not known, as no daemon answers for it.",
         "Why: syn hard: 50,012 packets",
         f"at the latest {clock.utc(desk.now + 4 * HOUR)}",
@@ -313,6 +409,31 @@ def test_us(desk: Desk, term: str) -> None:
     ):
         assert word in shown.stdout, word
     assert json.loads(desk.ask("why", term, "--json").stdout)["null_routed"] is True
+
+
+DROPPED = [
+    (TapKind.ROUTED, Scope.NARROW, "everything to 203.0.113.5", "everything to 203.0.113.5", "203.0.113.5"),
+    (TapKind.BRIDGED, Scope.NARROW, "tcp to 203.0.113.5, port 80", "what goes to 203.0.113.5:80/tcp", ":80/tcp"),
+    (TapKind.ROUTED, Scope.FULL, "all traffic of this one server, in and out", "all traffic, in and out", "everything"),
+]
+
+
+@pytest.mark.parametrize(("kind", "scope", "mailed", "told", "listed"), DROPPED)
+def test_the_phone_and_the_mail_say_the_same(
+    desk: Desk, kind: TapKind, scope: Scope, mailed: str, told: str, listed: str
+) -> None:
+    """What is dropped goes by the tap: a route knows no port, so that nobody is told on the phone that the rest of an
+    address works when it does not; and a full null route is none of the targets that it was made for."""
+    desk.null_routed(0, scope, at=replace(TAP, kind=kind))
+    made = replace(DECISION, scope=scope, tap=replace(TAP, kind=kind))
+    mail = render(Kind.DESK_NULL_ROUTE, values(made, VERDICT, VM, BACKGROUND), VERIFIED, made.at)
+    assert mail.fallback is None and mailed in " ".join(mail.text.partition("WHAT WAS DONE")[2].split())
+    assert f"dropped is {told}; " in desk.ask("why", "web1").stdout
+    assert f"by automation: {told}\n" in desk.ask("next").stdout
+    heads, row = (line.split("  ") for line in desk.ask("nullroute", "list").stdout.splitlines())
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in (heads, row)]
+    assert cells[1][cells[0].index("targets")].endswith(listed)
+    assert (":80" in cells[1][cells[0].index("targets")]) is (":80" in listed)
 
 
 def test_of_nobody_it_is_said_where_he_may_be(desk: Desk) -> None:

@@ -122,7 +122,7 @@ def _measured(one: Urgent, reader: Reader) -> Iterator[str]:
 
 def _done(one: Urgent, now: int) -> Iterator[str]:
     from edgeguard import clock  # noqa: PLC0415
-    from edgeguard.target import target_text  # noqa: PLC0415
+    from edgeguard.target import drops  # noqa: PLC0415
     from edgeguard.units import count, duration_text  # noqa: PLC0415
 
     if not one.standing:
@@ -132,9 +132,8 @@ def _done(one: Urgent, now: int) -> Iterator[str]:
         return
     for standing in one.standing[: 2 if len(one.standing) == 2 else 1]:
         made, facts = standing.decision, standing.facts
-        to = ", ".join(target_text(target) for target in made.targets) or "all of it"
         since = duration_text(max(clock.SECOND, now - made.at))
-        yield f"done       {made.scope} for {since} by {made.by}: {to}"
+        yield f"done       {made.scope} for {since} by {made.by}: {drops(standing.order)}"
         dropped = f", {count(facts.dropped)} frames dropped" if facts.dropped is not None else ""
         yield f"           proof: {facts.proof}{dropped}"
     if len(one.standing) > 2:
@@ -143,29 +142,29 @@ def _done(one: Urgent, now: int) -> Iterator[str]:
 
 def _done_together(one: Urgent) -> Iterator[str]:
     """In all, by how wide it is; and how much of it is proved."""
-    from edgeguard.target import target_text  # noqa: PLC0415
+    from edgeguard.target import dropped, target_text  # noqa: PLC0415
     from edgeguard.units import count  # noqa: PLC0415
 
     vms = len({standing.order.vm for standing in one.standing})
     wide = Counter(standing.decision.scope for standing in one.standing)
-    to = dict.fromkeys(target_text(target) for standing in one.standing for target in standing.decision.targets)
+    to = dict.fromkeys(target_text(target) for standing in one.standing for target in dropped(standing.order))
     told = ", ".join(f"{number} {scope}" for scope, number in wide.items())
     yield f"done       null-routed at {vms} of {_number(one)} ({told}): {', '.join(to) or 'all of them'}"
     proofs = Counter(standing.facts.proof for standing in one.standing)
-    dropped = sum(standing.facts.dropped or 0 for standing in one.standing)
+    frames = sum(standing.facts.dropped or 0 for standing in one.standing)
     proved = ", ".join(f"{number} {proof}" for proof, number in proofs.items())
-    yield f"           proof: {proved}{f'; {count(dropped)} frames dropped' if dropped else ''}"
+    yield f"           proof: {proved}{f'; {count(frames)} frames dropped' if frames else ''}"
     yield f"           each by itself: edgeguard case show {one.id}"
 
 
 def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
+    from edgeguard.cli.answered import answers  # noqa: PLC0415
+
     first = {wait.kind: wait for wait in reversed(one.waits)}  # of several cases', of each kind that breaks first
     for wait in sorted(first.values(), key=lambda wait: wait.due)[:2]:
         yield f"{'OVERDUE' if wait.due <= now else 'waits for':<10} {wait.says}"
-    answers = [taken for case in one.cases for taken in reader.replies.of_case(case.id)]
-    for taken in sorted(answers, key=lambda taken: taken.at)[-1:]:
-        said = taken.reply.text.partition("\n")[0]
-        yield f"{'owner says':<10} {said or taken.reply.keyword or 'nothing new'}"
+    for answer in answers(reader, (case.id for case in one.cases)):
+        yield f"{'owner says' if answer.known else 'answered':<10} {answer.who}: {answer.says}"
 
 
 def _choices(one: Urgent, frees: str) -> Iterator[str]:

@@ -120,10 +120,10 @@ def _fields(one: Any) -> dict[str, Any]:
 
 def _row(one: Any) -> tuple[object, ...]:
     from edgeguard.cli import output  # noqa: PLC0415
-    from edgeguard.target import target_text  # noqa: PLC0415
+    from edgeguard.target import dropped, target_text  # noqa: PLC0415
 
     everything = "forged packets" if one.decision.scope == "own-only" else "everything"
-    targets = ", ".join(target_text(target) for target in one.decision.targets) or everything
+    targets = ", ".join(target_text(target) for target in dropped(one.order)) or everything
     since, until = output.when(one.decision.at), output.when(one.order.until)
     proof = "being released" if one.releasing else one.facts.proof
     case, decision = one.case, one.decision

@@ -11,13 +11,13 @@ import click
 from edgeguard.cli.options import config_option, example, json_option, loaded, term_argument
 
 if TYPE_CHECKING:
-    from edgeguard.cases.case import Case, Standing
+    from edgeguard.cases.case import Case, Letter, Standing
     from edgeguard.cases.protocol import Cases
     from edgeguard.config import Config
     from edgeguard.model import Vm
 
 EARLIER = 3  # cases that are over, shown
-SHOWN = 3  # VMs that go with it, by name
+SHOWN = 3  # VMs that go with it, by name; null routes that ended lately
 
 
 @click.command(epilog=example("edgeguard why 192.0.2.10", "edgeguard why web1 --json"))
@@ -78,9 +78,14 @@ def _now(config: Config, term: str) -> dict[str, Any] | None:
 
 def _standing(reader: Cases | None, vm: Vm | None, cases: Sequence[Case]) -> list[Standing]:
     """What is null-routed of the VM, or of the cases where it is not known any more."""
+    return [one for one in _of(reader, vm, cases) if one.releasing is None]
+
+
+def _of(reader: Cases | None, vm: Vm | None, cases: Sequence[Case]) -> list[Standing]:
+    """The same, and what is being released."""
     ids = {case.id for case in cases}
     found = reader.standing() if reader else []
-    return [one for one in found if one.releasing is None and (one.case.id in ids or (vm and one.order.vm == vm.id))]
+    return [one for one in found if one.case.id in ids or (vm and one.order.vm == vm.id)]
 
 
 def _beside(reader: Cases | None, cases: Sequence[Case], standing: Sequence[Standing]) -> list[Standing]:
@@ -104,14 +109,18 @@ def _goes_with(beside: Sequence[Standing]) -> str:
 def _document(
     vm: Vm | None, cases: Sequence[Case], now: Mapping[str, Any] | None, reader: Cases | None, config: Config
 ) -> dict[str, Any]:
+    from edgeguard import clock  # noqa: PLC0415
     from edgeguard.cli import output  # noqa: PLC0415
+    from edgeguard.cli.lately import lately  # noqa: PLC0415
 
     standing = _standing(reader, vm, cases)
+    ended = lately(reader, cases, clock.now()) if reader else []
     return {
         "vm": output.plain(vm) if vm else None,
         "null_routed": bool(standing),
         "null_routes": [output.plain(one.decision) for one in standing],
         "cases": [output.plain(case) for case in cases],
+        "ended": [{"decision": one.decision.id, "at": one.at, "how": one.how} for one in ended],
         "with": [one.case.id for one in _beside(reader, cases, standing)],
         "now": None if now is None else {name: now[name] for name in ("out", "into")},
         "text": list(_lines(vm, cases, now, reader, config)),
@@ -124,19 +133,36 @@ def _lines(
     standing = _standing(reader, vm, cases)
     beside = _beside(reader, cases, standing)
     yield _whose(vm, cases)
-    if not standing:
-        us = "Not this one" if beside else "Not us"
-        yield f"{us}: nothing is null-routed here; {_traffic(now)}."
+    if reader is None or not standing:
+        yield from _free(reader, vm, cases, beside, _traffic(now))
     else:
-        assert reader is not None
         yield from _null_routed(standing, reader, config)
         said = _traffic(now)
         yield f"It {said}." if said.startswith("sends") else f"{said[:1].upper()}{said[1:]}."
     if beside:
         yield _goes_with(beside)
     if reader is not None:
-        yield from _told(reader, cases[0] if cases else None)
+        yield from _told(reader, cases[0] if cases else None, vm)
         yield from _earlier(cases)
+
+
+def _free(
+    reader: Cases | None, vm: Vm | None, cases: Sequence[Case], beside: Sequence[Standing], traffic: str
+) -> Iterator[str]:
+    """Nothing stands. It is us all the same while it is being released, and for a day afterwards."""
+    from edgeguard import clock  # noqa: PLC0415
+    from edgeguard.cli.lately import lately  # noqa: PLC0415
+
+    leaving = [one for one in _of(reader, vm, cases) if one.releasing is not None]
+    ended = lately(reader, cases, clock.now()) if reader else []
+    if leaving:
+        yield f"Being released: that its null route is gone is not proved yet; {traffic}."
+    elif ended:
+        yield f"Not any more: nothing is null-routed here now; {traffic}."
+    else:
+        yield f"{'Not this one' if beside else 'Not us'}: nothing is null-routed here; {traffic}."
+    for one in ended[:SHOWN]:
+        yield f"It was null-routed {one.told()}."
 
 
 def _whose(vm: Vm | None, cases: Sequence[Case]) -> str:
@@ -156,43 +182,52 @@ def _traffic(now: Mapping[str, Any] | None) -> str:
         return "what it sends now is not known, as no daemon answers for it"
     if now["out"] is None:
         return "what it sends now is not known, as none of its taps is on this host"
-    return f"sends {count(now['out'])} packets a second now, and gets {count(now['into'])}"
+    return f"it sends {count(now['out'])} packets a second now, and gets {count(now['into'])}"
 
 
 def _null_routed(standing: Sequence[Standing], reader: Cases, config: Config) -> Iterator[str]:
     from edgeguard import clock  # noqa: PLC0415
     from edgeguard.cases.sentence import sentence  # noqa: PLC0415
-    from edgeguard.target import target_text  # noqa: PLC0415
+    from edgeguard.model import Scope  # noqa: PLC0415
+    from edgeguard.target import drops  # noqa: PLC0415
     from edgeguard.urgent import freed  # noqa: PLC0415
 
     for one in standing:
-        to = ", ".join(target_text(target) for target in one.decision.targets)
-        what = {
-            "narrow": f"what it sends to {to} is dropped; everything else works",
-            "own-only": "packets with forged senders are dropped; everything else works",
-        }.get(one.decision.scope, "all of its traffic is dropped, in and out; it runs on")
-        yield f"Null-routed since {clock.utc(one.decision.at)} by {one.decision.by}: {what} (proof: {one.facts.proof})."
+        what = drops(one.order)
+        rest = "it runs on" if one.order.scope == Scope.FULL else "everything else works"
+        since = f"Null-routed since {clock.utc(one.decision.at)} by {one.decision.by}"
+        yield f"{since}: dropped is {what}; {rest} (proof: {one.facts.proof})."
         yield f"Why: {sentence(one.verdict) if one.verdict else one.decision.reason}."
     case = standing[0].case
     yield f"Until when: {freed(standing, reader, config.clocks)}."
     yield f"A person frees it: edgeguard case release {case.id} --as fixed --why '...'"
 
 
-def _told(reader: Cases, case: Case | None) -> Iterator[str]:
+def _told(reader: Cases, case: Case | None, vm: Vm | None) -> Iterator[str]:
     """Whom the case was written to, and what came back."""
     from edgeguard import clock  # noqa: PLC0415
+    from edgeguard.cli.answered import answers, told  # noqa: PLC0415
 
     if case is None:
         yield "There is no case about it."
         return
     yield f"Case {case.id}, {case.state}, opened {clock.utc(case.opened)}: edgeguard case show {case.id}"
-    for letter in [one for one in reader.letters(case.id) if one.to][-2:]:
-        state = f"sent {clock.utc(letter.sent_at)}" if letter.sent_at else letter.state
+    letters = told(reader.letters(case.id))
+    outside = [letter for letter in letters if letter.to]
+    for letter in outside[-2:]:
         back = ", and came back undelivered" if letter.undelivered else ""
-        yield f"Told: {letter.to} ({letter.kind}, {state}{back})."
-    for taken in reader.replies.of_case(case.id)[-1:]:
-        first = taken.reply.text.partition("\n")[0]
-        yield f"Answered {clock.utc(taken.at)}: {first or taken.reply.keyword or 'nothing new'}"
+        yield f"Told: {letter.to} ({_left(letter)}{back})."
+    if not outside:
+        nobody = "nobody, as the inventory has no contact of it" if vm and not vm.contact else "nobody outside"
+        yield f"Told: {nobody}{f'; the desk was ({_left(letters[-1])})' if letters else ''}."
+    for answer in answers(reader, [case.id]):
+        yield f"Answered {clock.utc(answer.at)}: {answer.who}: {answer.says}"
+
+
+def _left(letter: Letter) -> str:
+    from edgeguard import clock  # noqa: PLC0415
+
+    return f"{letter.kind}, {f'sent {clock.utc(letter.sent_at)}' if letter.sent_at else letter.state}"
 
 
 def _earlier(cases: Sequence[Case]) -> Iterator[str]:

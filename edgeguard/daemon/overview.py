@@ -21,7 +21,7 @@ from edgeguard.detection.episode import RANK
 from edgeguard.errors import StoreError
 from edgeguard.model import Band, Network, Vm
 from edgeguard.reading import OUT, Reading
-from edgeguard.target import target_text
+from edgeguard.target import dropped, target_text
 
 if TYPE_CHECKING:
     from edgeguard.counting.flow_memory import Heavy
@@ -119,7 +119,7 @@ class Overview:
             "vm": order.vm,
             "tap": order.tap.name,
             "scope": str(decision.scope),
-            "targets": [target_text(target) for target in decision.targets],
+            "targets": [target_text(target) for target in dropped(order)],
             "since": decision.at,
             "until": order.until,
             "proof": proof(entry),

@@ -30,7 +30,7 @@ def test_a_hold_is_kept_by_the_kernel_over_a_restart_and_freed_by_one(host: Host
     host.start()
     host.edgeguard("nullroute", "add", "vm-101", "--target", "203.0.113.7", "--for", "20m", "--why", "a test")
     assert "Null-routed since" in host.edgeguard("why", "192.0.2.10")
-    assert "Not us: nothing is null-routed here; sends 0 packets a second now" in host.edgeguard("why", "192.0.2.11")
+    assert "Not us: nothing is null-routed here; it sends 0 packets a second now" in host.edgeguard("why", "192.0.2.11")
     before = metric(host)
     host.edgeguard("case", "hold", "vm-101", "--for", "6h", "--why", "the owner restores a snapshot")
     assert until(host) > time.time_ns() + 5 * HOUR
