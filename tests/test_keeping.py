@@ -233,7 +233,7 @@ def test_the_owner_is_told(flooded: Flooded) -> None:
 
     before = mails()
     work(made, HoldCase("web0", "x"), "alex")
-    assert mails() == before + 1
+    assert mails() == before + 1 and world.store.letters(case.id)[-1].kind == "held"
     work(made, UpholdCase("web0", "third flood", LIST), "alex")
     assert mails() == before + 1
     work(made, UpholdCase("web0", "agreed"), "robin")

@@ -92,6 +92,7 @@ DECISIONS: dict[str, tuple[Decision, ...]] = {
     ),
     "our-fault": (replace(ENDED, by="alex", grace=FAULT),),
     "exempted": (replace(ENDED, by="alex", grace=EXEMPT), replace(ENDED, by="alex", grace=FAULT)),
+    "held": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, by="on-call", verdict=None)),
     "upheld": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, by="on-call", verdict=None)),
     "appeal-decided": (DECISION, replace(DECISION, scope=Scope.FULL), replace(ENDED, by="alex", grace=FAULT)),
     "failed": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.OWN_ONLY, targets=())),
@@ -118,8 +119,11 @@ def slots(kind: str, decision: Decision, **changes: Any) -> dict[str, Any]:
         return acknowledgement("reply-1", decision.case, decision.id, "ops@example.net", received=T, name="web1").values
     if kind == Kind.DESK_CUSTOMER:
         return values(decision, changes.get("verdict", SUM_VERDICT), None, BACKGROUND)
-    if kind in (Kind.UPHELD, Kind.APPEAL_DECIDED):
-        ruling = replace(RULING, appeal=kind == Kind.APPEAL_DECIDED, until=None if decision.releases else RULING.until)
+    if kind in (Kind.HELD, Kind.UPHELD, Kind.APPEAL_DECIDED):
+        held = kind == Kind.HELD
+        ruling = replace(
+            RULING, hold=held, appeal=kind == Kind.APPEAL_DECIDED, until=None if decision.releases else RULING.until
+        )
         about = changes.get("verdict", VERDICT if decision.verdict else None)
         return ruled(ruling, (decision,), about, changes.get("vm", VM), BACKGROUND)[0].values
     measured = INBOUND if kind == Kind.DESK_INBOUND else VERDICT

@@ -17,6 +17,7 @@ from edgeguard.letters import Notice, Queued
 from edgeguard.model import Act, Decision, Happened, Outcome, Scope
 from edgeguard.notice import lint
 from edgeguard.notice.adopted import used_by
+from edgeguard.notice.kept import kept
 from edgeguard.notice.kinds import DESK_PARTS, Kind, may_reach
 from edgeguard.notice.message import write
 from edgeguard.notice.refusal import Refusal
@@ -24,6 +25,7 @@ from edgeguard.notice.render import render
 from edgeguard.notice.ruling import Ruling, ruled
 from edgeguard.notice.values import background, compose
 from edgeguard.notice.wording import SHIPPED, shipped
+from edgeguard.word import Said, Word
 
 DAY = 24 * HOUR
 CONFIGURED = background(build({"mail": {"from": "abuse@example.net", "desk": "desk@example.net"}}), "hv1.example.net")
@@ -193,16 +195,61 @@ def test_upheld() -> None:
     assert "two people" not in text(told())
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_an_appeal_is_decided(kept: bool) -> None:
+def hold(*decisions: Decision) -> Notice:
+    word = Word(DECISION.case, Said.HOLD, T + SECOND, "alex", "the owner restores a snapshot", T + 12 * HOUR)
+    (notice,) = kept(word, decisions, VERDICT, VM, CONFIGURED)
+    return notice
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_hold_tells_the_widest(order: int) -> None:
+    """Where a narrow and a full null route stand, the mail says that all is dropped, whichever came first."""
+    wide = replace(DECISION, id="decision-2", scope=Scope.FULL, at=T + SECOND)
+    notice = hold(*(DECISION, wide)[::order])
+    assert (notice.kind, notice.decision) == (Kind.HELD, wide.id)
+    said = text(notice)
+    assert "Still dropped at our edge: all traffic of this one server, in and out" in said
+    assert "Not affected: its disks and data; it runs on" in said and "all its other traffic" not in said
+    (upheld,) = ruled(RULING, (DECISION, wide)[::order], VERDICT, VM, CONFIGURED)
+    assert upheld.decision == wide.id
+
+
+def test_a_hold_is_no_new_null_route() -> None:
+    """Its own subject, who holds it and why, beside why it was put in place; the longest end of what is kept."""
+    said = text(hold(DECISION, replace(DECISION, id="decision-2", until=T + 20 * HOUR)))
+    for part in (
+        "web1: the null route is held",
+        "nothing new was done",
+        "Decided: by a person here (alex)",
+        "Reason: the owner restores a snapshot",
+        "At first: 2026-01-01 00:04:05 UTC, automatically",
+        f"Its reason: {DECISION.reason}",
+        "ends at the latest at 2026-01-01 20:04:05 UTC",
+    ):
+        assert part in said
+    assert "it was quiet" not in said and "when it has been quiet" not in said
+
+
+def test_narrow_beside_own_only_is_kept_too() -> None:
+    """Neither is wider than the other: the mail of both says what each drops."""
+    forged = replace(DECISION, id="decision-2", scope=Scope.OWN_ONLY, targets=())
+    for notice in (hold(DECISION, forged), *ruled(RULING, (DECISION, forged), VERDICT, VM, CONFIGURED)):
+        said = text(notice)
+        assert "not the server's own, and all packets to its narrow targets: everything to 203.0.113.5" in said
+        assert "Not affected: all else that it sends from its own addresses" in said
+    assert "narrow" not in text(hold(forged))
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_an_appeal_is_decided(stays: bool) -> None:
     """Kept by a third person, or ended: the mail says which, by whom and why."""
-    by_third = replace(RULING, by=("lee",), appeal=True, until=RULING.until if kept else None)
-    decision = DECISION if kept else replace(BY_PERSON, at=T)
+    by_third = replace(RULING, by=("lee",), appeal=True, until=RULING.until if stays else None)
+    decision = DECISION if stays else replace(BY_PERSON, at=T)
     (notice,) = ruled(by_third, (decision,), VERDICT, VM, CONFIGURED)
     said = text(notice)
     assert notice.kind == Kind.APPEAL_DECIDED and "Decided: by a person here (lee)" in said
-    assert ("it is kept" in said, "appeal decided, it ends" in said) == (kept, not kept)
-    assert ("What is enough".upper() in said) == kept
+    assert ("it is kept" in said, "appeal decided, it ends" in said) == (stays, not stays)
+    assert ("What is enough".upper() in said) == stays
 
 
 def test_an_appeal_that_ends_by_a_release() -> None:

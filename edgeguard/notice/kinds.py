@@ -24,6 +24,7 @@ class Kind(StrEnum):
     RELEASED_BY_PERSON = "released-by-person"
     OUR_FAULT = "our-fault"  # released by a person as that: an apology, with the cause
     EXEMPTED = "exempted"  # released by a person: what is left alone, up to what, until when
+    HELD = "held"  # one person keeps it for a while: no new null route; see ruling.py
     UPHELD = "upheld"  # two people keep it; see ruling.py
     APPEAL_DECIDED = "appeal-decided"  # a third person kept it or ended it; see ruling.py
     ACKNOWLEDGED = "acknowledged"  # an answer came in; bound to no decision of its own, see acknowledged.py

@@ -152,8 +152,9 @@ def slots(kind: Kind) -> dict[str, Any]:
         ).values
     if kind is Kind.DESK_CUSTOMER:
         return values(_DECIDED[kind], _SUMMED, None, background)
-    if kind in (Kind.UPHELD, Kind.APPEAL_DECIDED):
-        ruling = replace(_RULING, appeal=kind is Kind.APPEAL_DECIDED)
+    if kind in (Kind.HELD, Kind.UPHELD, Kind.APPEAL_DECIDED):
+        held = Ruling(AT, ("alex",), "the owner restores a snapshot", AT + 12 * HOUR, hold=True)
+        ruling = held if kind is Kind.HELD else replace(_RULING, appeal=kind is Kind.APPEAL_DECIDED)
         return ruled(ruling, (_DECISION,), _VERDICT, _VM, background)[0].values
     verdict = {Kind.OWN_ONLY: _FORGED, Kind.DESK_INBOUND: _RECEIVED}.get(kind, _VERDICT)
     made = values(_DECIDED.get(kind, _DECISION), verdict, _VM, background, (_DECISION,))

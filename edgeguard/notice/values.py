@@ -36,6 +36,7 @@ LATER_SLOTS: dict[str, Any] = {
     "repeat_within": None,
     "people": 1,
     "ground": "",
+    "also": [],
     "before": [],
     "exempts": [],
     "conditions": [],
@@ -154,6 +155,7 @@ def values(
         "repeat_within": background.repeat if decision.repeat > 1 else None,
         "exempts": [_exempt(one) for one in decision.grace.exempts] if decision.grace else [],
         "conditions": [],
+        "also": [],
         "upheld_quiet": None,
         "people": 1,
     }
