@@ -18,7 +18,8 @@ MAX_TARGETS = 64  # of one request
 MAX_CONDITIONS = 8
 MAX_TEXT = 1_000  # characters of a reason or a term
 MAX_NS = 365 * 24 * 3_600_000_000_000
-OUTCOMES = ("confirmed", "undetermined", "overturned")  # that a person gives a case
+CONFIRMED = "confirmed"
+OUTCOMES = (CONFIRMED, "undetermined", "overturned")  # that a person gives a case
 MAX_RATE = 10**12  # packets a second
 
 
