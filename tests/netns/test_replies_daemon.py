@@ -130,7 +130,9 @@ def test_a_report_from_outside_goes_through_the_daemon(host: Host, mails: Path) 
     host.settles(1)
     before = standing(host)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    assert ": added to for 192.0.2.10;" in given(host, json.dumps({**REPORT, "timestamp": stamp}).encode(), "signal")
+    assert ": has one report more, about 192.0.2.10;" in given(
+        host, json.dumps({**REPORT, "timestamp": stamp}).encode(), "signal"
+    )
     until(lambda: _told(mails, "desk@example.org", "REPORTERS-WORDS"), "the desk has it")
     elsewhere = host.folder / "elsewhere.toml"
     elsewhere.write_text((host.folder / "edgeguard.toml").read_text().replace("edgeguard.sqlite", "none.sqlite"))
