@@ -230,6 +230,9 @@ def test_the_desk_gets_the_reporters_words(store: Store, run: Callable[..., Resu
     ((channel, body),) = store._db.execute("SELECT channel, whole(body, packed) FROM deliveries").fetchall()
     assert channel == "desk" and f"{MARK}: your customer" in json.loads(body)["text"]
     assert json.loads(run(["signal", "--show", "192.0.2.10"]).stdout)["document"]["our_own_field"] == {"ticket": MARK}
+    take(store, report(timestamp="1990-01-01T00:00:00Z", report_id="550e8400-e29b-41d4-a716-446655440001"))
+    for term, lines in (("vm-100", 2), ("web1", 1), (CASE.id, 1), ("tap100b", 2), ("192.0.2.10", 2)):
+        assert len(run(["signal", "--show", term]).stdout.splitlines()) == lines, term
     assert "connection/ddos" in run(["signal", "--list"]).stdout
     assert run(["signal", "--show", "nobody"]).exit_code == 1
 
@@ -301,6 +304,7 @@ def test_another_vms_case_is_left_alone(store: Store) -> None:
 def run(tmp_path: Path) -> Callable[..., Result]:
     file = tmp_path / "edgeguard.toml"
     inventory = '[[inventory.vm]]\nid = "vm-100"\ncustomer = "Example Ltd"\naddresses = ["192.0.2.10"]\n'
+    inventory += 'taps = ["tap100b"]\n'
     file.write_text(f'[paths]\nsocket = "{tmp_path}/sock"\ndatabase = "{tmp_path}/cases.sqlite"\n{inventory}')
 
     def invoke(words: list[str], given: bytes = b"") -> Result:
