@@ -155,7 +155,7 @@ def _reply(duty: Duty, matter: str, waiting: Sequence[Taken], standing: Sequence
         if due is None:
             continue
         lead = min(10 * MINUTE, (due - taken.at) // 2)
-        says = f"a person reads the owner's answer by {clock.utc(due)}: a note, or a decision, says that it was read"
+        says = f"a person reads the answer by {clock.utc(due)}: a note, or a decision, says that it was read"
         case = taken.case if taken.case in standing or not standing else standing[0]
         id, promised = f"reply {taken.reply.id}", taken.read_by is not None
         yield Deadline(

@@ -51,21 +51,29 @@ class Outside:
         owner = then.vm if then else vm.id if vm else None
         cases = self._of_owner(signal, owner) if vm or then else []
         measured, whose = self._measured(cases, signal), _whose(vm, then, signal, at)
-        if vm is None and then is None:
+        still_open = [case for case in cases if case.closed is None]
+        case = next((case for case in still_open if not self._is_before(signal, case)), then if still_open else None)
+        if (vm is None and then is None) or (still_open and case is None):
             self._store.signals.take(signal, at, None, None, measured, self._desk(signal, None, whose, measured, at))
-            return f"{signal.source}: {whose}; kept for the desk"
-        case = next((case for case in cases if case.closed is None), None)
+            aged = f"; it was seen long before {still_open[0].id} began" if still_open else ""
+            return f"{signal.source}: {whose}{aged}; kept for the desk"
         opening = None
         if case is None:
             case = self._new(signal, vm, then, at)
             opening = _opening(case, signal, at, by)
         self._store.signals.take(signal, at, case, opening, measured, self._desk(signal, case.id, whose, measured, at))
-        return f"{case.id}: {'opened' if opening else 'added to'} for {signal.source}; {whose}; {measured}"
+        done = "opened for" if opening else "has one report more, about"
+        return f"{case.id}: {done} {signal.source}; {whose}; {measured}"
 
     def _then(self, signal: Signal, at: int) -> Case | None:
         """A case of that time in which the address stands: it says whose it was then."""
         cases = self._about(signal.source) if signal.is_address else []
         return next((case for case in cases if _is_of(case, signal, at)), None)
+
+    def _is_before(self, signal: Signal, case: Case) -> bool:
+        """What was seen long before a case is not of it, if that is about what we measured; one that others' reports
+        opened takes all of them."""
+        return signal.until < case.opened - OLD and bool(self._store.verdicts(case.id))
 
     def _of_owner(self, signal: Signal, owner: str | None) -> list[Case]:
         """The owner's cases, about this address or another of his."""

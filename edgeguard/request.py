@@ -19,7 +19,8 @@ MAX_CONDITIONS = 8
 MAX_TEXT = 1_000  # characters of a reason or a term
 MAX_NS = 365 * 24 * 3_600_000_000_000
 MAX_ALONE_NS = 12 * 3_600_000_000_000  # of one person's null route; `[clocks] hold` may make it shorter
-OUTCOMES = ("confirmed", "undetermined", "overturned")  # that a person gives a case
+CONFIRMED = "confirmed"
+OUTCOMES = (CONFIRMED, "undetermined", "overturned")  # that a person gives a case
 MAX_RATE = 10**12  # packets a second
 
 

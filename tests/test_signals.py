@@ -169,7 +169,9 @@ def test_it_is_added_to_the_open_case(store: Store) -> None:
     before = {table: rows(store, table) for table in ("cases", "decisions", "outbox", "outcomes", "releases", "notes")}
     standing = store.standing()
     said = take(store, report())
-    assert said.startswith(f"{CASE.id}: added to for 192.0.2.10; a case of that time says it was VM vm-100's")
+    assert said.startswith(
+        f"{CASE.id}: has one report more, about 192.0.2.10; a case of that time says it was VM vm-100's"
+    )
     assert "syn hard, at most 50,012 packets a second" in said
     assert {table: rows(store, table) for table in before} == before and store.standing() == standing
     (entry,) = [entry for entry in store.timeline(CASE.id) if entry.what == "signal"]
@@ -188,7 +190,7 @@ def test_it_opens_a_case_that_does_nothing(store: Store) -> None:
     assert (decision.act, decision.scope, decision.enforced, decision.until) == (Act.NONE, "observe", False, None)
     assert rows(store, "outbox") == outbox and store.standing() == standing
     second = report(source_identifier="198.51.100.9", report_id="550e8400-e29b-41d4-a716-446655440001")
-    assert take(store, second).startswith(f"{case.id}: added to")
+    assert take(store, second).startswith(f"{case.id}: has one report more")
     assert len(store.decisions(case.id)) == 1
 
 
@@ -228,6 +230,9 @@ def test_the_desk_gets_the_reporters_words(store: Store, run: Callable[..., Resu
     ((channel, body),) = store._db.execute("SELECT channel, whole(body, packed) FROM deliveries").fetchall()
     assert channel == "desk" and f"{MARK}: your customer" in json.loads(body)["text"]
     assert json.loads(run(["signal", "--show", "192.0.2.10"]).stdout)["document"]["our_own_field"] == {"ticket": MARK}
+    take(store, report(timestamp="1990-01-01T00:00:00Z", report_id="550e8400-e29b-41d4-a716-446655440001"))
+    for term, lines in (("vm-100", 2), ("web1", 1), (CASE.id, 1), ("tap100b", 2), ("192.0.2.10", 2)):
+        assert len(run(["signal", "--show", term]).stdout.splitlines()) == lines, term
     assert "connection/ddos" in run(["signal", "--list"]).stdout
     assert run(["signal", "--show", "nobody"]).exit_code == 1
 
@@ -242,6 +247,30 @@ def test_the_owner_is_whose_it_was_then(store: Store) -> None:
     assert (case.vm, case.customer) == ("vm-100", "Example Ltd")
     late = report(timestamp="2025-11-01T00:00:00Z", report_id="550e8400-e29b-41d4-a716-446655440009")
     assert "whose it was then is not known" in take(store, late, at=T + 40 * 24 * HOUR, vms=(now,))
+
+
+def test_an_old_report_is_not_put_into_the_open_case(store: Store) -> None:
+    """What was seen long before a flood is not of its case: it goes to the case of that time, else to nobody's; a case
+    that others' reports opened takes all of them."""
+    number, day = "550e8400-e29b-41d4-a716-44665544001", 24 * HOUR
+    said = take(store, report(timestamp="1990-01-01T00:00:00Z", report_id=f"{number}0"))
+    assert said.endswith(f"; it was seen long before {CASE.id} began; kept for the desk")
+    old = replace(CASE, id="EG-20251101-aaaaaaaaaaaa", opened=T - 61 * day)
+    store.put_case(old)
+    store.close_case(old.id, T - 60 * day, "quiet")
+    said = take(store, report(timestamp="2025-11-01T12:00:00Z", report_id=f"{number}1"))
+    assert said.startswith(f"{old.id}: has one report more, about 192.0.2.10; a case of that time says")
+    assert [(one.id[-1], one.case) for one in store.signals.youngest()] == [("1", old.id), ("0", None)]
+    assert not [entry for entry in store.timeline(CASE.id) if entry.what == "signal"]
+    seen_yesterday = report(timestamp="2025-12-31T12:00:00Z", report_id=f"{number}2")
+    assert take(store, seen_yesterday).startswith(f"{CASE.id}: has one report more")
+    for last in "34":
+        take(
+            store,
+            report(timestamp="1990-01-01T00:00:00Z", report_id=f"{number}{last}", source_identifier="198.51.100.9"),
+        )
+    third, fourth = store.signals.youngest()[:2]
+    assert third.case == fourth.case is not None
 
 
 def test_the_case_of_who_has_the_address_later_is_left_alone(store: Store) -> None:
@@ -275,6 +304,7 @@ def test_another_vms_case_is_left_alone(store: Store) -> None:
 def run(tmp_path: Path) -> Callable[..., Result]:
     file = tmp_path / "edgeguard.toml"
     inventory = '[[inventory.vm]]\nid = "vm-100"\ncustomer = "Example Ltd"\naddresses = ["192.0.2.10"]\n'
+    inventory += 'taps = ["tap100b"]\n'
     file.write_text(f'[paths]\nsocket = "{tmp_path}/sock"\ndatabase = "{tmp_path}/cases.sqlite"\n{inventory}')
 
     def invoke(words: list[str], given: bytes = b"") -> Result:
@@ -286,7 +316,7 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 def test_the_command_writes_where_no_daemon_runs(store: Store, run: Callable[..., Result]) -> None:
     """`edgeguard signal < FILE` finds the owner in the inventory and writes the database."""
     told = run(["signal"], report())
-    assert told.exit_code == 0 and told.stdout.startswith(f"{CASE.id}: added to"), told.output
+    assert told.exit_code == 0 and told.stdout.startswith(f"{CASE.id}: has one report more"), told.output
     refused = run(["signal"], b"{}")
     assert refused.exit_code == 2 and refused.stderr.startswith("edgeguard: the report is refused")
 

@@ -865,7 +865,7 @@ def test_a_report_opens_a_case_for_the_desk(store: CaseStore) -> None:
 
 @about(Signals.youngest)
 def test_reports_are_found_the_youngest_first(store: CaseStore) -> None:
-    """All, or by id, case or address however it is written; at most so many."""
+    """All, or by id, case, its VM or tap, or address however it is written; at most so many."""
     store.put_case(CASE)
     store.signals.take(SIGNAL, T, CASE, None, "nothing", ())
     for number in (2, 3):
@@ -877,6 +877,7 @@ def test_reports_are_found_the_youngest_first(store: CaseStore) -> None:
     assert (ids(), ids(limit=2)) == (["s-3", "s-2", "s-1"], ["s-3", "s-2"])
     assert ids("2001:0db8:0::1") == ids("2001:db8::1") == ["s-3", "s-2"]
     assert ids("s-1") == ids(CASE.id) == ids("192.0.2.10") == ["s-1"] and ids("nobody") == []
+    assert ids("vm-100") == ids("WEB1") == ids(str(CASE.tap)) == ["s-1"]
 
 
 @about(Reports.take)

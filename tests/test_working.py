@@ -79,6 +79,20 @@ def test_a_person_closes_once_and_what_goes_on_is_another_case(flooded: tuple[An
     assert len(world.store.find("vm-0")) == 2
 
 
+@pytest.mark.parametrize("outcome", ["confirmed", "undetermined", "overturned"])
+@pytest.mark.parametrize("found", [Disposition.OUR_FAULT, Disposition.FIXED, Disposition.UNVERIFIED])
+def test_a_close_against_an_apology_is_said(flooded: tuple[Any, Kept], found: Disposition, outcome: str) -> None:
+    """Confirmed after our-fault is taken, in a sentence that names who released it and the way back; no other is."""
+    made, world = flooded
+    assert made.engine.release(tuple(made.engine.ledger), T + 2 * SECOND, "why", "alex", Grace(found))
+    (case,) = world.store.find("vm-0")
+    text = work(made, CloseCase("vm-0", "a miner, removed", outcome), "robin")["text"]
+    told = f"although alex released it as our-fault at {clock.utc(T + 2 * SECOND)}"
+    against = outcome == "confirmed" and found is Disposition.OUR_FAULT
+    assert (told in text and f"edgeguard case reopen {case.id}" in text) is against
+    assert against or text == f"{case.id}: closed as {outcome}"
+
+
 def test_what_the_clock_settled_is_judged_later(flooded: tuple[Any, Kept]) -> None:
     """Its end stays when it was; its outcome is the person's, once."""
     made, world = flooded

@@ -24,12 +24,18 @@ class Signals:
         self._session = session
 
     def youngest(self, term: str | None = None, limit: int = 50) -> list[Reported]:
-        """The youngest first: of all, or of a case, an address or a report's id."""
+        """The youngest first: of all, or of a case, a VM or tap of one, an address or a report's id."""
         if term is None:
             return self._reported("ORDER BY seq DESC LIMIT ?", limit)
         with suppress(ValueError):
             term = str(ipaddress.ip_address(term))
-        return self._reported("WHERE id = ?1 OR case_id = ?1 OR source = ?1 ORDER BY seq DESC LIMIT ?2", term, limit)
+        return self._reported(
+            "WHERE id = ?1 OR case_id = ?1 OR source = ?1 OR case_id IN"
+            " (SELECT id FROM cases WHERE vm = ?1 OR vm_name = ?1 COLLATE NOCASE OR tap = ?1)"
+            " ORDER BY seq DESC LIMIT ?2",
+            term,
+            limit,
+        )
 
     def is_known(self, id: str) -> bool:
         """Whether a report of that id was ever written."""

@@ -11,6 +11,8 @@ import click
 from edgeguard.cli.options import config_option, example, json_option, loaded
 
 if TYPE_CHECKING:
+    from edgeguard.cases.reader import Reader
+    from edgeguard.cases.received import Reported
     from edgeguard.config import Config
     from edgeguard.incoming import Signal
 
@@ -25,7 +27,9 @@ COLUMNS = ("report", "came in", "about", "what", "case", "measured here")
     )
 )
 @click.option("--list", "listed", is_flag=True, help="List the youngest reports.")
-@click.option("--show", metavar="TERM", help="Print a report whole: of an id, a case or an address. For the desk only.")
+@click.option(
+    "--show", metavar="TERM", help="Print reports whole: of an id, case, VM, tap or address. For the desk only."
+)
 @json_option
 @config_option
 def signal(*, listed: bool, show: str | None, as_json: bool, config_path: Path) -> None:
@@ -96,8 +100,23 @@ def _show(config: Config, term: str) -> None:
     from edgeguard.errors import EdgeGuardError  # noqa: PLC0415
 
     with Reader(config.paths.database) as reader:
-        found = reader.signals.youngest(term)
+        found = _found(config, reader, term)
     if not found:
         raise EdgeGuardError(f"no report of {term!r}; 'edgeguard signal --list' shows the reports there are")
     for one in found:
         output.print_json({**output.plain(one), "document": json.loads(one.document)})
+
+
+def _found(config: Config, reader: Reader, term: str) -> list[Reported]:
+    """The youngest first. Of a VM also what the inventory knows by TERM: a case that others' reports opened names no
+    tap, and some reports have no case."""
+    from edgeguard.inventory import configured  # noqa: PLC0415
+
+    found = reader.signals.youngest(term)
+    if any(term in (one.id, one.case, one.source) for one in found):
+        return found
+    vm = configured(config.inventory).by_term(term)
+    single = [str(one.network_address) for one in vm.addresses if one.num_addresses == 1] if vm else []
+    names = (vm.id, *single) if vm else ()
+    every = {one.seq: one for one in (*found, *(one for name in names for one in reader.signals.youngest(name)))}
+    return [every[seq] for seq in sorted(every, reverse=True)]

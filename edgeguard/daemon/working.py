@@ -12,10 +12,12 @@ from edgeguard.daemon import keeping
 from edgeguard.daemon.live import Live
 from edgeguard.daemon.together import answer, each, elsewhere, with_others
 from edgeguard.errors import UsageError
+from edgeguard.grace import Disposition
 from edgeguard.handing import host
 from edgeguard.hooks.message import to_desk
 from edgeguard.model import identity
 from edgeguard.request import (
+    CONFIRMED,
     AppealCase,
     AskCase,
     ClaimCase,
@@ -112,7 +114,19 @@ def _close(live: Live, case: Case, ask: CloseCase, by: str) -> str:
         raise UsageError(f"{case.id}: a person has said how it ended already: {case.outcome}")
     live.engine.docket.drop(case.id)
     live.engine.allowances.judged(live.store.priors(0, case.id), case.id)
-    return f"{case.id}: closed as {ask.outcome}"
+    return f"{case.id}: closed as {ask.outcome}{_contradicted(live, case, ask)}"
+
+
+def _contradicted(live: Live, case: Case, ask: CloseCase) -> str:
+    """Confirmed, though its owner was written an apology: it may be meant so, and is said, so that it is no slip."""
+    released = [(one, one.grace.disposition) for one in live.store.decisions(case.id) if one.grace is not None]
+    last, found = released[-1] if released else (None, None)
+    if last is None or found is not Disposition.OUR_FAULT or ask.outcome != CONFIRMED:
+        return ""
+    return (
+        f", although {last.by} released it as {Disposition.OUR_FAULT} at {clock.utc(last.at)}; "
+        f"if that is a slip: edgeguard case reopen {case.id}, and close it again"
+    )
 
 
 _ANSWERS: dict[type[Ask], Callable[[Live, Case, Any, str], str]] = {

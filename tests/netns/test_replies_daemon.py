@@ -96,7 +96,8 @@ def standing(host: Host) -> list[Any]:  # noqa: F811
 
 
 def test_an_answer_is_acknowledged_and_frees_nothing(host: Host, mails: Path) -> None:  # noqa: F811
-    """The notice names its evidence; the answer to it is told to be here within a minute, and frees nothing."""
+    """The notice names its evidence; the answer to it is acknowledged within a minute, the desk is told of it although
+    there is no roster, and it frees nothing."""
     host.start()
     host.edgeguard("nullroute", "add", "vm-101", "--full", "--for", "1h", "--why", "a test")
     host.settles(1)
@@ -115,6 +116,7 @@ def test_an_answer_is_acknowledged_and_frees_nothing(host: Host, mails: Path) ->
     began = time.monotonic()
     assert ": CLEANED from owner@example.net recorded, acknowledged" in given(host, answer.as_bytes(), "reply")
     told = until(lambda: mail_to(mails, "owner@example.net", notice["Message-ID"]), "it is acknowledged")
+    until(lambda: _told(mails, "desk@example.org", "CLEANED it was a miner"), "the desk has it")
     assert time.monotonic() - began < 60
     assert told["Auto-Submitted"] == "auto-replied" and told["In-Reply-To"] == "<answer@example.net>"
     assert "automatic from" not in given(host, answer.as_bytes(), "reply"), "known already"
@@ -130,7 +132,9 @@ def test_a_report_from_outside_goes_through_the_daemon(host: Host, mails: Path) 
     host.settles(1)
     before = standing(host)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    assert ": added to for 192.0.2.10;" in given(host, json.dumps({**REPORT, "timestamp": stamp}).encode(), "signal")
+    assert ": has one report more, about 192.0.2.10;" in given(
+        host, json.dumps({**REPORT, "timestamp": stamp}).encode(), "signal"
+    )
     until(lambda: _told(mails, "desk@example.org", "REPORTERS-WORDS"), "the desk has it")
     elsewhere = host.folder / "elsewhere.toml"
     elsewhere.write_text((host.folder / "edgeguard.toml").read_text().replace("edgeguard.sqlite", "none.sqlite"))
