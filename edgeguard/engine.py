@@ -23,6 +23,7 @@ from edgeguard.decision.decide import AUTOMATION, at_other_tap, decide, release
 from edgeguard.decision.ledger import Entry, Ledger
 from edgeguard.decision.question import Question
 from edgeguard.decision.recent import NOTHING
+from edgeguard.decision.repeats import NO_GROUND
 from edgeguard.detection.rules import JUDGES
 from edgeguard.docket import Docket
 from edgeguard.ends import Ending, Ends
@@ -227,8 +228,9 @@ class Engine:
         self.allowances.after(decision)
         if not others:
             self.ends.forget(case.id)
+        overturned = grace is not None and grace.disposition in NO_GROUND
         for entry in entries:
-            self.ledger.end(entry.decision.id)
+            self.ledger.end(entry.decision.id, overturned)
             if by == AUTOMATION and entry.point is not None:
                 for rule in (entry.rule,) if entry.rule else JUDGED:
                     self.docket.forget(entry.point, rule)

@@ -73,7 +73,10 @@ def panic(config: Config, why: str, by: str) -> Reaped:
             if again := ends.keep_only(()):
                 removed, clean = removed + again, time.monotonic() + _QUIET
             time.sleep(0.1)
-    return Reaped(removed, trouble=trouble, daemon=daemon)
+    if daemon:  # it records the ends itself
+        return Reaped(removed, trouble=trouble, daemon=True)
+    ended, unrecorded = _recorded(config, f"{by} ended all null routes: {why}")
+    return Reaped(removed, ended, trouble + unrecorded)
 
 
 def _forbid(kill: Path, text: str) -> tuple[str, ...]:
@@ -88,6 +91,20 @@ def _forbid(kill: Path, text: str) -> tuple[str, ...]:
 
 
 # ---- with the database ---------------------------------------------------------------------------
+
+
+def _recorded(config: Config, why: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Everything as ended in the database, too, or the next start would put it back; and what kept it from that."""
+    database = Path(config.paths.database)
+    try:
+        if not database.exists():  # nor does a start find anything to put back
+            return (), ()
+        inventory, _ = _inventory(config)
+        with Store(database) as store:
+            return tuple(_record(config, store, inventory, one, why) for one in store.standing()), ()
+    except (EdgeGuardError, OSError) as error:
+        told = f"run 'edgeguard reap' before you remove {config.paths.kill}, or the next start null-routes again"
+        return (), (f"the kernel holds nothing any more, but the ends are not recorded: {error}; {told}",)
 
 
 def _settle(config: Config, store: CaseStore, ends: Reaper, removed: int) -> Reaped:

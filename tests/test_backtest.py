@@ -195,7 +195,7 @@ def test_the_manual_names_what_the_json_holds(backtest: Backtest) -> None:
         (LOWER, ("none.pcap", "--against", "old.toml"), 1, "edgeguard: none.pcap: "),
         (LOWER, ("old.toml", "--against", "old.toml"), 1, "edgeguard: old.toml: "),
         (LOWER, ("empty.pcap", "--against", "old.toml"), 1, "edgeguard: empty.pcap: holds no frames"),
-        (LOWER, ("--against", "old.toml"), 2, "Error: Missing argument 'FILE...'"),
+        (LOWER, ("--against", "old.toml"), 2, "edgeguard: missing argument 'FILE...'"),
     ],
 )
 def test_bad_input_is_one_clear_line(

@@ -47,13 +47,33 @@ def test_what_failed_exits_1(file: Path) -> None:
     assert "there is no case database" in one_line(told)
 
 
-@pytest.mark.parametrize("words", [["fly"], ["case"], ["case", "show"], ["--colour"], ["case", "list", "--limit", "0"]])
-def test_wrong_use_exits_2(words: list[str]) -> None:
-    """A command line that makes no sense must exit 2, with usage on standard error and nothing on standard output."""
-    told = run(*words)
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("fly", "no such command 'fly'; see 'edgeguard --help'"),
+        ("--colour", "no such option '--colour'; see 'edgeguard --help'"),
+        ("case fly", "no such command 'fly'; see 'edgeguard case --help'"),
+        ("case show", "missing argument 'TERM'; see 'edgeguard case show --help'"),
+        ("case list --limit 0", "invalid value for '--limit': 0 is not in the range"),
+        ("case release web1 --why x", "missing option '--as'. Choose from: exempt, fixed, rebuilt"),
+        ("nullroute add web1 --full --for 3 --why x", "invalid value for '--for': '3' is not a duration"),
+        ("nullroute add web1 --for 3h --why x", "name --target (one or more), --scope own-only or --full"),
+        ("status --colour", "no such option '--colour'; see 'edgeguard status --help'"),
+    ],
+)
+def test_wrong_use_exits_2(words: str, why: str) -> None:
+    """A command line that makes no sense must exit 2 with one line, as every error, and nothing on standard output."""
+    told = run(*words.split())
     assert told.returncode == 2
-    assert told.stderr
+    assert one_line(told).startswith(f"edgeguard: {why}") and "--help'" in told.stderr
     assert not told.stdout
+
+
+def test_a_group_without_a_command_shows_what_there_is() -> None:
+    """That is its help, on standard error, as nothing was done."""
+    told = run("case")
+    assert told.returncode == 2 and not told.stdout
+    assert told.stderr.startswith("Usage: edgeguard case") and "release" in told.stderr
 
 
 def test_a_wrong_configuration_exits_3_with_every_finding(file: Path) -> None:

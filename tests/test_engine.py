@@ -21,6 +21,7 @@ from edgeguard.decision.decide import by_person
 from edgeguard.decision.ledger import Entry
 from edgeguard.decision.question import KernelCount, Window
 from edgeguard.engine import Engine
+from edgeguard.grace import Disposition, Grace
 from edgeguard.model import (
     Act,
     Band,
@@ -408,6 +409,20 @@ def test_a_flood_that_moves_is_full_at_its_third_target() -> None:
     ]
     assert [case.state for case in world.cases] == ["narrow", "narrow", "full", "full"]
     assert len({case.id for case in world.cases}) == 1
+
+
+@pytest.mark.parametrize("disposition", Disposition)
+def test_what_a_person_overturned_is_no_target_that_it_moved_to(disposition: Disposition) -> None:
+    """Released as exempt or as our fault, a target is none of the three that make it full; otherwise it is."""
+    world = World()
+    made = engine(world)
+    far = "203.0.113.9"  # of another /24: what goes near the others is judged without that release
+    feed(made, flood(T, 2 * SECOND, dst=far), flood(T + 2 * SECOND, 2 * SECOND, dst=TARGETS[1]))
+    first = next(entry for entry in made.ledger if str(entry.decision.targets[0].address) == far)
+    assert made.release((first,), T + 4 * SECOND, "looked at", "alex", Grace(disposition))
+    feed(made, flood(T + 4 * SECOND, 2 * SECOND, dst=TARGETS[2]))
+    scope = Scope.NARROW if disposition in (Disposition.EXEMPT, Disposition.OUR_FAULT) else Scope.FULL
+    assert world.acts[-1] == (Act.NULL_ROUTE, scope, TARGETS[2:3])
 
 
 def test_a_slow_move_is_not_moving() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mailserver import Sink, serving, text_of, until
+from mailserver import PATIENCE_S, Sink, serving, text_of, until
 from samples import BACKGROUND, CASE, DECISION, ORDER, VERDICT, VERIFIED, VM, T, happened, notices
 
 from edgeguard.cases.store import Store
@@ -97,6 +99,44 @@ def test_a_text_is_refused_with_its_place(own: Path, name: str, old: str, new: s
         assert finding.startswith(f"{file}:{number}: ")
     assert shown(adopted.texts, "full") == shown(Texts(), "full")
     assert "nothing at all was dropped" in shown(adopted.texts, "warning")
+
+
+ENDLESS = {
+    "full": "{% for one in range(10 ** 12) %}{% endfor %}",
+    "narrow": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}" + "{% endfor %}" * 3,
+    "own-only": "{% macro m() %}{% for a in range(9999) %}{{ m() }}{% endfor %}{% endmacro %}{{ m() }}",
+    "moved": "{{ range(10 ** 12) | list | length }}",
+    "goes-on": "{% for a in 'x' * 9999 recursive %}{{ loop('x' * 9999) }}{% endfor %}",
+}
+
+
+def test_a_text_that_goes_round_for_ever_is_refused(own: Path) -> None:
+    """Loops without an end, or inside each other, over whatever: `check` comes back, and names file and line. As a
+    process of its own, which can be ended."""
+    for kind, text in ENDLESS.items():
+        changed(own, f"{kind}.txt", '{% include "_record.txt" %}', text)
+    program = "import sys; from edgeguard.notice.adopted import adopt; print(*adopt(sys.argv[1]).findings, sep='\\n')"
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(own)], check=True, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    findings = told.stdout.splitlines()
+    assert len(findings) == len(ENDLESS)
+    for kind, text in ENDLESS.items():
+        (line,) = [one for one in findings if one.endswith(f"the shipped text is used for '{kind}'")]
+        file = own / f"{kind}.txt"
+        number = 1 + file.read_text().splitlines().index(text)
+        assert line.startswith(f"{file}:{number}: ")
+    assert sum("its loops take more than 10,000 turns" in one for one in findings) >= 3
+
+
+def test_a_long_mail_is_none_that_goes_round_for_ever(own: Path) -> None:
+    """Each mail has its turns anew; some thousands are no fault, and a loop keeps all that jinja2 gives it."""
+    loop = "{% for n in range(3000) %}{% if loop.last %}{{ loop.length }} packets{% endif %}{% else %}none{% endfor %}"
+    changed(own, "full.txt", "any action of yours.", f"any action of yours. {loop}")
+    adopted = adopt(str(own))
+    assert adopted.findings == ()
+    for _ in range(5):
+        assert "3000 packets" in shown(adopted.texts, "full")
 
 
 def test_an_include_is_refused_for_each_kind_that_uses_it(own: Path) -> None:

@@ -8,13 +8,14 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 
 from edgeguard.errors import EdgeGuardError
 from edgeguard.glance.words import told
 
+HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click before 8.2 has none, and needs none
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 
 
@@ -28,6 +29,20 @@ class Refusal(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         for line in self.message.splitlines():
             click.echo(f"edgeguard: {told(line)}", file=file, err=True)
+
+
+class WrongUse(click.ClickException):
+    """A command line that makes no sense, on its way out: one line, however many click has for it."""
+
+    exit_code = 2
+
+    def __init__(self, error: click.UsageError) -> None:
+        path = error.ctx.command_path if error.ctx else "edgeguard"
+        said = " ".join(error.format_message().split()).rstrip(".")
+        super().__init__(f"{said[:1].lower()}{said[1:]}; see '{path} --help'")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"edgeguard: {told(self.message)}", file=file, err=True)
 
 
 class Commands(click.Group):
@@ -45,11 +60,19 @@ class Commands(click.Group):
         place = self._places.get(cmd_name)
         return _load(place) if place else super().get_command(ctx, cmd_name)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            _retell(error)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             told = super().invoke(ctx)
             _flush(ctx)
             return told
+        except click.UsageError as error:
+            _retell(error)
         except EdgeGuardError as error:
             raise Refusal(error) from None
         except KeyboardInterrupt:
@@ -62,6 +85,13 @@ class Commands(click.Group):
             with contextlib.suppress(EdgeGuardError):
                 _flush(ctx)  # where it is the output that broke, the interpreter must not try again at its end
             raise Refusal(_unforeseen(error)) from None
+
+
+def _retell(error: click.UsageError) -> NoReturn:
+    """Wrong use as one line; a group without a command prints its help, as it is asked what there is."""
+    if isinstance(error, HELP):
+        raise error
+    raise WrongUse(error) from None
 
 
 def _flush(ctx: click.Context) -> None:

@@ -46,7 +46,8 @@ def panic(why: str, as_json: bool, config_path: Path) -> None:
         raise click.BadParameter("the reason must be one line", param_hint="--why")
     done = reaping.panic(config, why, own_name())
     if not as_json:
-        click.echo(f"EdgeGuard only observes until {config.paths.kill} is removed" if not done.trouble else "ended")
+        observes = Path(config.paths.kill).exists()
+        click.echo(f"EdgeGuard only observes until {config.paths.kill} is removed" if observes else "ended")
         if not done.removed:
             click.echo("nothing of EdgeGuard stood in the kernel")
     _tell(done, as_json)

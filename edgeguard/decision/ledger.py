@@ -56,9 +56,10 @@ class Ledger:
     def get(self, decision: str) -> Entry | None:
         return self._entries.get(decision)
 
-    def end(self, decision: str) -> Entry | None:
+    def end(self, decision: str, overturned: bool = False) -> Entry | None:
+        """It stands no more. overturned: it should not have stood, so where the flood goes is not judged by it."""
         entry = self._entries.pop(decision, None)
-        if entry:
+        if entry and not overturned:
             self._past.append(entry)
         return entry
 
@@ -107,7 +108,7 @@ class Ledger:
             self._entries[order.decision] = replace(entry, order=order, ends=None)
 
     def targets(self, case: str, since: int) -> tuple[Target, ...]:
-        """Every target null-routed for a case since a time, standing or ended."""
+        """Every target null-routed for a case since a time, standing or ended, but for what was overturned."""
         self._past = [entry for entry in self._past if entry.decision.at >= since]
         lately = (entry for entry in (*self, *self._past) if entry.decision.at >= since)
         return tuple(t for entry in lately if entry.decision.case == case for t in entry.decision.targets)

@@ -17,6 +17,7 @@ import jinja2
 
 from edgeguard import clock, units
 from edgeguard.notice import vocabulary, words
+from edgeguard.notice.turns import Environment
 from edgeguard.notice.vocabulary import Phrases, Vocabulary
 
 SHIPPED = Path(__file__).with_name("texts")
@@ -56,7 +57,7 @@ class Texts:
 
 
 def _environment(folder: Path, phrases: Phrases) -> jinja2.Environment:
-    environment = jinja2.Environment(
+    environment = Environment(
         loader=jinja2.FileSystemLoader([folder, SHIPPED]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,  # a line that is only a tag leaves nothing behind

@@ -158,6 +158,29 @@ def test_an_address_given_away_is_let_in(host: Host, tmp_path: Path) -> None:
         reaping.panic(settings, "test", "root")
 
 
+def test_panic_records_the_ends_or_says_what_is_left_to_do(host: Host, tmp_path: Path) -> None:
+    """With the database each case ends once, and its owner is told; with a damaged one the kernel is emptied all the
+    same, and one line says what has to be done before the kill file goes."""
+    settings = _settings(tmp_path, host, contact="owner@example.net")
+    _null_routed(host, settings, host.order("d-panic", targets=(target(TARGET4),)))
+    with host.host.inside():
+        done = reaping.panic(settings, "wrong servers are cut", "alex")
+    told = "EG-20261129-0: vm-1 (narrow) at tap0: alex ended all null routes: wrong servers are cut"
+    assert done.ended == (told,) and done.trouble == () and _gets_out(host)
+    with Store(settings.paths.database) as store:
+        assert store.standing() == [] and store.cases()[0].state == "probation"
+        letter = store.letters(store.cases()[0].id)[-1]
+        assert (letter.kind, letter.to) == ("released", "owner@example.net")
+    _null_routed(host, settings, host.order("d-damaged", targets=(target(TARGET4),)))
+    Path(settings.paths.database).write_text("no database at all")
+    with host.host.inside():
+        done = reaping.panic(settings, "again", "alex")
+    assert _gets_out(host) and done.removed > 0 and done.ended == ()
+    (line,) = done.trouble
+    assert "the ends are not recorded" in line and f"reap' before you remove {settings.paths.kill}" in line
+    assert "\n" not in line
+
+
 def test_beside_a_daemon_only_what_is_overdue_goes(host: Host, tmp_path: Path) -> None:
     """While a daemon holds its socket nothing but what is past its end is touched, whatever the database says."""
     settings = _settings(tmp_path, host)
@@ -235,5 +258,5 @@ def test_panic_ends_everything(host: Host, tmp_path: Path, daemon: bool) -> None
         enforcer.order(again)
         assert "alice: wrong servers are cut" in host.until(again.decision, Happened.FAILED).detail
         enforcer.close()
-    assert len(_reap(host, settings).ended) == 3
+    assert len(done.ended) == 3 and _reap(host, settings) == Reaped(0)
     assert json.dumps(dataclasses.asdict(done))

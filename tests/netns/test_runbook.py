@@ -206,6 +206,23 @@ def test_panic_beside_the_daemon(host: Host, hand: bool) -> None:
     assert host.stop() == 0
 
 
+def test_what_panic_ended_without_a_daemon_stays_ended(host: Host) -> None:
+    """The daemon is dead, panic empties the kernel, the kill file is removed: the next start puts nothing back, and the
+    cases say who ended them and why."""
+    host.start()
+    host.null_route_both()
+    host.stop(signal.SIGKILL)
+    told = host.edgeguard("panic", "--why", "wrong servers are cut")
+    assert "only observes" in told and told.count("ended all null routes: wrong servers are cut") == 2
+    (host.folder / "observe-only").unlink()
+    host.start()
+    host.settles(0)
+    assert host.of_ours() == []
+    assert "wrong servers are cut" in host.edgeguard("explain", "vm-102")
+    assert "nothing is null-routed" in host.edgeguard("nullroute", "list")
+    assert host.stop() == 0
+
+
 @pytest.mark.long  # a whole daemon of its own; the others are looked at by default
 def test_a_start_beside_a_kill_file_frees(host: Host) -> None:
     """What stood when the daemon died is ended by a start that finds the kill file, and is never put back."""
