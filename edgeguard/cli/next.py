@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import click
 from edgeguard.cli.options import config_option, duty_of, example, json_option
 
 if TYPE_CHECKING:
+    from edgeguard.cases.case import Standing
     from edgeguard.cases.reader import Reader
     from edgeguard.duty import Duty
     from edgeguard.urgent import Urgent
@@ -48,7 +49,7 @@ def next_case(as_json: bool, config_path: Path) -> None:
         if not found:
             click.echo(NOTHING)
             return
-        first, frees = found[0], freed(found[0].standing, reader, duty.clocks)
+        first, frees = found[0], freed(found[0].standing, reader, duty, clock.now())
         for line in screen(first, len(found), reader, frees, clock.now()):
             click.echo(line)
     if sys.stdin.isatty() and sys.stdout.isatty() and first.standing:
@@ -60,6 +61,7 @@ def next_case(as_json: bool, config_path: Path) -> None:
 
 def document(one: Urgent, number: int, reader: Reader, duty: Duty) -> dict[str, Any]:
     """The same for programs."""
+    from edgeguard import clock  # noqa: PLC0415
     from edgeguard.cli import output  # noqa: PLC0415
     from edgeguard.urgent import freed  # noqa: PLC0415
 
@@ -73,7 +75,7 @@ def document(one: Urgent, number: int, reader: Reader, duty: Duty) -> dict[str, 
         "why": list(one.why),
         "null_routes": [output.plain(standing.decision) for standing in one.standing],
         "waits": waits,
-        "frees": freed(one.standing, reader, duty.clocks),
+        "frees": freed(one.standing, reader, duty, clock.now()),
     }
 
 
@@ -83,12 +85,23 @@ def screen(one: Urgent, number: int, reader: Reader, frees: str, now: int) -> li
 
     of, of_them = reading.who(one.case), f"customer {one.case.customer or 'not known'}"
     who = f"{of}, {of_them}" if len(one.cases) == 1 else f"{_number(one)} of {of_them}; most urgent: {of}"
-    title = f"{one.id}  priority {one.priority}: {', '.join(one.why)}"
-    below = ["", *_waits(one, reader, now), "", *_choices(one, frees)]
-    lines = [title, who, "", *_measured(one, reader), "", *_done(one, now)]
-    more = f"{number - 1} more: edgeguard case list --open" if number > 1 else ""
-    kept = lines[: HEIGHT - 1 - len(below) - bool(more)]
-    return [_cut(output.told(line)) for line in [*kept, *below, *([more] if more else [])]]
+    shown = _shown(one)
+    title = textwrap.wrap(f"{one.id}  priority {one.priority}: {', '.join(one.why)}", WIDTH)
+    measured = list(_measured(one, shown, reader))
+    done, below = ["", *_done(one, shown, now), ""], [*_waits(one, reader, now), "", *_choices(one, frees)]
+    more = [f"{number - 1} more: edgeguard case list --open"] if number > 1 else []
+    room = HEIGHT - 1 - len([*title, who, "", *done, *below, *more])  # the evidence has what the rest leaves
+    lines = [*title, who, "", *measured[: max(room, 0)], *done]
+    kept = [*lines[: HEIGHT - 1 - len(below) - len(more)], *below, *more]
+    return [_cut(output.told(line)) for line in kept]
+
+
+def _shown(one: Urgent) -> list[Standing]:
+    """Of the most urgent case: both of two null routes; of more the widest, and that which the evidence is of."""
+    of_it = [standing for standing in one.standing if standing.case.id == one.case.id] or list(one.standing)
+    first = sorted(of_it, key=lambda of: (of.decision.scope == "full", of.verdict is not None, of.decision.at))[::-1]
+    evident = next((n for n, standing in enumerate(first) if standing.verdict), 0)
+    return first if len(first) <= 2 else [first[n] for n in sorted({0, evident})]
 
 
 def _number(one: Urgent) -> str:
@@ -101,11 +114,11 @@ def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
 
 
-def _measured(one: Urgent, reader: Reader) -> Iterator[str]:
-    """Of the verdict that the youngest null route rests on, else of the case's youngest."""
+def _measured(one: Urgent, shown: Sequence[Standing], reader: Reader) -> Iterator[str]:
+    """Of the first verdict that a null route shown rests on, else of the case's youngest."""
     from edgeguard.cli import arithmetic  # noqa: PLC0415
 
-    verdicts = [standing.verdict for standing in one.standing if standing.verdict] or reader.verdicts(one.case.id)
+    verdicts = [standing.verdict for standing in shown if standing.verdict][:1] or reader.verdicts(one.case.id)
     if not verdicts:
         yield "measured   nothing: a person null-routed it by hand"
         return
@@ -120,7 +133,7 @@ def _measured(one: Urgent, reader: Reader) -> Iterator[str]:
     yield f"taken for  {verdicts[-1].kind}{''.join(f', or {a.kind}: {a.why}' for a in dropped[:1])}"
 
 
-def _done(one: Urgent, now: int) -> Iterator[str]:
+def _done(one: Urgent, shown: Sequence[Standing], now: int) -> Iterator[str]:
     from edgeguard import clock  # noqa: PLC0415
     from edgeguard.target import drops  # noqa: PLC0415
     from edgeguard.units import count, duration_text  # noqa: PLC0415
@@ -130,14 +143,14 @@ def _done(one: Urgent, now: int) -> Iterator[str]:
     elif len(one.cases) > 1:
         yield from _done_together(one)
         return
-    for standing in one.standing[: 2 if len(one.standing) == 2 else 1]:
+    for standing in shown:
         made, facts = standing.decision, standing.facts
         since = duration_text(max(clock.SECOND, now - made.at))
         yield f"done       {made.scope} for {since} by {made.by}: {drops(standing.order)}"
         dropped = f", {count(facts.dropped)} frames dropped" if facts.dropped is not None else ""
         yield f"           proof: {facts.proof}{dropped}"
-    if len(one.standing) > 2:
-        yield f"           and {len(one.standing) - 1} more: edgeguard nullroute list"
+    if len(one.standing) > len(shown):
+        yield f"           and {len(one.standing) - len(shown)} more: edgeguard nullroute list"
 
 
 def _done_together(one: Urgent) -> Iterator[str]:
@@ -161,7 +174,8 @@ def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
     from edgeguard.cli.answered import answers  # noqa: PLC0415
 
     for wait in one.waits[:2]:
-        yield f"{'OVERDUE' if wait.due <= now else 'waits for':<10} {wait.says}"
+        label = "OVERDUE" if wait.due <= now else "waits for"
+        yield from textwrap.wrap(f"{label:<10} {wait.says}", WIDTH, subsequent_indent=" " * 11)
     for answer in answers(reader, (case.id for case in one.cases)):
         yield f"{'owner says' if answer.known else 'answered':<10} {answer.who}: {answer.says}"
 
