@@ -494,7 +494,7 @@ def test_us(desk: Desk, term: str) -> None:
         "; everything else works (proof: not yet)",
         "Why: syn hard: 50,012 packets",
         f"at the latest {clock.utc(desk.now + 4 * HOUR)}",
-        f"edgeguard case release {case.id}",
+        f"edgeguard case release {case.id} --as DISPOSITION --why ",
         "Told: ops@example.net (narrow, waiting)",
     ):
         assert word in shown.stdout, word

@@ -199,7 +199,7 @@ def _null_routed(standing: Sequence[Standing], reader: Cases, config: Config) ->
         yield f"Why: {sentence(one.verdict) if one.verdict else one.decision.reason}."
         yield f"Until when: it ends by itself {end.how}."
     case = standing[0].case
-    yield f"A person frees it: edgeguard case release {case.id} --as fixed --why '...'"
+    yield f"A person frees it: edgeguard case release {case.id} --as DISPOSITION --why '...'"
 
 
 def _told(reader: Cases, case: Case | None, vm: Vm | None) -> Iterator[str]:
