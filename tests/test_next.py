@@ -39,6 +39,7 @@ from edgeguard import clock, config
 from edgeguard.cases.case import Case
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
+from edgeguard.cli.offer import offer
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.grace import Disposition, Grace
 from edgeguard.incoming import Keyword, Reply, Sort
@@ -145,7 +146,7 @@ def test_the_longest_of_everything_fits(desk: Desk) -> None:
     lines = desk.ask("next").stdout.splitlines()
     assert len(lines) <= 23 and max(map(len, lines)) <= 80
     assert lines[-1] == "40 more: edgeguard case list --open" and "and 4 more" in "\n".join(lines)
-    assert any(line.startswith("of 5 the first (narrow by automation) ends by itself") for line in lines)
+    assert any(line.startswith("Enter does nothing: of 5 the first (narrow by automation) ends") for line in lines)
     assert " ".join(lines).count("UTC") >= 3 and not any(line.endswith("...") for line in lines[2:])
 
 
@@ -235,7 +236,7 @@ def test_ten_of_one_customer_are_one(desk: Desk) -> None:
         "all 10 end by themselves when it was quiet for 15 min, at the latest",
         "1 more: edgeguard case list --open",
     ):
-        assert word in shown, word
+        assert word in shown or word in " ".join(lines), word
     document = json.loads(desk.ask("next", "--json").stdout)
     assert (document["leader"], document["open"]) == (cases[0].id, 2)
     assert {*document["cases"]} == {case.id for case in cases} and document["case"]["id"] == cases[7].id
@@ -412,12 +413,52 @@ def test_who_calls_by_the_id_in_his_subject_is_answered(desk: Desk) -> None:
 def test_a_choice_is_of_what_is_shown(desk: Desk) -> None:
     """Of all, by the id of the first of them; where the others are settled, the first too, of the one that is left."""
     first, left, *others = ten(desk)
-    assert f"case release {first.id} --together --as exempt" in in_a_terminal(desk, b"1\n1\nclean\n")
+    said = in_a_terminal(desk, b"1\nexempt\n")
+    assert "It ends 10 null routes (1 full, 9 narrow) of 10 VMs. What was found:" in said
+    assert f"case release {first.id} --together --as exempt --consent 'who agreed' --why" in said
     for case in (first, *others):
         desk.store.outcome(Outcome(f"d-{int(case.id[-12:], 16)}", desk.now, Happened.RELEASED, ""))
         desk.store.close_case(case.id, desk.now, "released")
-    said = in_a_terminal(desk, b"1\n1\nclean\n")
+    said = in_a_terminal(desk, b"1\n5\n")
     assert said.startswith(f"{first.id}  priority") and f"case release {left.id} --as exempt" in said
+    assert "It ends 1 null route (narrow" not in said and "It ends 1 null route (1 narrow) of 1 VM." in said
+    assert "  vm-101 to 203.0.113.5:80/tcp, up to 70,516 packets a second, until " in said
+    assert "nothing was done; it ends by itself" in said
+
+
+@pytest.mark.parametrize("typed", [b"1\n\n", b"1\nnonsense\n", b"1\n1\n\n", b"2\n\n", b"3\n\n"])
+def test_enter_leaves_at_every_question(desk: Desk, typed: bytes) -> None:
+    """Who went one step too far goes back by the same key; nothing is asked of the daemon, which is not there."""
+    desk.null_routed()
+    said = in_a_terminal(desk, typed)
+    assert "nothing was done; it ends by itself" in said and "no daemon answers" not in said
+
+
+def test_a_hold_says_until_when_before_it_is_said(desk: Desk) -> None:
+    """To the next shift where there is a roster, else the longest; and what was held, or is upheld, offers none."""
+    case = desk.null_routed()
+    assert "2  hold to the next shift" in desk.ask("next").stdout
+    assert "12 h, the longest that one person may hold it" in in_a_terminal(desk, b"2\n\n")
+    shift = {"name": "alex", "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "mail": "alex@example.net"}
+    duty = config.build(
+        {
+            "roster": {
+                "zone": "UTC",
+                "shift": [{**shift, "from": f"{n:02}:00"} | {"to": f"{n + 6:02}:00"} for n in (0, 6, 12, 18)],
+            }
+        }
+    )
+    (one,) = urgent(desk.store, duty, desk.now)
+    offered = offer(one, desk.store, duty, "", desk.now)
+    six = 6 * HOUR
+    assert (offered.held_until, offered.why_then) == ((desk.now // six + 1) * six, "the next shift begins then")
+    held(desk, case, desk.now, desk.now + HOUR, "d-0")
+    assert "2  no hold any more" in desk.ask("next").stdout
+    said = in_a_terminal(desk, b"2\n")
+    assert f"root has held it once, until {clock.utc(desk.now + HOUR)}; to keep it takes two" in said
+    upheld = desk.null_routed(1, state="upheld", customer="Example Other")
+    (kept,) = [one for one in urgent(desk.store, duty, desk.now) if one.case.id == upheld.id]
+    assert offer(kept, desk.store, duty, "", desk.now).no_hold.startswith("it is upheld: ")
 
 
 # ---- why -------------------------------------------------------------------------------------------

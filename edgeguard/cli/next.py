@@ -16,13 +16,13 @@ from edgeguard.cli.options import config_option, duty_of, example, json_option
 if TYPE_CHECKING:
     from edgeguard.cases.case import Standing
     from edgeguard.cases.reader import Reader
+    from edgeguard.cli.offer import Offer
     from edgeguard.duty import Duty
     from edgeguard.urgent import Urgent
 
 WIDTH, HEIGHT = 80, 24
 MEASURED = ("rule", "measured", "limit", "target", "came back", "forged")  # of the arithmetic, what fits a screen
 TARGETS = 2
-CHOICES = ("release", "hold to the next shift", "ask the desk")
 NOTHING = "no case is open"
 
 
@@ -37,6 +37,7 @@ def next_case(as_json: bool, config_path: Path) -> None:
     """
     from edgeguard import clock  # noqa: PLC0415 - not for --help
     from edgeguard.cli import output, reading  # noqa: PLC0415
+    from edgeguard.cli.offer import offer  # noqa: PLC0415
     from edgeguard.urgent import freed, urgent  # noqa: PLC0415
 
     duty = duty_of(config_path)
@@ -50,13 +51,13 @@ def next_case(as_json: bool, config_path: Path) -> None:
             click.echo(NOTHING)
             return
         first, frees = found[0], freed(found[0].standing, reader, duty, clock.now())
-        for line in screen(first, len(found), reader, frees, clock.now()):
+        offered = offer(first, reader, duty, frees, clock.now())
+        for line in screen(first, len(found), reader, offered, clock.now()):
             click.echo(line)
     if sys.stdin.isatty() and sys.stdout.isatty() and first.standing:
         from edgeguard.cli import choosing  # noqa: PLC0415
 
-        alone = len(first.cases) == 1  # the leader may be another's, and settled
-        choosing.choose(config_path, first.case.id if alone else first.id, frees, together=not alone)
+        choosing.choose(config_path, first, offered)
 
 
 def document(one: Urgent, number: int, reader: Reader, duty: Duty) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def document(one: Urgent, number: int, reader: Reader, duty: Duty) -> dict[str, 
     }
 
 
-def screen(one: Urgent, number: int, reader: Reader, frees: str, now: int) -> list[str]:
+def screen(one: Urgent, number: int, reader: Reader, offered: Offer, now: int) -> list[str]:
     """At most 80 columns and, with the line that asks, 24 rows."""
     from edgeguard.cli import output, reading  # noqa: PLC0415
 
@@ -88,7 +89,7 @@ def screen(one: Urgent, number: int, reader: Reader, frees: str, now: int) -> li
     shown = _shown(one)
     title = textwrap.wrap(f"{one.id}  priority {one.priority}: {', '.join(one.why)}", WIDTH)
     measured = list(_measured(one, shown, reader))
-    done, below = ["", *_done(one, shown, now), ""], [*_waits(one, reader, now), "", *_choices(one, frees)]
+    done, below = ["", *_done(one, shown, now), ""], [*_waits(one, reader, now), "", *_choices(one, offered)]
     more = [f"{number - 1} more: edgeguard case list --open"] if number > 1 else []
     room = HEIGHT - 1 - len([*title, who, "", *done, *below, *more])  # the evidence has what the rest leaves
     lines = [*title, who, "", *measured[: max(room, 0)], *done]
@@ -180,9 +181,11 @@ def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
         yield f"{'owner says' if answer.known else 'answered':<10} {answer.who}: {answer.says}"
 
 
-def _choices(one: Urgent, frees: str) -> Iterator[str]:
+def _choices(one: Urgent, offered: Offer) -> Iterator[str]:
     if not one.standing:
         yield f"edgeguard case show {one.case.id}, edgeguard case close {one.case.id} --outcome ..."
         return
-    yield "   ".join(f"{number}  {choice}" for number, choice in enumerate(CHOICES, 1)) + "   Enter does nothing:"
-    yield from textwrap.wrap(frees, WIDTH)
+    release = "1  release" if len(one.standing) == 1 else f"1  release all {len(one.standing)}"
+    hold = "2  hold to the next shift" if not offered.no_hold else "2  no hold any more"
+    yield f"{release}   {hold}   3  ask the desk"
+    yield from textwrap.wrap(f"Enter does nothing: {offered.frees}", WIDTH)
