@@ -228,9 +228,8 @@ class Engine:
         self.allowances.after(decision)
         if not others:
             self.ends.forget(case.id)
-        overturned = grace is not None and grace.disposition in NO_GROUND
         for entry in entries:
-            self.ledger.end(entry.decision.id, overturned)
+            self.ledger.end(entry.decision.id, overturned=grace is not None and grace.disposition in NO_GROUND)
             if by == AUTOMATION and entry.point is not None:
                 for rule in (entry.rule,) if entry.rule else JUDGED:
                     self.docket.forget(entry.point, rule)

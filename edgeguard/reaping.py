@@ -75,7 +75,7 @@ def panic(config: Config, why: str, by: str) -> Reaped:
             time.sleep(0.1)
     if daemon:  # it records the ends itself
         return Reaped(removed, trouble=trouble, daemon=True)
-    ended, unrecorded = _recorded(config, f"{by} ended all null routes: {why}")
+    ended, unrecorded = _recorded(config, Ending(END, f"{by} ended all null routes: {why}"))
     return Reaped(removed, ended, trouble + unrecorded)
 
 
@@ -93,7 +93,7 @@ def _forbid(kill: Path, text: str) -> tuple[str, ...]:
 # ---- with the database ---------------------------------------------------------------------------
 
 
-def _recorded(config: Config, why: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _recorded(config: Config, over: Ending) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Everything as ended in the database, too, or the next start would put it back; and what kept it from that."""
     database = Path(config.paths.database)
     try:
@@ -101,7 +101,7 @@ def _recorded(config: Config, why: str) -> tuple[tuple[str, ...], tuple[str, ...
             return (), ()
         inventory, _ = _inventory(config)
         with Store(database) as store:
-            return tuple(_record(config, store, inventory, one, why) for one in store.standing()), ()
+            return tuple(_record(config, store, inventory, one, over) for one in store.standing()), ()
     except (EdgeGuardError, OSError) as error:
         told = f"run 'edgeguard reap' before you remove {config.paths.kill}, or the next start null-routes again"
         return (), (f"the kernel holds nothing any more, but the ends are not recorded: {error}; {told}",)

@@ -99,7 +99,7 @@ def _commands(one: Deadline, together: bool = False) -> list[str]:
     case = f"{one.matter} --together" if together else one.case
     shown = [
         f"edgeguard case show {one.matter if together else one.case}",
-        f'edgeguard case release {case} --as fixed --why "..."',
+        f'edgeguard case release {case} --as DISPOSITION --why "..."',
     ]
     more = {
         "reply": f'edgeguard case note {one.case} --why "read: ..."',

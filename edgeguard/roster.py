@@ -32,6 +32,12 @@ def next_start(roster: Roster, at: int) -> int | None:
     )
 
 
+def to_next_shift(roster: Roster, longest: int, at: int) -> int:
+    """ns until somebody else comes on duty, `longest` at most; without a roster that."""
+    begins = next_start(roster, at)
+    return longest if begins is None else min(longest, begins - at)
+
+
 def read_by(roster: Roster, at: int) -> int | None:
     """By when a person has read what comes in at a time: within `reply` while somebody is there then and at its end,
     else so long after the next shift begins. None: nobody promises anything."""

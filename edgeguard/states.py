@@ -17,13 +17,8 @@ from edgeguard.errors import ConfigError
 from edgeguard.model import Scope
 
 FILE = Path(__file__).with_name("states.toml")
-OBSERVED, APPEALED, PROBATION, VICTIM, CLOSED = (
-    "observed",
-    "appealed",
-    "probation",
-    "victim",
-    "closed",
-)  # code names them
+OBSERVED, APPEALED, PROBATION = "observed", "appealed", "probation"  # code names these
+VICTIM, CLOSED = "victim", "closed"
 QUIET, END, UNDECIDED, TAP_GONE, SETTLE = "quiet", "end", "undecided", "tap gone", "settle"  # what time brings about
 EVENTS = {Scope.OBSERVE: None, Scope.WARN: "warn"}  # of a decision; every other scope is an event of its name
 

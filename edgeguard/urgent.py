@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edgeguard import clock
 from edgeguard.cases.case import Case, Standing
 from edgeguard.cases.matter import head
-from edgeguard.deadlines import Deadline, deadlines, people, unread
+from edgeguard.deadlines import Deadline, appeal_due, deadlines, people, unread
 from edgeguard.decision.binding import Binding
 from edgeguard.decision.ending import needed
 from edgeguard.duty import Clocks, Duty
@@ -65,7 +65,8 @@ def urgent(reader: Cases, duty: Duty, at: int) -> list[Urgent]:
         standing.setdefault(one.case.id, []).append(one)
     waits: dict[str | None, list[Deadline]] = {}
     for deadline in deadlines(reader, duty, at, stands):
-        waits.setdefault(deadline.case, []).append(deadline)
+        if deadline.kind != "exemption":  # nobody waits for its end, which is of the desk's mail and of no case's clock
+            waits.setdefault(deadline.case, []).append(deadline)
     answered = {taken.case for of in unread(reader).values() for taken in of}
     ranked: dict[str, list[Urgent]] = {}
     for case in reader.open_cases():
@@ -114,31 +115,54 @@ def _answered(itself: bool, waits: Sequence[Deadline]) -> Iterator[tuple[int, st
         yield 5, "an answer waits to be read"
 
 
-def freed(standing: Sequence[Standing], reader: Cases, clocks: Clocks) -> str:
-    """When the clock frees what is null-routed without anybody: a sentence; of several cases about the last of them."""
+def freed(standing: Sequence[Standing], reader: Cases, duty: Duty, at: int) -> str:
+    """When the clock frees what is null-routed without anybody: a sentence; where ends differ, first and last."""
     if not standing:
         return "nothing of it is null-routed"
+    found = ends(standing, reader, duty, at)
+    if len({end.how for end in found}) == 1:
+        begins = "it ends by itself" if len(found) == 1 else f"all {len(found)} end by themselves"
+        return f"{begins} {found[0].how}"
+    first, last = min(found, key=lambda end: end.at), max(found, key=lambda end: end.at)
+    return f"of {len(found)} the first ({first.what}) ends by itself {first.how}; the last ({last.what}) {last.how}"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When one null route ends by itself: at the latest, and how, in words. what: which it is."""
+
+    at: int
+    how: str
+    what: str
+
+
+def ends(standing: Sequence[Standing], reader: Cases, duty: Duty, at: int) -> list[End]:
+    """Of each null route, in their order. standing: of each case all that stands, as an appeal is about all of it."""
     of: dict[str, list[Standing]] = {}
     for one in standing:
         of.setdefault(one.case.id, []).append(one)
-    last, case = max((max(one.order.until for one in found), case) for case, found in of.items())
-    sooner = _sooner(of[case], people(reader.words(case)), clocks)
-    begins = "it ends by itself" if len(of) == 1 else f"all {len(of)} end by themselves, the last"
-    return f"{begins} {sooner}at the latest {clock.utc(last)}"
+    said = {case: people(reader.words(case)) for case in of}
+    return [_end(one, of[one.case.id], said[one.case.id], duty, at) for one in standing]
 
 
-def _sooner(standing: Sequence[Standing], said: Binding, clocks: Clocks) -> str:
-    ids = [one.decision.id for one in standing]
-    if any(said.upholds(id) for id in ids):
+def _end(one: Standing, beside: Sequence[Standing], said: Binding, duty: Duty, at: int) -> End:
+    sooner, appeal = _sooner(one, said, duty.clocks, at), appeal_due(said, beside, duty)
+    what = f"{one.decision.scope} by {one.decision.by}"
+    if appeal is not None and appeal < one.order.until:
+        return End(appeal, f"{sooner}at the latest {clock.utc(appeal)} where nobody decides the appeal", what)
+    return End(one.order.until, f"{sooner}at the latest {clock.utc(one.order.until)}", what)
+
+
+def _sooner(one: Standing, said: Binding, clocks: Clocks, at: int) -> str:
+    made, by_hand = one.decision, one.verdict is None
+    if said.upholds(made.id):
         return f"after {duration_text(clocks.upheld_quiet)} without attempts, "
-    if said.hold is not None and said.hold.until and not set(ids).isdisjoint(said.hold.covers):
-        return f"when the hold is over at {clock.utc(said.hold.until)} and it was quiet, "
-    if any(one.verdict is None for one in standing):
+    if said.hold is not None and said.holds(made.id, at):
+        return f"when the hold is over at {clock.utc(said.hold.until or 0)}{'' if by_hand else ' and it was quiet'}, "
+    if by_hand:
         return ""
-    repeat = max(one.decision.repeat for one in standing)
-    quiet = needed(repeat, clocks)
+    quiet = needed(made.repeat, clocks)
     if quiet is not None:
         return f"when it was quiet for {duration_text(quiet)}, "
-    began = min(one.decision.at for one in standing)
     rest = duration_text(max(clocks.quiet, clocks.quiet_again))
-    return f"after {clock.utc(began + clocks.undecided)} when it was quiet for {rest}, "
+    return f"after {clock.utc(made.at + clocks.undecided)} when it was quiet for {rest}, "

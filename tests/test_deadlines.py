@@ -112,7 +112,7 @@ def test_of_what_goes_together_one_mail_tells(store: Store) -> None:
     assert sorted(found) == sorted((when, named[id]) for when, id in stages)
     for one in mails:
         together = "9 more" in one["subject"]
-        assert (f"edgeguard case release {CASE.id} --together --as fixed" in one["text"]) is together
+        assert (f"edgeguard case release {CASE.id} --together --as DISPOSITION" in one["text"]) is together
         assert ("The same of what goes with it: EG-0, EG-1," in one["text"]) is together
     (page,) = [one for one in mailed(store) if one["kind"] == "page"]
     assert page["case"] == CASE.id and f"edgeguard case hold {CASE.id} --together" in " ".join(page["commands"])

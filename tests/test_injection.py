@@ -476,7 +476,7 @@ def test_a_page_is_safe_to_read_and_its_commands_to_paste(name: str) -> None:
     assert is_plain(hand.body) and all(len(line) <= LONGER for line in hand.body.splitlines())
     commands = json.loads(page.body)["commands"]
     assert commands and all(
-        re.fullmatch(r"edgeguard [a-z ]+" + CASE.id + r"( --as fixed --why \"\.\.\.\")?", one) for one in commands
+        re.fullmatch(r"edgeguard [a-z ]+" + CASE.id + r"( --as DISPOSITION --why \"\.\.\.\")?", one) for one in commands
     )
 
 

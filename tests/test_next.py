@@ -32,12 +32,14 @@ from samples import (
     VM,
     notices,
 )
+from test_dispositions import EXEMPTION
 from test_outbox import settings as mail_settings
 
 from edgeguard import clock, config
 from edgeguard.cases.case import Case
 from edgeguard.cases.store import Store
 from edgeguard.cli import main
+from edgeguard.cli.offer import offer
 from edgeguard.clock import HOUR, MINUTE
 from edgeguard.grace import Disposition, Grace
 from edgeguard.incoming import Keyword, Reply, Sort
@@ -79,12 +81,18 @@ class Desk:
         self.settings = config.build({})
 
     def null_routed(
-        self, number: int = 0, scope: Scope = Scope.NARROW, since: int = 0, at: Tap = TAP, **changes: Any
+        self,
+        number: int = 0,
+        scope: Scope = Scope.NARROW,
+        since: int = 0,
+        at: Tap = TAP,
+        lasts: int = 4 * HOUR,
+        **changes: Any,
     ) -> Case:
         case = replace(CASE, id=f"EG-20260101-{number:012x}", vm=f"vm-{100 + number}", state=scope, opened=self.now)
         case = replace(case, **{"customer": f"Example {number} Ltd", **changes})
         made = replace(DECISION, id=f"d-{number}", case=case.id, at=self.now - since, scope=scope)
-        made = replace(made, until=self.now + 4 * HOUR, verdict=f"v-{number}", tap=at)
+        made = replace(made, until=self.now + lasts, verdict=f"v-{number}", tap=at)
         order = replace(ORDER, decision=made.id, scope=scope, until=made.until, vm=case.vm, tap=at)
         written = [
             replace(one, id=f"n-{number}-{n}", case=case.id, decision=made.id) for n, one in enumerate(notices())
@@ -138,7 +146,8 @@ def test_the_longest_of_everything_fits(desk: Desk) -> None:
     lines = desk.ask("next").stdout.splitlines()
     assert len(lines) <= 23 and max(map(len, lines)) <= 80
     assert lines[-1] == "40 more: edgeguard case list --open" and "and 4 more" in "\n".join(lines)
-    assert any(line.startswith("it ends by itself") for line in lines)
+    assert any(line.startswith("Enter does nothing: of 5 the first (narrow by automation) ends") for line in lines)
+    assert " ".join(lines).count("UTC") >= 3 and not any(line.endswith("...") for line in lines[2:])
 
 
 def test_what_is_null_routed_comes_first(desk: Desk) -> None:
@@ -224,10 +233,10 @@ def test_ten_of_one_customer_are_one(desk: Desk) -> None:
         "null-routed at 10 of 10 VMs (1 full, 9 narrow): 203.0.113.5\n",
         "proof: 10 not yet",
         "owner says ops@example.net: MINE our queue",
-        "all 10 end by themselves, the last",
+        "all 10 end by themselves when it was quiet for 15 min, at the latest",
         "1 more: edgeguard case list --open",
     ):
-        assert word in shown, word
+        assert word in shown or word in " ".join(lines), word
     assert shown.count("a person decides by") == 1, "the clock that breaks first, not one for each"
     document = json.loads(desk.ask("next", "--json").stdout)
     assert (document["leader"], document["open"]) == (cases[0].id, 2)
@@ -260,6 +269,90 @@ def test_a_stranger_is_nobodys_owner(desk: Desk) -> None:
     assert said[0] == "Told: ops@example.net (narrow, waiting)." and len(said) == 3
     assert said[1] == f"Answered {clock.utc(desk.now)}: Ops@Example.net: CLEANED a miner"
     assert said[2].startswith(f"Answered {clock.utc(desk.now)}: (unknown sender) xxx")
+
+
+def by_hand(desk: Desk, case: Case, id: str, scope: Scope, lasts: int) -> None:
+    until = desk.now + lasts
+    made = replace(DECISION, id=id, case=case.id, at=desk.now, until=until, verdict=None, scope=scope, by="root")
+    desk.store.record(case, None, made, (), replace(ORDER, decision=id, scope=scope, until=until, vm=case.vm))
+
+
+def held(desk: Desk, case: Case, at: int, until: int, *covers: str) -> None:
+    desk.store.say(case, Word(case.id, Said.HOLD, at, "root", "he restores it", until, covers))
+
+
+def test_each_null_route_has_an_end_of_its_own(desk: Desk) -> None:
+    """One that is held, one that a person made for ten minutes and one of automation made after the hold: none of them
+    is told the end of another, on the phone or at the desk; and a hold that is over keeps nothing."""
+    case = desk.null_routed(0, since=HOUR)
+    held(desk, case, desk.now - HOUR, desk.now + 3 * HOUR, "d-0")
+    by_hand(desk, case, "hand", Scope.NARROW, 10 * MINUTE)
+    late = replace(DECISION, id="late", case=case.id, at=desk.now, until=desk.now + 5 * HOUR, verdict="v-l", repeat=2)
+    desk.store.record(
+        case, replace(VERDICT, id="v-l"), late, (), replace(ORDER, decision="late", until=late.until, vm=case.vm)
+    )
+    by_itself = "Until when: it ends by itself "
+    ends = [line for line in desk.ask("why", "web1").stdout.splitlines() if line.startswith("Until when")]
+    utc = clock.utc
+    assert ends == [
+        f"{by_itself}when the hold is over at {utc(desk.now + 3 * HOUR)} and it was quiet, at the latest "
+        f"{utc(desk.now + 4 * HOUR)}.",
+        f"{by_itself}at the latest {utc(desk.now + 10 * MINUTE)}.",
+        f"{by_itself}when it was quiet for 1 h, at the latest {utc(desk.now + 5 * HOUR)}.",
+    ]
+    frees = json.loads(desk.ask("next", "--json").stdout)["frees"]
+    first, last = f"at the latest {utc(desk.now + 10 * MINUTE)}", f"at the latest {utc(desk.now + 5 * HOUR)}"
+    assert frees == (
+        f"of 3 the first (narrow by root) ends by itself {first}; "
+        f"the last (narrow by automation) when it was quiet for 1 h, {last}"
+    )
+    other = desk.null_routed(1, vm="vm-200", since=4 * HOUR)
+    held(desk, other, desk.now - 4 * HOUR, desk.now - HOUR, "d-1")
+    over = desk.ask("why", "vm-200").stdout
+    assert f"{by_itself}when it was quiet for 15 min, at the latest {utc(desk.now + 4 * HOUR)}." in over
+
+
+def test_an_appeal_that_nobody_decides_is_an_end(desk: Desk) -> None:
+    """It comes before the last one of what two people keep."""
+    case = desk.null_routed(0, Scope.FULL, lasts=14 * 24 * HOUR)
+    desk.store.say(replace(case, state="appealed"), Word(case.id, Said.APPEAL, desk.now, OWNER, "x", covers=("d-0",)))
+    shown = desk.ask("why", "web1").stdout
+    assert f"at the latest {clock.utc(desk.now + 4 * HOUR)} where nobody decides the appeal" in shown
+
+
+def test_the_evidence_is_of_what_is_shown(desk: Desk) -> None:
+    """Of three null routes the widest is shown with its proof, and that which the numbers are of beside it."""
+    case = desk.null_routed(0, since=2 * MINUTE)
+    by_hand(desk, case, "hand", Scope.NARROW, HOUR)
+    assert "by automation" in desk.ask("next").stdout and "by root" in desk.ask("next").stdout
+    by_hand(desk, case, "whole", Scope.FULL, HOUR)
+    shown = desk.ask("next").stdout
+    done = shown[shown.index("done ") :]
+    assert "50,012" in shown and done.index("full for 1 s by root") < done.index("narrow for 2 min by automation")
+    assert done.count("proof: not yet") == 2 and "and 1 more: edgeguard nullroute list" in done
+
+
+def test_nothing_of_the_clocks_is_cut(desk: Desk) -> None:
+    """All that the priority is made of, and what runs until when: wrapped, whatever else is told. The end of an
+    exemption is of the desk's mail: it takes no room of the proof of what is null-routed."""
+    case = desk.null_routed(0, Scope.FULL, since=5 * HOUR)
+    word = Word(case.id, Said.APPEAL, desk.now, OWNER, "x", covers=("d-0",))
+    desk.store.say(replace(case, state="appealed"), word)
+    for number in range(3):
+        one = replace(EXEMPTION, id=f"x-{number}", vm="vm-100", case=case.id, port=1000 + number)
+        desk.store.exempt(replace(one, since=desk.now - HOUR, until=desk.now + HOUR))
+    lines = desk.ask("next").stdout.splitlines()
+    text = " ".join(" ".join(lines).split())
+    assert len(lines) <= 23 and max(map(len, lines)) <= 80
+    for told in (
+        "the whole VM is null-routed, a clock of people is broken, its owner has appealed",
+        f"a person decides by {clock.utc(desk.now - HOUR)}; after that it ends as soon as it was quiet",
+        f"a third person upholds or releases it by {clock.utc(desk.now + 4 * HOUR)}, else it ends then",
+        "proof: not yet",
+    ):
+        assert told in text, told
+    assert "exempted" not in text
+    assert {wait["kind"] for wait in json.loads(desk.ask("next", "--json").stdout)["waits"]} == {"decision", "appeal"}
 
 
 def test_nothing_to_do_is_said(desk: Desk) -> None:
@@ -321,12 +414,52 @@ def test_who_calls_by_the_id_in_his_subject_is_answered(desk: Desk) -> None:
 def test_a_choice_is_of_what_is_shown(desk: Desk) -> None:
     """Of all, by the id of the first of them; where the others are settled, the first too, of the one that is left."""
     first, left, *others = ten(desk)
-    assert f"case release {first.id} --together --as exempt" in in_a_terminal(desk, b"1\n1\nclean\n")
+    said = in_a_terminal(desk, b"1\nexempt\n")
+    assert "It ends 10 null routes (1 full, 9 narrow) of 10 VMs. What was found:" in said
+    assert f"case release {first.id} --together --as exempt --consent 'who agreed' --why" in said
     for case in (first, *others):
         desk.store.outcome(Outcome(f"d-{int(case.id[-12:], 16)}", desk.now, Happened.RELEASED, ""))
         desk.store.close_case(case.id, desk.now, "released")
-    said = in_a_terminal(desk, b"1\n1\nclean\n")
+    said = in_a_terminal(desk, b"1\n5\n")
     assert said.startswith(f"{first.id}  priority") and f"case release {left.id} --as exempt" in said
+    assert "It ends 1 null route (narrow" not in said and "It ends 1 null route (1 narrow) of 1 VM." in said
+    assert "  vm-101 to 203.0.113.5:80/tcp, up to 70,516 packets a second, until " in said
+    assert "nothing was done; it ends by itself" in said
+
+
+@pytest.mark.parametrize("typed", [b"1\n\n", b"1\nnonsense\n", b"1\n1\n\n", b"2\n\n", b"3\n\n"])
+def test_enter_leaves_at_every_question(desk: Desk, typed: bytes) -> None:
+    """Who went one step too far goes back by the same key; nothing is asked of the daemon, which is not there."""
+    desk.null_routed()
+    said = in_a_terminal(desk, typed)
+    assert "nothing was done; it ends by itself" in said and "no daemon answers" not in said
+
+
+def test_a_hold_says_until_when_before_it_is_said(desk: Desk) -> None:
+    """To the next shift where there is a roster, else the longest; and what was held, or is upheld, offers none."""
+    case = desk.null_routed()
+    assert "2  hold to the next shift" in desk.ask("next").stdout
+    assert "12 h, the longest that one person may hold it" in in_a_terminal(desk, b"2\n\n")
+    shift = {"name": "alex", "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "mail": "alex@example.net"}
+    duty = config.build(
+        {
+            "roster": {
+                "zone": "UTC",
+                "shift": [{**shift, "from": f"{n:02}:00"} | {"to": f"{n + 6:02}:00"} for n in (0, 6, 12, 18)],
+            }
+        }
+    )
+    (one,) = urgent(desk.store, duty, desk.now)
+    offered = offer(one, desk.store, duty, "", desk.now)
+    six = 6 * HOUR
+    assert (offered.held_until, offered.why_then) == ((desk.now // six + 1) * six, "the next shift begins then")
+    held(desk, case, desk.now, desk.now + HOUR, "d-0")
+    assert "2  no hold any more" in desk.ask("next").stdout
+    said = in_a_terminal(desk, b"2\n")
+    assert f"root has held it once, until {clock.utc(desk.now + HOUR)}; to keep it takes two" in said
+    upheld = desk.null_routed(1, state="upheld", customer="Example Other")
+    (kept,) = [one for one in urgent(desk.store, duty, desk.now) if one.case.id == upheld.id]
+    assert offer(kept, desk.store, duty, "", desk.now).no_hold.startswith("it is upheld: ")
 
 
 # ---- why -------------------------------------------------------------------------------------------
@@ -404,7 +537,7 @@ def test_us(desk: Desk, term: str) -> None:
         "What it sends now is not known, as no daemon answers for it.",
         "Why: syn hard: 50,012 packets",
         f"at the latest {clock.utc(desk.now + 4 * HOUR)}",
-        f"edgeguard case release {case.id}",
+        f"edgeguard case release {case.id} --as DISPOSITION --why ",
         "Told: ops@example.net (narrow, waiting)",
     ):
         assert word in shown.stdout, word

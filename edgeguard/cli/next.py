@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,15 @@ import click
 from edgeguard.cli.options import config_option, duty_of, example, json_option
 
 if TYPE_CHECKING:
+    from edgeguard.cases.case import Standing
     from edgeguard.cases.reader import Reader
+    from edgeguard.cli.offer import Offer
     from edgeguard.duty import Duty
     from edgeguard.urgent import Urgent
 
 WIDTH, HEIGHT = 80, 24
 MEASURED = ("rule", "measured", "limit", "target", "came back", "forged")  # of the arithmetic, what fits a screen
 TARGETS = 2
-CHOICES = ("release", "hold to the next shift", "ask the desk")
 NOTHING = "no case is open"
 
 
@@ -36,6 +37,7 @@ def next_case(as_json: bool, config_path: Path) -> None:
     """
     from edgeguard import clock  # noqa: PLC0415 - not for --help
     from edgeguard.cli import output, reading  # noqa: PLC0415
+    from edgeguard.cli.offer import offer  # noqa: PLC0415
     from edgeguard.urgent import freed, urgent  # noqa: PLC0415
 
     duty = duty_of(config_path)
@@ -48,18 +50,19 @@ def next_case(as_json: bool, config_path: Path) -> None:
         if not found:
             click.echo(NOTHING)
             return
-        first, frees = found[0], freed(found[0].standing, reader, duty.clocks)
-        for line in screen(first, len(found), reader, frees, clock.now()):
+        first, frees = found[0], freed(found[0].standing, reader, duty, clock.now())
+        offered = offer(first, reader, duty, frees, clock.now())
+        for line in screen(first, len(found), reader, offered, clock.now()):
             click.echo(line)
     if sys.stdin.isatty() and sys.stdout.isatty() and first.standing:
         from edgeguard.cli import choosing  # noqa: PLC0415
 
-        alone = len(first.cases) == 1  # the leader may be another's, and settled
-        choosing.choose(config_path, first.case.id if alone else first.id, frees, together=not alone)
+        choosing.choose(config_path, first, offered)
 
 
 def document(one: Urgent, number: int, reader: Reader, duty: Duty) -> dict[str, Any]:
     """The same for programs."""
+    from edgeguard import clock  # noqa: PLC0415
     from edgeguard.cli import output  # noqa: PLC0415
     from edgeguard.urgent import freed  # noqa: PLC0415
 
@@ -73,22 +76,33 @@ def document(one: Urgent, number: int, reader: Reader, duty: Duty) -> dict[str, 
         "why": list(one.why),
         "null_routes": [output.plain(standing.decision) for standing in one.standing],
         "waits": waits,
-        "frees": freed(one.standing, reader, duty.clocks),
+        "frees": freed(one.standing, reader, duty, clock.now()),
     }
 
 
-def screen(one: Urgent, number: int, reader: Reader, frees: str, now: int) -> list[str]:
+def screen(one: Urgent, number: int, reader: Reader, offered: Offer, now: int) -> list[str]:
     """At most 80 columns and, with the line that asks, 24 rows."""
     from edgeguard.cli import output, reading  # noqa: PLC0415
 
     of, of_them = reading.who(one.case), f"customer {one.case.customer or 'not known'}"
     who = f"{of}, {of_them}" if len(one.cases) == 1 else f"{_number(one)} of {of_them}; most urgent: {of}"
-    title = f"{one.id}  priority {one.priority}: {', '.join(one.why)}"
-    below = ["", *_waits(one, reader, now), "", *_choices(one, frees)]
-    lines = [title, who, "", *_measured(one, reader), "", *_done(one, now)]
-    more = f"{number - 1} more: edgeguard case list --open" if number > 1 else ""
-    kept = lines[: HEIGHT - 1 - len(below) - bool(more)]
-    return [_cut(output.told(line)) for line in [*kept, *below, *([more] if more else [])]]
+    shown = _shown(one)
+    title = textwrap.wrap(f"{one.id}  priority {one.priority}: {', '.join(one.why)}", WIDTH)
+    measured = list(_measured(one, shown, reader))
+    done, below = ["", *_done(one, shown, now), ""], [*_waits(one, reader, now), "", *_choices(one, offered)]
+    more = [f"{number - 1} more: edgeguard case list --open"] if number > 1 else []
+    room = HEIGHT - 1 - len([*title, who, "", *done, *below, *more])  # the evidence has what the rest leaves
+    lines = [*title, who, "", *measured[: max(room, 0)], *done]
+    kept = [*lines[: HEIGHT - 1 - len(below) - len(more)], *below, *more]
+    return [_cut(output.told(line)) for line in kept]
+
+
+def _shown(one: Urgent) -> list[Standing]:
+    """Of the most urgent case: both of two null routes; of more the widest, and that which the evidence is of."""
+    of_it = [standing for standing in one.standing if standing.case.id == one.case.id] or list(one.standing)
+    first = sorted(of_it, key=lambda of: (of.decision.scope == "full", of.verdict is not None, of.decision.at))[::-1]
+    evident = next((n for n, standing in enumerate(first) if standing.verdict), 0)
+    return first if len(first) <= 2 else [first[n] for n in sorted({0, evident})]
 
 
 def _number(one: Urgent) -> str:
@@ -101,11 +115,11 @@ def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
 
 
-def _measured(one: Urgent, reader: Reader) -> Iterator[str]:
-    """Of the verdict that the youngest null route rests on, else of the case's youngest."""
+def _measured(one: Urgent, shown: Sequence[Standing], reader: Reader) -> Iterator[str]:
+    """Of the first verdict that a null route shown rests on, else of the case's youngest."""
     from edgeguard.cli import arithmetic  # noqa: PLC0415
 
-    verdicts = [standing.verdict for standing in one.standing if standing.verdict] or reader.verdicts(one.case.id)
+    verdicts = [standing.verdict for standing in shown if standing.verdict][:1] or reader.verdicts(one.case.id)
     if not verdicts:
         yield "measured   nothing: a person null-routed it by hand"
         return
@@ -120,7 +134,7 @@ def _measured(one: Urgent, reader: Reader) -> Iterator[str]:
     yield f"taken for  {verdicts[-1].kind}{''.join(f', or {a.kind}: {a.why}' for a in dropped[:1])}"
 
 
-def _done(one: Urgent, now: int) -> Iterator[str]:
+def _done(one: Urgent, shown: Sequence[Standing], now: int) -> Iterator[str]:
     from edgeguard import clock  # noqa: PLC0415
     from edgeguard.target import drops  # noqa: PLC0415
     from edgeguard.units import count, duration_text  # noqa: PLC0415
@@ -130,14 +144,14 @@ def _done(one: Urgent, now: int) -> Iterator[str]:
     elif len(one.cases) > 1:
         yield from _done_together(one)
         return
-    for standing in one.standing[: 2 if len(one.standing) == 2 else 1]:
+    for standing in shown:
         made, facts = standing.decision, standing.facts
         since = duration_text(max(clock.SECOND, now - made.at))
         yield f"done       {made.scope} for {since} by {made.by}: {drops(standing.order)}"
         dropped = f", {count(facts.dropped)} frames dropped" if facts.dropped is not None else ""
         yield f"           proof: {facts.proof}{dropped}"
-    if len(one.standing) > 2:
-        yield f"           and {len(one.standing) - 1} more: edgeguard nullroute list"
+    if len(one.standing) > len(shown):
+        yield f"           and {len(one.standing) - len(shown)} more: edgeguard nullroute list"
 
 
 def _done_together(one: Urgent) -> Iterator[str]:
@@ -162,14 +176,17 @@ def _waits(one: Urgent, reader: Reader, now: int) -> Iterator[str]:
 
     first = {wait.kind: wait for wait in reversed(one.waits)}  # of several cases', of each kind that breaks first
     for wait in sorted(first.values(), key=lambda wait: wait.due)[:2]:
-        yield f"{'OVERDUE' if wait.due <= now else 'waits for':<10} {wait.says}"
+        label = "OVERDUE" if wait.due <= now else "waits for"
+        yield from textwrap.wrap(f"{label:<10} {wait.says}", WIDTH, subsequent_indent=" " * 11)
     for answer in answers(reader, (case.id for case in one.cases)):
         yield f"{'owner says' if answer.known else 'answered':<10} {answer.who}: {answer.says}"
 
 
-def _choices(one: Urgent, frees: str) -> Iterator[str]:
+def _choices(one: Urgent, offered: Offer) -> Iterator[str]:
     if not one.standing:
         yield f"edgeguard case show {one.case.id}, edgeguard case close {one.case.id} --outcome ..."
         return
-    yield "   ".join(f"{number}  {choice}" for number, choice in enumerate(CHOICES, 1)) + "   Enter does nothing:"
-    yield from textwrap.wrap(frees, WIDTH)
+    release = "1  release" if len(one.standing) == 1 else f"1  release all {len(one.standing)}"
+    hold = "2  hold to the next shift" if not offered.no_hold else "2  no hold any more"
+    yield f"{release}   {hold}   3  ask the desk"
+    yield from textwrap.wrap(f"Enter does nothing: {offered.frees}", WIDTH)

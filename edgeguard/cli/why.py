@@ -190,17 +190,17 @@ def _null_routed(standing: Sequence[Standing], reader: Cases, config: Config) ->
     from edgeguard.cases.sentence import sentence  # noqa: PLC0415
     from edgeguard.model import Scope  # noqa: PLC0415
     from edgeguard.target import drops  # noqa: PLC0415
-    from edgeguard.urgent import freed  # noqa: PLC0415
+    from edgeguard.urgent import ends  # noqa: PLC0415
 
-    for one in standing:
+    for one, end in zip(standing, ends(standing, reader, config, clock.now()), strict=True):
         what = drops(one.order)
         rest = "it runs on" if one.order.scope == Scope.FULL else "everything else works"
         since = f"Null-routed since {clock.utc(one.decision.at)} by {one.decision.by}"
         yield f"{since}: dropped is {what}; {rest} (proof: {one.facts.proof})."
         yield f"Why: {sentence(one.verdict) if one.verdict else one.decision.reason}."
+        yield f"Until when: it ends by itself {end.how}."
     case = standing[0].case
-    yield f"Until when: {freed(standing, reader, config.clocks)}."
-    yield f"A person frees it: edgeguard case release {case.id} --as fixed --why '...'"
+    yield f"A person frees it: edgeguard case release {case.id} --as DISPOSITION --why '...'"
 
 
 def _told(reader: Cases, case: Case | None, vm: Vm | None) -> Iterator[str]:

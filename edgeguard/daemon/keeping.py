@@ -40,7 +40,8 @@ def hold(live: Live, case: Case, ask: HoldCase, by: str) -> str:
         raise UsageError(f"{case.id}: {held.by} has held it once, until {over}; to keep it takes two: case uphold")
     if ask.for_ns > longest:
         raise UsageError(f"{case.id}: it can be held for {units.duration_text(longest)} at most, and once")
-    until, most = now + (ask.for_ns or _to_next_shift(live, now)), byhand.most_of(entries, by, longest)
+    lasts = ask.for_ns or roster.to_next_shift(live.config.roster, longest, now)
+    until, most = now + lasts, byhand.most_of(entries, by, longest)
     if most is not None and until > most:  # his own null route: holding it is no second person's word
         if ask.for_ns or most <= now:
             told = f"{by} null-routed it by hand, and alone keeps it until {clock.utc(most)} at most"
@@ -49,12 +50,6 @@ def hold(live: Live, case: Case, ask: HoldCase, by: str) -> str:
     word = _word(case, Said.HOLD, now, by, ask.why, entries, until=until)
     _say(live, replace(case, state=state), word, entries)
     return f"{case.id}: held until {clock.utc(word.until or now)}; then every clock goes on as before"
-
-
-def _to_next_shift(live: Live, now: int) -> int:
-    """ns until somebody else comes on duty, at most as long as it may be held; without a roster that."""
-    longest, begins = live.config.clocks.hold, roster.next_start(live.config.roster, now)
-    return longest if begins is None else min(longest, begins - now)
 
 
 def uphold(live: Live, case: Case, ask: UpholdCase, by: str) -> str:

@@ -16,7 +16,7 @@ def of_decision(case: Case, decision: Decision, verdict: Verdict | None, vm: Vm 
     lines = [_who(case, vm), _measured(verdict), _done(decision), f"Why: {decision.reason}", *_refused(decision)]
     commands = [f"edgeguard case show {case.id}", f"edgeguard explain {case.id}"]
     if decision.act is Act.NULL_ROUTE:
-        commands.append(f'edgeguard case release {case.id} --as fixed --why "..."')
+        commands.append(f'edgeguard case release {case.id} --as DISPOSITION --why "..."')
     else:
         commands.append(f'edgeguard nullroute add {case.id} --scope full --for 1h --why "..."')
     return page(decision.page, host, decision.at, case.id, [one for one in lines if one], commands, decision.id)
