@@ -62,6 +62,7 @@ class Facts:
     dropped: int | None = None  # frames the null route has counted, where it counts
     ended: int | None = None  # when the null route ended, if it has
     history: tuple[Past, ...] = ()  # of a repeat: the earlier cases, the youngest first
+    leaving: bool = False  # a proof that did not prove it saw such packets leave the host
     leader: str | None = None  # the case whose id names all that go together; None: its own does
 
 

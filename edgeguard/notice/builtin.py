@@ -52,7 +52,8 @@ _WIDE = {
 _PROOF = {
     "verified": "yes; none of these packets left the host any more",
     "no attempts": "not yet; none of these packets came during the check",
-    "not stopped": "no; such packets were still seen leaving the host",
+    "not stopped": "not proved yet; what was looked at does not show that none of these packets left the host",
+    "leaving": "no; such packets were still seen leaving the host",
     "failed": "no; the host refused it",
     "released": "yes; the end was confirmed",
     "nothing to prove": "nothing was put in place, so there is nothing to verify",
@@ -132,10 +133,14 @@ def _done(kind: str, slots: Mapping[str, Any]) -> str:
     ended = "the end of the null route was ordered" if kind in _ENDED else "recorded; nothing is dropped"
     return "WHAT WAS DONE\n" + _lines(
         ("Done", f"null-routed, {wide}" if stands else ended),
-        ("Verified", _said(lambda: _PROOF.get(slots["proof"], "not yet when this mail was written"))),
+        ("Verified", _said(lambda: _PROOF.get(_proof(slots), "not yet when this mail was written"))),
         ("Works", "everything but what is named above" if stands else "everything that worked before"),
         ("Decided", _said(lambda: "automatically" if slots["by"] == "automation" else "by a person here")),
     )
+
+
+def _proof(slots: Mapping[str, Any]) -> str:
+    return "leaving" if slots["proof"] == "not stopped" and slots["leaving"] else str(slots["proof"])
 
 
 def _when(slots: Mapping[str, Any]) -> str:
