@@ -34,6 +34,10 @@ class Proof(StrEnum):
     RELEASED = "released"
 
 
+PROVED = "proved"  # the kind of the second mail
+UNPROVED = frozenset({Proof.NOT_YET, Proof.NO_ATTEMPTS, Proof.NOT_STOPPED})  # a mail that said so has a second one
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """An earlier null-routed case of the same VM: how it began and ended."""
@@ -85,6 +89,7 @@ class Mail:
     headers: tuple[tuple[str, str], ...] = ()
     message_id: str = ""
     fallback: str | None = None  # why the built-in text was used instead of the template
+    proof: str = ""  # what it said of how far a null route is proved; empty: nothing
 
 
 class Channel(StrEnum):

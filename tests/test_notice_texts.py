@@ -92,6 +92,7 @@ DECISIONS: dict[str, tuple[Decision, ...]] = {
     ),
     "our-fault": (replace(ENDED, by="alex", grace=FAULT),),
     "exempted": (replace(ENDED, by="alex", grace=EXEMPT), replace(ENDED, by="alex", grace=FAULT)),
+    "proved": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.OWN_ONLY, targets=())),
     "held": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, by="on-call", verdict=None)),
     "upheld": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, by="on-call", verdict=None)),
     "appeal-decided": (DECISION, replace(DECISION, scope=Scope.FULL), replace(ENDED, by="alex", grace=FAULT)),

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeguard import clock, units
 from edgeguard.notice import acknowledged, layout, words
-from edgeguard.notice.kinds import NULL_ROUTES, Kind
+from edgeguard.notice.kinds import STANDS, Kind
 
 UNKNOWN = "not known"
 
@@ -23,6 +23,7 @@ _HAPPENED = {
     Kind.MOVED: "the server sent {flood}. It is null-routed, too: dropped at our edge.",
     Kind.GOES_ON: "the server sent {flood}. It is null-routed anew: dropped at our edge.",
     Kind.REPEAT: "again the server sent {flood}. It is null-routed: dropped at our edge.",
+    Kind.PROVED: "the proof of what is null-routed (dropped at our edge) was looked at again; it stands below.",
     Kind.HELD: "a person here keeps the null route for a while; nothing new is dropped at our edge.",
     Kind.UPHELD: "two people here keep the null route: still dropped at our edge.",
     Kind.APPEAL_DECIDED: "your appeal was decided by another person; what is in force stands below.",
@@ -64,7 +65,7 @@ _READ_AS = {
     "scan": "a scan",
     "busy client": "heavy traffic",
 }
-_STANDS = (*NULL_ROUTES, Kind.HELD, Kind.UPHELD, Kind.DESK_NULL_ROUTE)
+_STANDS = (*STANDS, Kind.PROVED)
 _ENDED = (Kind.RELEASED, Kind.RELEASED_BY_PERSON, Kind.OUR_FAULT, Kind.EXEMPTED, Kind.DESK_RELEASED)
 
 
