@@ -34,6 +34,10 @@ class Proof(StrEnum):
     RELEASED = "released"
 
 
+PROVED = "proved"  # the kind of the second mail
+UNPROVED = frozenset({Proof.NOT_YET, Proof.NO_ATTEMPTS, Proof.NOT_STOPPED})  # a mail that said so has a second one
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """An earlier null-routed case of the same VM: how it began and ended."""
@@ -62,6 +66,7 @@ class Facts:
     dropped: int | None = None  # frames the null route has counted, where it counts
     ended: int | None = None  # when the null route ended, if it has
     history: tuple[Past, ...] = ()  # of a repeat: the earlier cases, the youngest first
+    leaving: bool = False  # a proof that did not prove it saw such packets leave the host
     leader: str | None = None  # the case whose id names all that go together; None: its own does
 
 
@@ -84,6 +89,7 @@ class Mail:
     headers: tuple[tuple[str, str], ...] = ()
     message_id: str = ""
     fallback: str | None = None  # why the built-in text was used instead of the template
+    proof: str = ""  # what it said of how far a null route is proved; empty: nothing
 
 
 class Channel(StrEnum):

@@ -298,6 +298,7 @@ class Outcome:
     detail: str
     proofs: tuple[str, ...] = ()
     dropped: int | None = None  # frames the null route has counted, where it counts
+    leaving: int | None = None  # packets that a proof saw leave although they should not; None: not counted
 
 
 def identity(prefix: str, *parts: object) -> str:

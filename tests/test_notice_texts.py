@@ -92,6 +92,7 @@ DECISIONS: dict[str, tuple[Decision, ...]] = {
     ),
     "our-fault": (replace(ENDED, by="alex", grace=FAULT),),
     "exempted": (replace(ENDED, by="alex", grace=EXEMPT), replace(ENDED, by="alex", grace=FAULT)),
+    "proved": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, scope=Scope.OWN_ONLY, targets=())),
     "held": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, by="on-call", verdict=None)),
     "upheld": (DECISION, replace(DECISION, scope=Scope.FULL), replace(DECISION, by="on-call", verdict=None)),
     "appeal-decided": (DECISION, replace(DECISION, scope=Scope.FULL), replace(ENDED, by="alex", grace=FAULT)),
@@ -237,7 +238,14 @@ def test_narrow_says_what_its_tap_really_drops() -> None:
         (VERIFIED, "Verified: yes, at 2026-01-01 00:04:06 UTC"),
         (Facts(Proof.NOT_YET), "Verified: not yet when this mail was written"),
         (Facts(Proof.NO_ATTEMPTS, proved=T), "Verified: not yet; the server sent none of these packets"),
-        (Facts(Proof.NOT_STOPPED, proved=T), "Verified: no; at 2026-01-01 00:04:05 UTC"),
+        (
+            Facts(Proof.NOT_STOPPED, proved=T, leaving=True),
+            "Verified: no; at 2026-01-01 00:04:05 UTC",
+        ),
+        (
+            Facts(Proof.NOT_STOPPED, proved=T),
+            "Verified: not proved yet; what was looked at until 2026-01-01",
+        ),
         (Facts(Proof.NOTHING), "nothing was put in place (a replay or a dry run)"),
         (replace(VERIFIED, ended=T + 9 * SECOND), "it has ended already, at 2026-01-01 00:04:14 UTC"),
         (Facts(Proof.NOT_YET), "ordered; not confirmed when this was written"),
@@ -248,6 +256,7 @@ def test_narrow_claims_no_more_than_is_known(facts: Facts, said: str) -> None:
     text = narrow(facts)
     assert said in text
     assert ("Verified: yes" in text) is (facts.proof is Proof.VERIFIED)
+    assert ("still seen leaving" in text) is facts.leaving
 
 
 def test_a_null_route_that_failed_is_not_told_as_one() -> None:

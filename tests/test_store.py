@@ -700,6 +700,15 @@ def test_every_answer_ends_the_wait(store: Store, what: Happened, proof: Proof) 
     assert queued.facts.proof is proof
 
 
+@pytest.mark.parametrize(("leaving", "seen"), [(None, False), (0, False), (12, True)])
+def test_what_leaves_is_said_where_it_was_counted(store: Store, leaving: int | None, seen: bool) -> None:
+    """Of what is not proved, only a count of the uplinks says that it still leaves."""
+    put(store)
+    store.outcome(replace(happened(Happened.NOT_STOPPED), leaving=leaving))
+    (queued,) = store.box().due(T + SECOND)
+    assert (queued.facts.proof, queued.facts.leaving) == (Proof.NOT_STOPPED, seen)
+
+
 def test_a_notice_without_an_order_is_due_at_once(store: Store) -> None:
     """Where nothing was ordered there is nothing to wait for."""
     watched = replace(DECISION, enforced=False)

@@ -19,8 +19,9 @@ from edgeguard.cases.database import connect, telling, transaction
 from edgeguard.cases.facts import facts
 from edgeguard.cases.history import history
 from edgeguard.cases.packing import pack
+from edgeguard.cases.proved import proved
 from edgeguard.cases.together import TOGETHER
-from edgeguard.letters import Mail, Notice, Queued
+from edgeguard.letters import UNPROVED, Mail, Notice, Queued
 from edgeguard.model import Decision
 
 # The oldest unsent notice of each thread (case and recipient): a release never overtakes the mail
@@ -72,6 +73,10 @@ class Box:
                 " attempts = attempts + 1, last_error = ? WHERE id = ?",
                 (at, mail.message_id, pack(codec.dumps(mail)), partly, id),
             )
+            if mail.proof in UNPROVED:  # the proof may have come while the mail was on its way
+                (decision,) = self._db.execute("SELECT decision FROM outbox WHERE id = ?", (id,)).fetchone()
+                for notice in proved(self._db, decision):
+                    put_notice(self._db, notice, at, again="IGNORE")
 
     def postponed(self, tries: Sequence[tuple[str, int]], error: str) -> None:
         """An attempt failed for these (id, time of the next try)."""

@@ -48,6 +48,7 @@ def _null_routed(outcomes: list[Outcome]) -> Facts:
         acted=acted,
         proved=behind.at if behind else None,
         detail=behind.detail if behind else "",
+        leaving=bool(behind and behind.leaving),
         dropped=_dropped(outcomes),
         ended=ended,
     )

@@ -24,6 +24,7 @@ from edgeguard.cases.decided import put_case, put_decision, put_verdict
 from edgeguard.cases.facts import ENDS, PROVES, STOOD
 from edgeguard.cases.intray import Intray
 from edgeguard.cases.news import News
+from edgeguard.cases.proved import proved
 from edgeguard.cases.reader import Reader
 from edgeguard.cases.reports import Reports
 from edgeguard.cases.tray import Tray, put
@@ -105,6 +106,9 @@ class Store(Reader):
             self._end(outcome)
             if outcome.happened in _TELLING:
                 self._make_ready(outcome)
+            if outcome.happened is Happened.VERIFIED:
+                for notice in proved(self._db, outcome.decision):
+                    put_notice(self._db, notice, int(outcome.at), again="IGNORE")
             self._put_deliveries(deliveries)
 
     def put_case(self, case: Case) -> None:

@@ -197,6 +197,11 @@ class Chains:
         return {element for chain in chains if chain for element in chain.elements}
 
     def _count(self, which: Collection[Element | None]) -> int:
+        counts = self._counts(which)
+        return sum(counts.get(element, 0) for element in which if element)
+
+    def _counts(self, which: Collection[Element | None]) -> dict[Element, int]:
+        """What the kernel counted of the sets that these are in."""
         counts: dict[Element, int] = {}
         for name in sorted({element.set_name for element in which if element}):
             try:
@@ -204,7 +209,7 @@ class Chains:
             except RefusedError as refused:
                 if refused.number != errno.ENOENT:
                     raise
-        return sum(counts.get(element, 0) for element in which if element)
+        return counts
 
     # ---- what is sent ---------------------------------------------------------------------------
 
@@ -257,6 +262,9 @@ class Chains:
             return []
         tap, now = after.tap, boottime()
         had = before.elements if before else {}
+        # Only the end is another: it goes on counting, but for what is dropped between this look and the commit.
+        later = [one for one, ends in after.elements.items() if one.drops and one in had and had[one] != ends]
+        counted = self._counts(later)
         new: list[Message] = []
         if before is None:
             new += messages.new_ingress(self._table, tap.ifindex, tap.name)
@@ -265,7 +273,8 @@ class Chains:
         for element, ends in after.elements.items():
             if had.get(element) != ends:
                 grace = GRACE + _OWN_GRACE if element.lets_by else GRACE
-                new.append(messages.new_element(self._table, element, ends - now + grace))
+                so_far = counted[element] if element in later and element in counted else 0
+                new.append(messages.new_element(self._table, element, ends - now + grace, so_far))
         return new
 
 

@@ -304,10 +304,10 @@ def _key(element: Element) -> bytes:
     return nested(1, attribute(1, element.key)) + last
 
 
-def new_element(table: str, element: Element, lifetime_ns: int) -> Message:
-    """An element that the kernel itself ends after `lifetime_ns`."""
+def new_element(table: str, element: Element, lifetime_ns: int, counted: int = 0) -> Message:
+    """An element that the kernel itself ends after `lifetime_ns`; its counter begins at `counted` packets."""
     lifetime = be64(4, max(1, lifetime_ns // _MILLISECOND))
-    one = nested(1, _key(element), lifetime)
+    one = nested(1, _key(element), lifetime, e.counter(7, counted) if counted else b"")  # NFTA_SET_ELEM_EXPR
     return Message(NEWSETELEM, NLM_F_CREATE, _list(table, element.set_name, [one]))
 
 

@@ -104,9 +104,9 @@ def limit(kind: int, a_second: int) -> bytes:
     return nested(kind, text(1, "limit"), nested(2, be64(1, a_second), be64(2, 1), be32(3, a_second)))
 
 
-def counter(kind: int) -> bytes:
-    """A counter from zero, as the attribute `kind` of a set."""
-    return nested(kind, text(1, "counter"), nested(2, attribute(1, bytes(8)), attribute(2, bytes(8))))
+def counter(kind: int, packets: int = 0) -> bytes:
+    """A counter, as the attribute `kind` of a set, or of an element that has counted so many packets already."""
+    return nested(kind, text(1, "counter"), nested(2, attribute(1, bytes(8)), be64(2, packets)))
 
 
 def interface_key(ifindex: int) -> bytes:

@@ -48,6 +48,12 @@ class Answer:
     def stopped(self) -> bool:
         return self.at_target == errno.EINVAL and self.at_control != errno.EINVAL
 
+    @property
+    def unknown(self) -> bool:
+        """The host does not forward from the tap (fib_frontend: net.ipv4.ip_forward is 0): no route is asked, so this
+        tells nothing of the null route."""
+        return self.at_target == errno.EHOSTUNREACH
+
 
 def _neighbour(target: Address, blackholed: frozenset[Network]) -> Address | None:
     """An address near a target that is not null-routed; None where everything is."""

@@ -49,6 +49,20 @@ class Judgement:
     detail: str
     proofs: tuple[str, ...]
     dropped: int | None
+    leaving: int | None = None  # packets that left although they should not; None: not counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The second proof: what the uplinks say."""
+
+    told: tuple[str, ...]
+    lost: int = 0  # frames that could not be counted
+    leaving: int | None = None  # beyond what other attachment points and the host may send; None: not counted
+
+    @property
+    def proves(self) -> bool:
+        return not self.lost and not self.leaving
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,16 +201,20 @@ class Proof:
         if attempts == 0 and now < self._until and end.attempts:
             return None
         kernel, seen = self._kernel_proof(), self._seen_proof(earlier, begin, end)
-        proofs = (*kernel[1], *seen[1])
+        proofs = (*kernel[1], *seen.told)
+        # Where the kernel cannot say, what was counted at the uplinks has to.
+        kernel_ok = kernel[0] and (seen.leaving is not None or not any(answer.unknown for answer in self._answers))
         dropped = self._own_drops() if self._made.elements else None
         if attempts == 0:
             what = "from a foreign source" if self._made.own else "to null-routed targets"
             return Judgement(Happened.NO_ATTEMPTS, f"the tap sent nothing {what}", proofs, dropped)
-        if kernel[0] and seen[0]:
-            return Judgement(Happened.VERIFIED, f"{attempts:,} frames tried and none left", proofs, dropped)
+        if kernel_ok and seen.proves:
+            return Judgement(
+                Happened.VERIFIED, f"{attempts:,} frames tried and none left", proofs, dropped, seen.leaving
+            )
         if now < self._until:
             return None
-        return Judgement(Happened.NOT_STOPPED, self._why_not(kernel[0], seen[0]), proofs, dropped)
+        return Judgement(Happened.NOT_STOPPED, self._why_not(kernel_ok, seen.proves), proofs, dropped, seen.leaving)
 
     def _why_not(self, kernel: bool, seen: bool) -> str:
         missing = [name for ok, name in ((kernel, "the kernel's own answer"), (seen, "the uplinks")) if not ok]
@@ -204,10 +222,11 @@ class Proof:
 
     def _kernel_proof(self) -> tuple[bool, tuple[str, ...]]:
         """Proof one: every look-up, and the chain's counter against the attempts."""
-        wrong = [answer for answer in self._answers if not answer.stopped]
+        wrong = [answer for answer in self._answers if not answer.stopped and not answer.unknown]
         told = [look_up.text(answer) for answer in (wrong or self._answers)[:3]]
         if len(self._answers) > 1:
-            told.append(f"{len(self._answers) - len(wrong)} of {len(self._answers)} look-ups stopped")
+            stopped = sum(answer.stopped for answer in self._answers)
+            told.append(f"{stopped} of {len(self._answers)} look-ups stopped")
         ok = not wrong
         if self._made.elements:
             tried = (self._chained or self._attempts).total()  # before the drops, so that these are not fewer
@@ -216,27 +235,27 @@ class Proof:
             ok = ok and dropped >= tried
         return ok, tuple(told)
 
-    def _seen_proof(self, earlier: _Snapshot, begin: _Snapshot, end: _Snapshot) -> tuple[bool, tuple[str, ...]]:
+    def _seen_proof(self, earlier: _Snapshot, begin: _Snapshot, end: _Snapshot) -> _Seen:
         """Proof two, for each uplink."""
         if not self._ways or not self._leaks:
             what = "no uplink is known" if not self._ways else "neither targets nor addresses of the VM are known"
-            return True, (f"second proof not taken: {what}",)
+            return _Seen((f"second proof not taken: {what}",))
         lost = end.lost - begin.lost
         told = [f"{lost:,} frames could not be counted"] if lost else []
-        ok = not lost
+        leaving = 0
         seconds = (end.at - begin.at) / _SECOND
         for number, way in enumerate(self._ways):
             went, came = _grown(end, begin, {(way.uplink.index, True)}), _grown(end, earlier, way.senders)
             left, brought = went.total(), came.total()
             own = self._own_packets(number, begin, end)
-            ok = ok and (went - came).total() <= own
+            leaving += max(0, (went - came).total() - own)
             mine = f", {own:,} were the host's own" if own else ""
             which = "with sources that are not the VM's" if self._made.own else "there"
             told.append(
                 f"{way.uplink.name} sent {left:,} packets {which} in {seconds:.1f} s, "
                 f"other attachment points brought {brought:,}{mine}"
             )
-        return ok, tuple(told)
+        return _Seen(tuple(told), lost, None if lost else leaving)  # what was lost may be what others brought
 
     def _own_packets(self, number: int, begin: _Snapshot, end: _Snapshot) -> int:
         """The host's own; bounded, because a flood could carry the host's address."""

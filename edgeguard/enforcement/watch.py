@@ -95,4 +95,5 @@ class Watch:
             judgement.detail,
             judgement.proofs,
             judgement.dropped,
+            judgement.leaving,
         )

@@ -107,6 +107,7 @@ def _outcome_values(outcome: Outcome) -> dict[str, Any]:
         "detail": outcome.detail[:MAX_DETAIL],
         "proofs": [proof[:MAX_DETAIL] for proof in outcome.proofs[:MAX_PROOFS]],
         "dropped": outcome.dropped,
+        "leaving": outcome.leaving,
     }
 
 
@@ -316,9 +317,9 @@ def _texts(values: Iterable[object]) -> tuple[str, ...]:
 
 
 def _outcome(value: object) -> Outcome:
-    names = ("decision", "at", "happened", "detail", "proofs", "dropped")
+    names = ("decision", "at", "happened", "detail", "proofs", "dropped", "leaving")
     values = _keys(value, "the outcome", *names)
-    dropped = values["dropped"]
+    dropped, leaving = values["dropped"], values["leaving"]
     return Outcome(
         decision=_text(values["decision"], 64, "the decision's id"),
         at=_integer(values["at"], 0, _FAR, "the time"),
@@ -326,6 +327,7 @@ def _outcome(value: object) -> Outcome:
         detail=_text(values["detail"], MAX_DETAIL, "the detail"),
         proofs=_texts(_sequence(values["proofs"], MAX_PROOFS, "the proofs")),
         dropped=None if dropped is None else _integer(dropped, 0, _FAR, "the drops"),
+        leaving=None if leaving is None else _integer(leaving, 0, _FAR, "what leaves"),
     )
 
 

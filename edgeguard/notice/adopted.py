@@ -101,6 +101,7 @@ def _trials(kind: Kind) -> Iterator[tuple[Mapping[str, Any], Facts]]:
     for proof in Proof:
         acted = None if proof is Proof.FAILED else sample.AT
         yield slots, replace(sample.FACTS, proof=proof, acted=acted)
+    yield slots, replace(sample.FACTS, proof=Proof.NOT_STOPPED, leaving=True)
     if kind in MEASURED:
         yield {**slots, "mechanism": "routed"}, sample.FACTS
         yield {**slots, "reply": False, "ground": ""}, Facts(Proof.NOT_YET)

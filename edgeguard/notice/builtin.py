@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeguard import clock, units
 from edgeguard.notice import acknowledged, layout, words
-from edgeguard.notice.kinds import NULL_ROUTES, Kind
+from edgeguard.notice.kinds import STANDS, Kind
 
 UNKNOWN = "not known"
 
@@ -23,6 +23,7 @@ _HAPPENED = {
     Kind.MOVED: "the server sent {flood}. It is null-routed, too: dropped at our edge.",
     Kind.GOES_ON: "the server sent {flood}. It is null-routed anew: dropped at our edge.",
     Kind.REPEAT: "again the server sent {flood}. It is null-routed: dropped at our edge.",
+    Kind.PROVED: "the proof of what is null-routed (dropped at our edge) was looked at again; it stands below.",
     Kind.HELD: "a person here keeps the null route for a while; nothing new is dropped at our edge.",
     Kind.UPHELD: "two people here keep the null route: still dropped at our edge.",
     Kind.APPEAL_DECIDED: "your appeal was decided by another person; what is in force stands below.",
@@ -52,7 +53,8 @@ _WIDE = {
 _PROOF = {
     "verified": "yes; none of these packets left the host any more",
     "no attempts": "not yet; none of these packets came during the check",
-    "not stopped": "no; such packets were still seen leaving the host",
+    "not stopped": "not proved yet; what was looked at does not show that none of these packets left the host",
+    "leaving": "no; such packets were still seen leaving the host",
     "failed": "no; the host refused it",
     "released": "yes; the end was confirmed",
     "nothing to prove": "nothing was put in place, so there is nothing to verify",
@@ -63,7 +65,7 @@ _READ_AS = {
     "scan": "a scan",
     "busy client": "heavy traffic",
 }
-_STANDS = (*NULL_ROUTES, Kind.HELD, Kind.UPHELD, Kind.DESK_NULL_ROUTE)
+_STANDS = (*STANDS, Kind.PROVED)
 _ENDED = (Kind.RELEASED, Kind.RELEASED_BY_PERSON, Kind.OUR_FAULT, Kind.EXEMPTED, Kind.DESK_RELEASED)
 
 
@@ -132,10 +134,14 @@ def _done(kind: str, slots: Mapping[str, Any]) -> str:
     ended = "the end of the null route was ordered" if kind in _ENDED else "recorded; nothing is dropped"
     return "WHAT WAS DONE\n" + _lines(
         ("Done", f"null-routed, {wide}" if stands else ended),
-        ("Verified", _said(lambda: _PROOF.get(slots["proof"], "not yet when this mail was written"))),
+        ("Verified", _said(lambda: _PROOF.get(_proof(slots), "not yet when this mail was written"))),
         ("Works", "everything but what is named above" if stands else "everything that worked before"),
         ("Decided", _said(lambda: "automatically" if slots["by"] == "automation" else "by a person here")),
     )
+
+
+def _proof(slots: Mapping[str, Any]) -> str:
+    return "leaving" if slots["proof"] == "not stopped" and slots["leaving"] else str(slots["proof"])
 
 
 def _when(slots: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from edgeguard import letters
 from edgeguard.grace import Disposition
 from edgeguard.model import Act, Decision, Scope
 
@@ -20,6 +21,7 @@ class Kind(StrEnum):
     GOES_ON = "goes-on"  # one of what was null-routed in this case before, and ended
     REPEAT = "repeat"  # the first of a case, but not of its VM lately
     FAILED = "failed"  # chosen when it is rendered: the null route could not be put in place
+    PROVED = letters.PROVED  # the second mail: what was not proved yet is now; see cases/proved.py
     RELEASED = "released"
     RELEASED_BY_PERSON = "released-by-person"
     OUR_FAULT = "our-fault"  # released by a person as that: an apology, with the cause
@@ -44,6 +46,7 @@ DESK_PARTS = frozenset({"_owner.txt", "_safeties.txt", "_readings.txt", "_spread
 
 # What is told of a flood, or of a null route that a person ordered.
 NULL_ROUTES = (Kind.NARROW, Kind.OWN_ONLY, Kind.FULL, Kind.MOVED, Kind.GOES_ON, Kind.REPEAT)
+STANDS = (*NULL_ROUTES, Kind.HELD, Kind.UPHELD, Kind.DESK_NULL_ROUTE)  # what is null-routed, and how far it is proved
 MEASURED = (Kind.WARNING, *NULL_ROUTES, Kind.FAILED)
 NULL_ROUTED = {Scope.NARROW: Kind.NARROW, Scope.OWN_ONLY: Kind.OWN_ONLY, Scope.FULL: Kind.FULL}
 

@@ -35,6 +35,7 @@ _SETTLED = (1, 2, 9, 10, 12, 13, 14, 15)
 POINTS: dict[Kind, tuple[int, ...]] = {
     **dict.fromkeys(MEASURED, ALL),
     **dict.fromkeys((Kind.RELEASED, Kind.RELEASED_BY_PERSON, Kind.OUR_FAULT, Kind.EXEMPTED), _AFTERWARDS),
+    Kind.PROVED: (9,),
     **dict.fromkeys((Kind.HELD, Kind.UPHELD, Kind.APPEAL_DECIDED), _SETTLED),
 }
 

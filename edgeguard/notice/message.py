@@ -19,7 +19,7 @@ from edgeguard.clock import SECOND
 from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.notice import acknowledged, hypertext, words
 from edgeguard.notice.enclosure import SLOT, Proofs, content
-from edgeguard.notice.kinds import AUTOMATION, Kind, may_reach
+from edgeguard.notice.kinds import AUTOMATION, STANDS, Kind, may_reach
 from edgeguard.notice.refusal import Refusal
 from edgeguard.notice.render import SHIPPED, render
 from edgeguard.notice.settings import MailSettings
@@ -63,9 +63,10 @@ def write(
     message.set_content(rendered.text, charset="us-ascii", cte="7bit")
     page = hypertext.page(rendered.subject, rendered.text, rendered.language)
     message.add_alternative(page, subtype="html", charset="us-ascii", cte="7bit")
-    if SLOT in notice.values:
+    if SLOT in notice.values and notice.kind != Kind.PROVED:  # the first mail had it: one report, one flood
         _enclose(message, notice, settings, evidence)
-    return message, _kept(message, rendered.text, rendered.fallback)
+    proof = str(queued.facts.proof) if notice.kind in (*STANDS, Kind.APPEAL_DECIDED, Kind.PROVED) else ""
+    return message, _kept(message, rendered.text, rendered.fallback, proof)
 
 
 def _enclose(message: EmailMessage, notice: Notice, settings: MailSettings, evidence: Evidence) -> None:
@@ -163,6 +164,6 @@ def _answer(message: EmailMessage, values: Mapping[str, Any]) -> None:
             message[name] = value
 
 
-def _kept(message: EmailMessage, text: str, fallback: str | None) -> Mail:
+def _kept(message: EmailMessage, text: str, fallback: str | None, proof: str) -> Mail:
     headers = tuple((name, str(value)) for name, value in message.items())
-    return Mail(str(message["Subject"]), text, headers, str(message["Message-ID"]), fallback)
+    return Mail(str(message["Subject"]), text, headers, str(message["Message-ID"]), fallback, proof)

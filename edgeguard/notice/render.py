@@ -66,6 +66,7 @@ def slots_of(values: Mapping[str, Any], facts: Facts, written_at: int) -> dict[s
         "acted": facts.acted,
         "proved": facts.proved,
         "detail": words.clean(facts.detail),
+        "leaving": facts.leaving,
         "dropped": facts.dropped,
         "ended_at": facts.ended,
         "history": [words.cleaned(_past(one)) for one in facts.history],

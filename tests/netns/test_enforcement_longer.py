@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from enforcement_host import TARGET4, Host, target, to
 
 from edgeguard.enforcement.boottime import stamped
-from edgeguard.model import Happened, Scope
+from edgeguard.model import Happened, Scope, Target
 
 SECOND = 1_000_000_000
 
@@ -45,3 +46,19 @@ def test_the_kernel_keeps_it_until_the_later_end(host: Host, scope: Scope) -> No
     outcome = host.until(soon.decision, Happened.RELEASED)
     assert outcome.at >= later.until
     assert _gets_out(host)
+
+
+NEAR = replace(target(TARGET4), address=ip_address("198.51.100.0"), length=24)
+
+
+@pytest.mark.parametrize(
+    ("scope", "dropped"), [(Scope.NARROW, target(TARGET4)), (Scope.NARROW, NEAR), (Scope.FULL, target(TARGET4))]
+)
+def test_what_was_dropped_before_counts(bridged: Host, scope: Scope, dropped: Target) -> None:
+    """A later end is no new beginning: what it dropped in all is told at the end, of an address and of a range."""
+    order = stamped(bridged.order("d-count", scope=scope, targets=(dropped,)))
+    for sent, until in ((30, order.until), (20, order.until + SECOND), (10, order.until + 2 * SECOND)):
+        bridged.enforcer.order(stamped(replace(order, until=until, ends=0, boot="")))  # type: ignore[union-attr]
+        bridged.until(order.decision, Happened.ACKNOWLEDGED)
+        assert not bridged.arrived([bridged.frame(TARGET4)], sent)
+    assert bridged.released(order).dropped == 30 + 20 + 10

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from enforcement_host import (
@@ -106,6 +107,7 @@ def test_a_leak_is_not_called_verified(host: Host) -> None:
         outcome = host.wait("d-leak", Happened.NOT_STOPPED)
         again = host.wait("d-leak", Happened.NOT_STOPPED)
     assert "the uplinks" in outcome.detail and "the uplinks" in again.detail
+    assert outcome.leaving or again.leaving
     proved(outcome, "wan0 sent")
     proved(again, "wan0 sent", "the chain on tap0 dropped")
 
@@ -136,8 +138,20 @@ def test_a_leak_of_forged_sources_is_seen(routed: Host) -> None:
         routed.enforcer.order(routed.order("d-forged", targets=(target(TARGET4),)))
         routed.wait("d-forged", Happened.ACKNOWLEDGED)
         outcome = routed.wait("d-forged", Happened.NOT_STOPPED)
-    assert outcome.detail == "not proved by the uplinks"
+    assert outcome.detail == "not proved by the uplinks" and outcome.leaving
     proved(outcome, "EINVAL")
+
+
+def test_a_host_that_does_not_forward(routed: Host) -> None:
+    """The look-up then asks no route and tells nothing; that nothing left is counted at the uplink."""
+    with routed.host.inside():
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
+    with routed.sending([routed.frame(TARGET4)]):
+        routed.enforcer.order(routed.order("d-still", targets=(target(TARGET4),)))
+        routed.wait("d-still", Happened.ACKNOWLEDGED)
+        outcome = verified(routed, "d-still")
+    assert outcome.leaving == 0
+    proved(outcome, "EHOSTUNREACH", "wan0 sent 0 packets there")
 
 
 def test_super_frames_of_a_neighbour(host: Host) -> None:
