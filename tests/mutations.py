@@ -43,12 +43,16 @@ def without_way(state: str, event: str) -> Iterator[None]:
 @contextmanager
 def not_theirs(state: str, event: str, who: str) -> Iterator[None]:
     """The same, with one fewer who may go a way; without it where nobody is left."""
-    way = TABLE.ways[state, event]
-    others = tuple(one for one in way.who if one != who)
-    changed = (
-        without_way(state, event) if not others else _ways({**TABLE.ways, (state, event): replace(way, who=others)})
-    )
-    with changed:
+    others = tuple(one for one in TABLE.ways[state, event].who if one != who)
+    with whose(state, event, others) if others else without_way(state, event):
+        yield
+
+
+@contextmanager
+def whose(state: str, event: str, who: tuple[str, ...]) -> Iterator[None]:
+    """The same, with others who may go a way."""
+    way = replace(TABLE.ways[state, event], who=who)
+    with _ways({**TABLE.ways, (state, event): way}):
         yield
 
 

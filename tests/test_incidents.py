@@ -26,8 +26,7 @@ from edgeguard.lab.incidents.streams import Stream, records
 from edgeguard.model import Act, Happened, Scope
 from edgeguard.record import NOBODY, address
 
-OF_NO_STORY = (  # asked of the table and of what a standing may hold; test_incidents_removed.py makes them fail
-    "nobody alone, and no program, can keep a server null-routed",
+OF_NO_STORY = (  # asked of what a standing may hold; test_incidents_removed.py makes it fail
     "no standing can rest on shared_ssh_key, payment_history, account_age",
 )
 EIGHT = [

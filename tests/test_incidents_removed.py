@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from invariants import wrong
-from mutations import LISTS, name, without_safety, without_way
+from mutations import LISTS, name, whose, without_safety, without_way
 from samples import SUM_VERDICT, TAP, VERDICT, VM
 from test_decision import ACT, GOOD, HARD, question, target
 from test_decision_standing import GOOD as GOOD_STANDING
@@ -247,11 +247,23 @@ def test_without_a_safety_its_story_fails(safety: tuple[str, str]) -> None:
 
 EVERYBODY = {AUTOMATION, ONE, TWO, THIRD, CUSTOMER}
 
-IN_STORIES = {  # ways that the engine goes in a story, which says so
-    ("observed", "narrow"): "networking-disabled",
-    ("narrow", "end"): "networking-disabled",
-    ("narrow", "release"): "ten-workers",
+IN_STORIES = {  # ways that are gone in a story, which says so; test_ways.py goes all of them
     ("observed", "doubt"): "mass-false-positive",
+    ("observed", "narrow"): "networking-disabled",
+    ("narrow", "release"): "ten-workers",
+    ("narrow", "uphold"): "ten-workers",
+    ("narrow", "reply"): "networking-disabled",
+    ("review", "quiet"): "networking-disabled",
+    ("narrow", "quiet"): "forged-neighbour",
+    ("narrow", "end"): "six-accounts",
+    ("suspect-data", "narrow"): "six-accounts",
+    ("probation", "settle"): "forged-neighbour",
+    ("review", "hold"): "second-udp-flood",
+    ("review", "uphold"): "second-udp-flood",
+    ("upheld", "appeal"): "second-udp-flood",
+    ("appealed", "uphold"): "second-udp-flood",
+    ("appealed", "release"): "second-udp-flood",
+    ("victim", "settle"): "victim",
 }
 
 
@@ -295,15 +307,12 @@ def test_without_a_way_a_story_fails(way: tuple[str, str]) -> None:
         assert fails(INCIDENTS[IN_STORIES[way]])
 
 
-def test_one_who_binds_alone_is_noticed() -> None:
-    """With a table in which one person is enough, the stories that end by people fail."""
-    lone = replace(TABLE.ways["narrow", "uphold"], who=("one person",))
-    (expected,) = [one for one in INCIDENTS["ten-workers"].expected if "nobody alone" in one.text]
-    nothing = Played(0, (), {}, {}, (), ())
-    assert expected.wrong(nothing) is None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TABLE.ways, ("narrow", "uphold"), lone)  # type: ignore[arg-type]
-        assert expected.wrong(nothing) == "out of narrow one is enough"
+@pytest.mark.long
+@pytest.mark.parametrize(("state", "incident"), [("narrow", "ten-workers"), ("review", "second-udp-flood")])
+def test_one_who_binds_alone_is_noticed(state: str, incident: str) -> None:
+    """With a table in which that is one person's to say, the stories of those who keep a null route fail."""
+    with whose(state, "uphold", (ONE,)):
+        assert fails(INCIDENTS[incident])
 
 
 def test_a_ground_that_is_none_is_noticed() -> None:

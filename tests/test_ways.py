@@ -14,7 +14,7 @@ from typing import Any
 
 import persons
 import pytest
-from mutations import not_theirs
+from mutations import not_theirs, without_way
 from persons import Kept
 from test_engine import T, calm, feed, flood
 from test_hearing import OWNERS, reply
@@ -190,3 +190,19 @@ def test_each_way_is_gone_by_who_may_and_not_without_it(
     stage = staged(tmp_path / "without", now, state, event)
     with not_theirs(state, event, who):
         assert not is_gone(stage, event, who, to)
+
+
+def test_a_flood_that_moves_is_full_by_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third target within ten minutes drops all of the VM; without its way the case stays narrow."""
+    monkeypatch.setattr(clock, "now", lambda: T)
+
+    def states(folder: Path) -> list[str]:
+        folder.mkdir()
+        made, world = persons.live(folder, {"clocks": CLOCKS})
+        feed(made.engine, *(flood(T + n * SECOND, SECOND, dst=f"198.51.100.{n + 1}") for n in range(3)))
+        world.store.close()
+        return list(dict.fromkeys(case.state for case in world.cases))
+
+    assert states(tmp_path / "with") == ["narrow", "full"]
+    with without_way("narrow", "full"):
+        assert states(tmp_path / "without") == ["narrow"]

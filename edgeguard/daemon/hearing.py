@@ -11,7 +11,7 @@ from edgeguard import clock
 from edgeguard.cases.case import Case
 from edgeguard.cases.received import Heard
 from edgeguard.daemon.keeping import contested
-from edgeguard.daemon.live import Live
+from edgeguard.daemon.together import Office
 from edgeguard.enforcement.boottime import boot, boottime
 from edgeguard.errors import StoreError, UsageError
 from edgeguard.incoming import Keyword
@@ -25,7 +25,7 @@ LENGTH = 200  # characters of a reply in a word; `case show` has all of it
 class Hearing:
     """One per daemon; a chore."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Office) -> None:
         self._live = live
         self._next = 0
 
@@ -36,24 +36,24 @@ class Hearing:
         self._next = at + LOOK
         try:
             for heard in self._live.store.replies.unheard():
-                self._hear(heard)
+                self._hear(heard, at)
         except StoreError:
             return
 
-    def _hear(self, heard: Heard) -> None:
+    def _hear(self, heard: Heard, at: int) -> None:
         case = self._live.engine.docket.of(heard.case) or self._live.store.case(heard.case)
         assert case is not None, "a foreign key holds it"
-        if heard.reply.keyword is not Keyword.APPEAL or not self._appeals(case, heard):
+        if heard.reply.keyword is not Keyword.APPEAL or not self._appeals(case, heard, at):
             self._replied(case, heard)
 
-    def _appeals(self, case: Case, heard: Heard) -> bool:
+    def _appeals(self, case: Case, heard: Heard, at: int) -> bool:
         """Only of somebody who got the case's mails: whoever else writes it may be anybody."""
         try:
             if not heard.known:
                 raise UsageError("its sender got none of this case's mails; a person enters it with 'case appeal'")
             contested(self._live, case, OWNER, _first_line(heard), heard.at, heard.seq)
         except UsageError as refused:
-            self._live.store.note(case.id, clock.now(), AUTOMATION, f"APPEAL in a reply is no appeal: {refused}")
+            self._live.store.note(case.id, at, AUTOMATION, f"APPEAL in a reply is no appeal: {refused}")
             return False
         return True
 

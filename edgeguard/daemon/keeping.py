@@ -12,8 +12,7 @@ from dataclasses import replace
 from edgeguard import clock, roster, units
 from edgeguard.cases.case import Case
 from edgeguard.daemon import byhand
-from edgeguard.daemon.live import Live
-from edgeguard.daemon.together import Desk
+from edgeguard.daemon.together import Desk, Office
 from edgeguard.decision import binding
 from edgeguard.decision.ledger import Entry
 from edgeguard.enforcement.boottime import boot, boottime, stamped
@@ -31,9 +30,9 @@ BINDS = (Said.HOLD, Said.VOICE, Said.UPHOLD, Said.KEEP)
 TELLS = (Said.HOLD, Said.UPHOLD, Said.KEEP)  # the owner reads of these: what he was told before holds no more
 
 
-def hold(live: Live, case: Case, ask: HoldCase, by: str) -> str:
+def hold(live: Office, case: Case, ask: HoldCase, by: str, now: int) -> str:
     """It stays although it is quiet: until the next shift, 12 hours at most, once."""
-    state, entries, now = _after(case, Said.HOLD, ONE), _standing(live, case), clock.now()
+    state, entries = _after(case, Said.HOLD, ONE), _standing(live, case)
     longest = live.config.clocks.hold
     if held := next((word for word in live.store.words(case.id) if word.said is Said.HOLD), None):
         over = clock.utc(held.until or held.at)
@@ -52,10 +51,10 @@ def hold(live: Live, case: Case, ask: HoldCase, by: str) -> str:
     return f"{case.id}: held until {clock.utc(word.until or now)}; then every clock goes on as before"
 
 
-def uphold(live: Live, case: Case, ask: UpholdCase, by: str) -> str:
+def uphold(live: Office, case: Case, ask: UpholdCase, by: str, now: int) -> str:
     """One of two voices, the second, or a third person's word on an appeal."""
     who = THIRD if case.state == APPEALED else TWO
-    state, entries, now = _after(case, Said.UPHOLD, who), _standing(live, case), clock.now()
+    state, entries = _after(case, Said.UPHOLD, who), _standing(live, case)
     people = live.engine.ends.binding(case.id)
     appealed = people.appealed([entry.decision.id for entry in entries]) is not None
     if who == THIRD and by in bound_by(live, case.id, entries):
@@ -67,7 +66,7 @@ def uphold(live: Live, case: Case, ask: UpholdCase, by: str) -> str:
         return f"{case.id}: the appeal is decided: upheld until {clock.utc(until)} at the latest"
     first = people.voice
     if first is None or now - first.at > live.config.clocks.second_voice or not _of(entries, first.covers):
-        return _first(live, case, ask, by, entries)
+        return _first(live, case, ask, by, now, entries)
     if first.by == by:
         raise UsageError(f"{case.id}: {by} has said so already; nothing is upheld by one person, another must agree")
     covered = _of(entries, first.covers)
@@ -78,24 +77,24 @@ def uphold(live: Live, case: Case, ask: UpholdCase, by: str) -> str:
     return f"{case.id}: upheld by {first.by} and {by} until {clock.utc(until)} at the latest; {quiet} of quiet end it"
 
 
-def _first(live: Live, case: Case, ask: UpholdCase, by: str, entries: list[Entry]) -> str:
+def _first(live: Office, case: Case, ask: UpholdCase, by: str, now: int, entries: list[Entry]) -> str:
     """A first voice changes nothing yet: every clock goes on."""
     if not ask.conditions:
         raise UsageError(f"{case.id}: say what is enough to end it: --ends-when '...', one or more")
-    word = _word(case, Said.VOICE, clock.now(), by, ask.why, entries)
+    word = _word(case, Said.VOICE, now, by, ask.why, entries)
     _say(live, case, replace(word, conditions=tuple(ask.conditions)), entries)
     within = units.duration_text(live.config.clocks.second_voice)
     return f"{case.id}: one of two voices; a second person has to uphold it within {within}, until then nothing changes"
 
 
-def appeal(live: Live, case: Case, ask: AppealCase, by: str) -> str:
+def appeal(live: Office, case: Case, ask: AppealCase, by: str, now: int) -> str:
     """The owner disagrees, and a person enters it."""
-    word = contested(live, case, by, ask.why, clock.now())
+    word = contested(live, case, by, ask.why, now)
     ends = clock.utc(due(live, case, word))
     return f"{case.id}: appealed; a third person upholds or releases it, undecided it ends at {ends}"
 
 
-def contested(live: Live, case: Case, by: str, why: str, at: int, reply: int | None = None) -> Word:
+def contested(live: Office, case: Case, by: str, why: str, at: int, reply: int | None = None) -> Word:
     """An appeal, entered by a person or out of a reply. UsageError: it is none, and why."""
     entries, people = _standing(live, case), live.engine.ends.binding(case.id)
     if people.appealed([entry.decision.id for entry in entries]):
@@ -108,12 +107,12 @@ def contested(live: Live, case: Case, by: str, why: str, at: int, reply: int | N
     return word
 
 
-def due(live: Live, case: Case, word: Word) -> int:
+def due(live: Office, case: Case, word: Word) -> int:
     """When an appeal that nobody decided ends in release."""
     return binding.due(word, live.engine.ends.full_since(case.id), live.config.clocks)
 
 
-def reopen(live: Live, case: Case, ask: ReopenCase, by: str) -> str:
+def reopen(live: Office, case: Case, ask: ReopenCase, by: str, now: int) -> str:
     """A closed case is open again, until a person closes it."""
     if case.closed is None:
         raise UsageError(f"{case.id}: it is open")
@@ -121,7 +120,7 @@ def reopen(live: Live, case: Case, ask: ReopenCase, by: str) -> str:
     if other is not None:
         raise UsageError(f"{case.id}: {other.id} of the same VM is open; write what you know there")
     opened = replace(case, state=_after(case, Said.REOPEN, ONE), closed=None, outcome=None)
-    _say(live, opened, _word(case, Said.REOPEN, clock.now(), by, ask.why, []), [])
+    _say(live, opened, _word(case, Said.REOPEN, now, by, ask.why, []), [])
     live.engine.docket.reopen(opened)
     live.engine.allowances.judged(live.store.priors(0, case.id), case.id)  # what was said of its end is said no more
     return f"{case.id}: open again, until a person closes it"
@@ -139,7 +138,7 @@ def _after(case: Case, said: Said, who: str) -> str:
     return state
 
 
-def _standing(live: Live, case: Case) -> list[Entry]:
+def _standing(live: Office, case: Case) -> list[Entry]:
     entries = list(live.engine.ledger.of_case(case.id))
     if not entries:
         raise UsageError(f"{case.id}: nothing of it is null-routed; there is nothing to keep and nothing to contest")
@@ -157,7 +156,7 @@ def bound_by(live: Desk, case: str, entries: Sequence[Entry]) -> set[str]:
     return {*spoke, *(entry.decision.by for entry in entries)} - {AUTOMATION}
 
 
-def spoke(live: Live, case: Case, ask: HoldCase | UpholdCase, by: str) -> bool:
+def spoke(live: Office, case: Case, ask: HoldCase | UpholdCase, by: str) -> bool:
     """Whether somebody has said that already of what stands of a case."""
     said = (Said.HOLD,) if isinstance(ask, HoldCase) else (Said.VOICE, Said.UPHOLD, Said.KEEP)
     stands = {entry.decision.id for entry in live.engine.ledger.of_case(case.id)}
@@ -170,7 +169,7 @@ def _word(case: Case, said: Said, at: int, by: str, why: str, entries: list[Entr
     return Word(case.id, said, at, by, why, until, covers, since=boottime(), boot=boot())
 
 
-def _say(live: Live, case: Case, word: Word, entries: list[Entry]) -> None:
+def _say(live: Office, case: Case, word: Word, entries: list[Entry]) -> None:
     """On the disk first, with what it lengthens; then it holds, and the kernel is told."""
     orders = [] if word.until is None else [_lasting(one, word.until) for one in _of(entries, word.covers)]
     longer = [order for order in orders if order is not None]
@@ -186,7 +185,7 @@ def _lasting(entry: Entry, until: int) -> Order | None:
     return stamped(replace(entry.order, until=until, ends=0, boot="")) if entry.over < until else None
 
 
-def _notices(live: Live, case: Case, word: Word, entries: list[Entry]) -> tuple[Notice, ...]:
+def _notices(live: Office, case: Case, word: Word, entries: list[Entry]) -> tuple[Notice, ...]:
     if word.said not in TELLS or not entries:
         return ()
     decisions = [entry.decision for entry in entries]

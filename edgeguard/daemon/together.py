@@ -11,9 +11,11 @@ from typing import Any, Protocol, TypeVar
 from edgeguard.cases.case import Case
 from edgeguard.cases.matter import head
 from edgeguard.cases.protocol import CaseStore
+from edgeguard.config import Config
 from edgeguard.engine import Engine
 from edgeguard.errors import EdgeGuardError, StoreError, UsageError
 from edgeguard.inventory.protocol import Inventory
+from edgeguard.model import Order
 
 T = TypeVar("T")
 
@@ -26,6 +28,29 @@ class Desk(Protocol):
 
     @property
     def inventory(self) -> Inventory: ...
+
+
+class Ordered(Protocol):
+    """A kernel that is told of later ends."""
+
+    def order(self, order: Order) -> None: ...
+
+
+class Mailed(Protocol):
+    """Mails that may be due."""
+
+    def wake(self) -> None: ...
+
+
+class Office(Desk, Protocol):
+    """What is asked of it by those who work a case, and keep or contest a null route."""
+
+    config: Config
+
+    @property
+    def enforcer(self) -> Ordered: ...
+    @property
+    def outbox(self) -> Mailed: ...
 
 
 def with_others(store: CaseStore, cases: Iterable[Case]) -> list[Case]:

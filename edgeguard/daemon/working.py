@@ -9,8 +9,7 @@ from typing import Any
 from edgeguard import clock
 from edgeguard.cases.case import Case
 from edgeguard.daemon import keeping
-from edgeguard.daemon.live import Live
-from edgeguard.daemon.together import answer, each, elsewhere, with_others
+from edgeguard.daemon.together import Office, answer, each, elsewhere, with_others
 from edgeguard.errors import UsageError
 from edgeguard.grace import Disposition
 from edgeguard.handing import host
@@ -35,8 +34,12 @@ from edgeguard.states import CLOSED, ONE, TABLE
 Ask = ClaimCase | CloseCase | NoteCase | AskCase | Keeping
 
 
-def work(live: Live, ask: Ask, by: str) -> dict[str, Any]:
-    """Do it to the case that TERM means, the open one, else the youngest; or to all that go with it."""
+def work(live: Office, ask: Ask, by: str, now: int | None = None) -> dict[str, Any]:
+    """Do it to the case that TERM means, the open one, else the youngest; or to all that go with it.
+
+    `now`: a moment of virtual time.
+    """
+    at = clock.now() if now is None else now
     found = live.store.find(ask.term)
     if not found:
         raise UsageError(f"{ask.term!r}: no case of that name; see 'edgeguard case list'")
@@ -44,26 +47,26 @@ def work(live: Live, ask: Ask, by: str) -> dict[str, Any]:
     cases = _with_others(live, found[0], ask, by) if isinstance(ask, Together) and ask.together else found[:1]
     of = {case.id: live.engine.docket.of(case.id) or case for case in cases}
     if isinstance(ask, AskCase):
-        texts, failed = [_ask(live, list(of.values()), ask, by)], dict[str, str]()
+        texts, failed = [_ask(live, list(of.values()), ask, by, at)], dict[str, str]()
     else:
         try:
-            texts, failed = each(of, lambda id: _said(live, of[id], ask, by))
+            texts, failed = each(of, lambda id: _said(live, of[id], ask, by, at))
         except UsageError as refused:
             raise UsageError(f"{refused}{elsewhere(live, cases) if alone else ''}") from None
     done = [id for id in of if id not in failed]
     return {"case": done[0], "cases": done, "text": "\n".join(texts), **answer(live, done, failed, alone)}
 
 
-def _said(live: Live, case: Case, ask: Ask, by: str) -> str:
+def _said(live: Office, case: Case, ask: Ask, by: str, now: int) -> str:
     """To one. What is refused stands in its story."""
     try:
-        return _ANSWERS[type(ask)](live, case, ask, by)
+        return _ANSWERS[type(ask)](live, case, ask, by, now)
     except UsageError as refused:
-        live.store.note(case.id, clock.now(), by, f"refused: {verb_of(ask)}: {refused}")
+        live.store.note(case.id, now, by, f"refused: {verb_of(ask)}: {refused}")
         raise
 
 
-def _with_others(live: Live, case: Case, ask: Ask, by: str) -> list[Case]:
+def _with_others(live: Office, case: Case, ask: Ask, by: str) -> list[Case]:
     """Those to which it can be done: what is open, or null-routed; but for those of which they have said it before."""
     of = with_others(live.store, [case])
     if not isinstance(ask, (HoldCase, UpholdCase)):
@@ -72,14 +75,14 @@ def _with_others(live: Live, case: Case, ask: Ask, by: str) -> list[Case]:
     return [one for one in stands if not keeping.spoke(live, one, ask, by)] or stands or [case]
 
 
-def _note(live: Live, case: Case, ask: NoteCase, by: str) -> str:
-    live.store.note(case.id, clock.now(), by, ask.why)
+def _note(live: Office, case: Case, ask: NoteCase, by: str, now: int) -> str:
+    live.store.note(case.id, now, by, ask.why)
     return f"{case.id}: noted"
 
 
-def _ask(live: Live, cases: list[Case], ask: AskCase, by: str) -> str:
+def _ask(live: Office, cases: list[Case], ask: AskCase, by: str, now: int) -> str:
     """The desk gets the question, with the cases to look at, in one mail; every clock goes on."""
-    now, ids = clock.now(), ", ".join(case.id for case in cases)
+    ids = ", ".join(case.id for case in cases)
     about = "\n".join(
         f"  edgeguard case show {one.id}  # {one.vm_name or one.vm or 'no VM'}, {one.state}" for one in cases
     )
@@ -93,31 +96,31 @@ def _ask(live: Live, cases: list[Case], ask: AskCase, by: str) -> str:
     return f"{ids}: the desk is asked; every clock goes on"
 
 
-def _claim(live: Live, case: Case, ask: ClaimCase, by: str) -> str:
+def _claim(live: Office, case: Case, ask: ClaimCase, by: str, now: int) -> str:
     """The case is this person's to decide. What is null-routed stays so, and every clock goes on."""
     if case.closed is not None:
         raise UsageError(f"{case.id}: it is closed ({case.outcome}); nothing is left to decide")
     claimed = replace(case, state=TABLE.after(case.state, "claim", ONE) or case.state)
     live.store.put_case(claimed)
     live.engine.docket.put(claimed)
-    live.store.note(case.id, clock.now(), by, f"claimed: {ask.why}")
+    live.store.note(case.id, now, by, f"claimed: {ask.why}")
     return f"{case.id}: {by} has it now; every clock goes on"
 
 
-def _close(live: Live, case: Case, ask: CloseCase, by: str) -> str:
+def _close(live: Office, case: Case, ask: CloseCase, by: str, now: int) -> str:
     """A person says how it ended, also of what the clock has settled: once."""
     if any(entry.decision.case == case.id for entry in live.engine.ledger):
         raise UsageError(f"{case.id}: its VM is null-routed; release it first: edgeguard case release {case.id}")
     if case.closed is None and TABLE.after(case.state, "close", ONE) != CLOSED:
         raise UsageError(f"{case.id}: out of {case.state!r} it cannot be closed; see 'edgeguard explain --states'")
-    if not live.store.judge_case(case.id, clock.now(), ask.outcome, by, ask.why):
+    if not live.store.judge_case(case.id, now, ask.outcome, by, ask.why):
         raise UsageError(f"{case.id}: a person has said how it ended already: {case.outcome}")
     live.engine.docket.drop(case.id)
     live.engine.allowances.judged(live.store.priors(0, case.id), case.id)
     return f"{case.id}: closed as {ask.outcome}{_contradicted(live, case, ask)}"
 
 
-def _contradicted(live: Live, case: Case, ask: CloseCase) -> str:
+def _contradicted(live: Office, case: Case, ask: CloseCase) -> str:
     """Confirmed, though its owner was written an apology: it may be meant so, and is said, so that it is no slip."""
     released = [(one, one.grace.disposition) for one in live.store.decisions(case.id) if one.grace is not None]
     last, found = released[-1] if released else (None, None)
@@ -129,7 +132,7 @@ def _contradicted(live: Live, case: Case, ask: CloseCase) -> str:
     )
 
 
-_ANSWERS: dict[type[Ask], Callable[[Live, Case, Any, str], str]] = {
+_ANSWERS: dict[type[Ask], Callable[[Office, Case, Any, str, int], str]] = {
     ClaimCase: _claim,
     NoteCase: _note,
     CloseCase: _close,

@@ -15,7 +15,7 @@ from edgeguard.lab.incidents.incident import Expectation, Played
 from edgeguard.lab.incidents.post import Taken
 from edgeguard.model import PAGES, Act, Decision, Scope, Verdict
 from edgeguard.reading import INTO
-from edgeguard.states import AUTOMATION, ONE, TABLE
+from edgeguard.word import Said
 
 NOTICE_S = 60  # from a null route to its mail, at most
 
@@ -195,14 +195,29 @@ def observed_only(reason: str) -> Expectation:
     return Expectation(f"{reason} is observed, and nothing comes of it by itself", wrong)
 
 
-def binding_takes_two() -> Expectation:
-    """The table that the hosts go by lets nobody alone, and no program, deny access for good."""
+def binds_nothing_alone(by: str) -> Expectation:
+    """This person asked that a server stay null-routed, as one of two; nobody agreed, and nothing came of it."""
 
-    def wrong(_: Played) -> str | None:
-        lone = [way for way in TABLE if way.to == "upheld" and way.event == "uphold" and {ONE, AUTOMATION} & {*way.who}]
-        return _unless(not lone, f"out of {', '.join(way.from_ for way in lone)} one is enough")
+    def wrong(played: Played) -> str | None:
+        said = [str(word.said) for word in played.words if word.by == by]
+        upheld = [case for case, path in played.states.items() if "upheld" in path]
+        return _unless(said == [Said.VOICE] and not upheld, f"{by}: {', '.join(said) or 'nothing'}; upheld: {upheld}")
 
-    return Expectation("nobody alone, and no program, can keep a server null-routed", wrong)
+    return Expectation(f"{by} alone keeps nothing null-routed", wrong)
+
+
+def said(*words: tuple[str, Said]) -> Expectation:
+    """This is what people and the owner said of null routes, in turn, and nothing else."""
+
+    def wrong(played: Played) -> str | None:
+        found = [(word.by, word.said) for word in sorted(played.words, key=lambda word: word.at)]
+        return _unless(found == [*words], f"said: {_told(found) or 'nothing'}")
+
+    return Expectation(f"said is: {_told(words)}", wrong)
+
+
+def _told(words: Iterable[tuple[str, Said]]) -> str:
+    return ", ".join(f"{said} ({by})" for by, said in words)
 
 
 # ---- who is told ----------------------------------------------------------------------------------------

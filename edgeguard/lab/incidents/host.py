@@ -21,6 +21,7 @@ from edgeguard.config import Config
 from edgeguard.counting.distinct import Distinct
 from edgeguard.counting.readings import ratios
 from edgeguard.counting.window import Counting
+from edgeguard.daemon.hearing import Hearing
 from edgeguard.daemon.outward import Outward
 from edgeguard.daemon.vitals import Vitals
 from edgeguard.decision.question import KernelCount, Window
@@ -29,7 +30,7 @@ from edgeguard.errors import EdgeGuardError, StoreError
 from edgeguard.handing import mailing
 from edgeguard.hooks.courier import Courier
 from edgeguard.hooks.page import page
-from edgeguard.lab.incidents.kernel import Kernel
+from edgeguard.lab.incidents.kernel import Enforcer, Kernel
 from edgeguard.letters import Channel
 from edgeguard.model import Decision, Order, Subject, Tap, TapKind, Verdict, Vm
 from edgeguard.notice.outbox import Outbox
@@ -62,17 +63,19 @@ class Host:
         self.vms: list[Vm] = list(self.inventory.vms())
         self.store: CaseStore = Store(path, config.clocks.notice_wait)
         self.kernel = Kernel()
+        self.enforcer = Enforcer(self.kernel, now)
         self.troubles: list[str] = []
         self.states: dict[str, list[str]] = {}  # of each case, in turn
         self._background = background(config, config.host.name)
         self._decided: dict[str, Decision] = {}
         self._news, self._due = False, NEVER  # something may have to be mailed: now, or then
-        self._outbox = Outbox(self.store.box(), config.mail, now=now)
+        self.outbox = Outbox(self.store.box(), config.mail, now=now)
         self._courier = Courier(self.store.tray(), config.hooks, None, False, mailing(config), now)
         self._outward = Outward(self.store, config.hooks, config.host.name, self._courier, self._vm_of)
         self._box, self._tray = self.store.box(), self.store.tray()
         self._attach()
-        self._outbox.start()
+        self._hearing = Hearing(self)
+        self.outbox.start()
         self._courier.start()
 
     def _attach(self) -> None:
@@ -90,7 +93,7 @@ class Host:
             self.engine.policies.fit(point, vm)
 
     def close(self) -> None:
-        self._outbox.stop()
+        self.outbox.stop()
         self._courier.stop()
         self._box.close()
         self._tray.close()
@@ -117,6 +120,13 @@ class Host:
             self.engine.outcome(outcome)
         if now % SECOND == 0:
             self._vitals.take(now, [(point, self._tap(point)) for point in range(len(self.vms))])
+            self._hearing.look(now)
+            self.follow()
+
+    def follow(self) -> None:
+        """In which states its cases are since somebody said something of them."""
+        for case in filter(None, map(self.engine.docket.of, list(self.states))):
+            self.entered(case.id, case.state)
 
     def _counters(self) -> dict[int, Seen]:
         return {IFINDEX + point: Seen(int(frames)) for point, frames in enumerate(self._frames)}
@@ -137,7 +147,7 @@ class Host:
 
     def _hand_over(self) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        self._outbox.wake()
+        self.outbox.wake()
         self._courier.wake()
         while self._waits():
             if time.monotonic() > deadline:
@@ -149,7 +159,7 @@ class Host:
         return (due is not None and due <= self.now()) or bool(self._tray.due(MAILED, self.now()))
 
     def _why(self) -> str:
-        return str(self._outbox.last_error or self._courier.last_error or "no answer")
+        return str(self.outbox.last_error or self._courier.last_error or "no answer")
 
     # ---- what the engine asks --------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from edgeguard.claims.claim import Finding
 from edgeguard.lab.account import Account
 from edgeguard.lab.incidents.post import Taken
 from edgeguard.lab.incidents.streams import Stream
+from edgeguard.word import Word
 
 Rows = tuple[dict[str, Any], ...]  # of an inventory
 
@@ -46,6 +47,7 @@ class Played:
     troubles: tuple[str, ...] = ()
     leaders: dict[str, str | None] = field(default_factory=dict)  # of each case
     looks: tuple[Seen, ...] = ()
+    words: tuple[Word, ...] = ()  # what people, and owners, said of cases that holds
 
 
 class Act(Protocol):

@@ -6,6 +6,8 @@ What a real one does is for the lab's other scenarios, for `--real`, and for tes
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 
 from edgeguard.clock import MILLISECOND, SECOND
@@ -50,3 +52,14 @@ class Kernel:
 
     def _later(self, order: Order, at: int, what: Happened, detail: str) -> None:
         heapq.heappush(self._coming, (at, next(self._number), Outcome(order.decision, at, what, detail)))
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcer:
+    """Who gives a kernel its orders, at the moment that it is now."""
+
+    kernel: Kernel
+    now: Callable[[], int]
+
+    def order(self, order: Order) -> None:
+        self.kernel.take(order, self.now())

@@ -13,13 +13,14 @@ from edgeguard.claims.check import check
 from edgeguard.claims.claim import Claim
 from edgeguard.clock import SECOND
 from edgeguard.daemon.releasing import release
-from edgeguard.errors import DaemonError, EdgeGuardError
+from edgeguard.daemon.working import Ask, work
+from edgeguard.errors import DaemonError, EdgeGuardError, UsageError
 from edgeguard.lab.incidents.host import Host
 from edgeguard.lab.incidents.incident import Line, Seen
 from edgeguard.lab.incidents.stage import Stage
 from edgeguard.outside import Outside
 from edgeguard.replies.mail import read
-from edgeguard.request import ReleaseNullRoute, read_request, written
+from edgeguard.request import ReleaseNullRoute, read_request, verb_of, written
 from edgeguard.signals import report
 from edgeguard.urgent import urgent
 
@@ -142,24 +143,28 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
-    """A person says how the youngest case of a VM ended, also of one that the clock has settled (working.py)."""
+class Works:
+    """A person works a case, or keeps what is null-routed, by one command, as the daemon answers it."""
 
     at: int
-    vm: str
     by: str
-    outcome: str
-    cause: str
+    ask: Ask
+    refused: str = ""  # it has to be, in these words
     host: int = 0
 
     def do(self, stage: Stage) -> None:
         host = stage.hosts[self.host]
-        case = next(iter(host.store.find(self.vm)), None)
-        if case is None or not host.store.judge_case(case.id, stage.now(), self.outcome, self.by, self.cause):
-            host.troubles.append(f"{self.vm} has no case that {self.by} could close")
-            return
-        host.engine.docket.drop(case.id)
-        host.engine.allowances.judged(host.store.priors(0, case.id), case.id)
+        ask = read_request(written(self.ask), self.by).ask
+        assert isinstance(ask, type(self.ask)), "it was written as one"
+        try:
+            told = work(host, ask, self.by, stage.now())["text"]
+            wrong = bool(self.refused)
+        except UsageError as refused:
+            told = f"refused: {refused}"
+            wrong = not self.refused or self.refused not in told
+        host.follow()
+        if wrong:
+            host.troubles.append(f"{self.by}, {verb_of(self.ask)} {self.ask.term}: {told}")
 
 
 @dataclass(frozen=True, slots=True)

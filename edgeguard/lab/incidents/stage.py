@@ -106,6 +106,7 @@ class Stage:
             troubles=tuple(trouble for host in self.hosts for trouble in host.troubles),
             leaders={case.id: case.leader for _, case in cases},
             looks=tuple(self.looks),
+            words=tuple(word for host, case in cases for word in host.store.words(case.id)),
         )
 
 

@@ -33,6 +33,7 @@ INCIDENT = Incident(
         expect.mail_says("owner0@example.net", "203.0.113.80", "Forged"),
         expect.told_in_time(),
         expect.freed("quiet"),
+        expect.walked("vm-0", "narrow", "probation", "closed"),
     ),
     real="forged-source",
 )

@@ -45,7 +45,7 @@ INCIDENT = Incident(
         expect.mail_says(OWNER, f"{EMPTY}:80 (tcp)", "Came back: 0", "snapshot", "backup", "Works:"),
         expect.never_said("submission", "thank you", "as soon as possible", "your responsibility", "do not reply"),
         expect.freed("quiet"),
-        expect.walked("vm-0", "narrow", "probation", "closed"),
+        expect.walked("vm-0", "narrow", "review", "probation", "closed"),
         expect.no_mail("owner1@example.net", "owner2@example.net"),
         expect.paged("", 0),
     ),

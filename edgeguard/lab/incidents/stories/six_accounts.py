@@ -38,5 +38,7 @@ INCIDENT = Incident(
         expect.told_in_time(),
         expect.paged("breaker", 1),
         expect.freed("its lifetime is over"),
+        expect.walked("vm-5", "suspect-data", "narrow", "probation", "closed"),
+        expect.walked("vm-6", "narrow", "probation", "closed"),
     ),
 )

@@ -6,14 +6,16 @@ from edgeguard.clock import HOUR, MINUTE, SECOND
 from edgeguard.lab.incidents import expect, figures, together
 from edgeguard.lab.incidents.guests import guests
 from edgeguard.lab.incidents.incident import Figure, Incident, Line
-from edgeguard.lab.incidents.people import Answer, Look, Release, Report
+from edgeguard.lab.incidents.people import Answer, Look, Release, Report, Works
 from edgeguard.lab.incidents.streams import Stream
+from edgeguard.request import UpholdCase
 
 OWNER = "owner@example.net"
 TEN = tuple(f"vm-{n}" for n in range(10))
 BEGINS = MINUTE  # until then there is only what a monitor says
 FREED = 20 * MINUTE
 AGAIN = FREED + 3 * HOUR + 6 * MINUTE
+DENY = UpholdCase("vm-3", "it shares an SSH key with a banned account", ("another key is used",))
 RATE = 6_000  # over act, far below hard
 
 WORK = tuple(
@@ -48,6 +50,8 @@ INCIDENT = Incident(
     acts=(  # the person comes within the half hour that the acknowledgement promises
         Report(10 * SECOND, 0, "infrastructure", "cpu_load", "ten new machines at full load, no payment history"),
         Answer(2 * MINUTE, 0, "MINE these ten workers fill our queue database"),
+        Works(10 * MINUTE, "robin", DENY),
+        Works(11 * MINUTE, "robin", DENY, refused="nothing is upheld by one person"),
         Look(FREED - SECOND, "alex"),
         Release(FREED, ("vm-3",), "alex", "unverified", "the owner says it is his own queue", together=True),
     ),
@@ -70,9 +74,10 @@ INCIDENT = Incident(
         together.freed_at_once("alex", "unverified", TEN),
         expect.freed("the owner says it is his own queue"),
         expect.walked("vm-0", "narrow", "probation", "closed"),
+        expect.walked("vm-9", "narrow", "review", "probation", "closed"),  # the last that its owner was told of
         expect.answered("standing", "unknown", "which is not bad", *TEN),
         expect.no_ground("shared_ssh_key", "payment_history", "account_age"),
-        expect.binding_takes_two(),
+        expect.binds_nothing_alone("robin"),
         expect.paged("", 0),
     ),
 )
