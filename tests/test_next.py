@@ -363,6 +363,23 @@ def test_nothing_to_do_is_said(desk: Desk) -> None:
     assert "nothing is null-routed" in shown and "1  release" not in shown
 
 
+def test_a_full_screen_loads_nothing_heavy(desk: Desk) -> None:
+    """Who waits at night waits for no compiler, no check of a whole configuration and no protocol; with a null route
+    and an answer, too."""
+    case = desk.null_routed()
+    mail = Reply("r", Sort.REPLY, "ops@example.net", (case.id,), Keyword.CLEANED, text="CLEANED a miner")
+    Intake(desk.store, mail_settings(25), desk.settings.roster).take(mail, desk.now)
+    script = (
+        "import sys\nfrom edgeguard.cli import main\n"
+        "try: main(['next', '-c', sys.argv[1]])\nexcept SystemExit: pass\n"
+        "heavy = {'numba', 'scapy', 'pyroute2', 'numpy', 'pydantic', 'edgeguard.cases.protocol', 'edgeguard._native'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", script, str(desk.file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "owner says ops@example.net: CLEANED a miner" in done.stdout and done.stdout.endswith("\n[]\n")
+
+
 def in_a_terminal(desk: Desk, typed: bytes) -> str:
     """`edgeguard next` in a real terminal of 80 columns."""
     master, slave = pty.openpty()

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from edgeguard.cases.case import Letter
-from edgeguard.cases.protocol import Cases
-from edgeguard.cases.received import Taken
 from edgeguard.incoming import Sort
 from edgeguard.notice.kinds import Kind
+
+if TYPE_CHECKING:  # people wait for `next`: a protocol takes its time to load
+    from edgeguard.cases.case import Letter
+    from edgeguard.cases.protocol import Cases
+    from edgeguard.cases.received import Taken
 
 NAME = 40  # characters of a sender, so that what he says keeps a place in the line
 

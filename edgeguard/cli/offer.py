@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgeguard import clock, roster
 from edgeguard.cases.case import Case
-from edgeguard.cases.protocol import Cases
 from edgeguard.duty import Duty
 from edgeguard.states import ONE, TABLE
 from edgeguard.units import duration_text
 from edgeguard.urgent import Urgent
 from edgeguard.word import Said
+
+if TYPE_CHECKING:  # people wait for `next`: a protocol takes its time to load
+    from edgeguard.cases.protocol import Cases
 
 
 @dataclass(frozen=True, slots=True)
