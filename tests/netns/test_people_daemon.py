@@ -53,6 +53,23 @@ def test_a_hold_is_kept_by_the_kernel_over_a_restart_and_freed_by_one(host: Host
     assert "refused: case.hold" in host.edgeguard("case", "show", "vm-101")
 
 
+@pytest.mark.long  # a whole daemon of its own; the other is looked at by default
+def test_a_release_that_nobody_is_told_of_fails(host: Host) -> None:  # noqa: F811
+    """The mail server is down: the VM is free, and the command fails with one line that says where its notice is."""
+    with (host.folder / "edgeguard.toml").open("a") as file:
+        file.write(
+            '[mail]\nserver = "127.0.0.1:9"\ntls = "none"\nfrom = "abuse@example.org"\ndesk = "desk@example.org"\n'
+        )
+    host.start()
+    host.edgeguard("nullroute", "add", "vm-101", "--full", "--for", "20m", "--why", "a test")
+    host.settles(1)
+    told = refused(host, "case", "release", "vm-101", "--as", "fixed", "--why", "clean now")
+    assert "the kernel holds nothing of it, but its notice to " in told and told.count("\n") == 1
+    assert "waits, and is tried until it leaves: mail server 127.0.0.1:9 cannot be reached" in told
+    assert host.of_ours() == [] and "nothing is null-routed" in host.edgeguard("nullroute", "list")
+    assert host.stop() == 0
+
+
 def metric(host: Host) -> int:  # noqa: F811
     """The end that the kernel itself holds, seconds since the boot, by ip(8)."""
     routes = host.namespace.run("ip", "-4", "route", "show", "table", "all", "proto", "78").stdout.split()
