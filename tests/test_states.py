@@ -147,6 +147,7 @@ def test_explain_prints_the_table() -> None:
     """`edgeguard explain --states` names every state, way and clock, and needs no daemon and no database."""
     told = CliRunner().invoke(main, ["explain", "--states"])
     assert told.exit_code == 0, told.output
+    assert "where no way leads on, hold, uphold, appeal, reopen and close are refused" in told.stdout
     for state in TABLE.states.values():
         assert f"{state.name}{' (null-routed)' if state.null_routed else ''}: {state.meaning}" in told.stdout
     for way in TABLE:
