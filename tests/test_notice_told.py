@@ -163,6 +163,17 @@ def test_our_fault_is_an_apology() -> None:
     assert "Cause: the mirror port counted twice" in said
 
 
+def test_what_was_measured_is_said_to_be() -> None:
+    """The release of a measured flood by a person does not say that nobody measured it; of one by hand it does."""
+    by_hand = replace(DECISION, by="alex", verdict=None)
+    for ended, who in (
+        (DECISION, "ourselves, before the null route"),
+        (by_hand, "nobody: this rests on no measurement"),
+    ):
+        free = replace(BY_PERSON, at=T, verdict=ended.verdict)
+        assert f"Measured by: {who}" in text(compose(free, None, VM, CONFIGURED, (ended,))[0])
+
+
 def test_an_exemption_is_told_with_its_bounds() -> None:
     """What is left alone, up to how much, until when: as the exemption has it."""
     alone = Exemption(

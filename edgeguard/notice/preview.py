@@ -15,7 +15,7 @@ from edgeguard.notice.values import Background, plain_target, values
 # What is the case's own; all else has the shape of the kind.
 _OF_THE_CASE = (
     *("case", "decision", "server", "host", "place", "mechanism", "reason", "decided", "safeties"),
-    *("flood", "spread", "readings", "baseline", "quiet", "probation", "quiet_below", "quiet_bits"),
+    *("flood", "spread", "readings", "baseline", "measured", "quiet", "probation", "quiet_below", "quiet_bits"),
     *("reply", "ground", "undecided"),
 )
 _TIMES = ("until", "received", "read_by", "refused_at")

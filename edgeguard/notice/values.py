@@ -34,6 +34,7 @@ WITHOUT_ESTIMATES: dict[str, Any] = {"spread": None, "readings": []}  # what a c
 LATER_SLOTS: dict[str, Any] = {
     **dict.fromkeys(("baseline", "quiet_bits", "bounced", "probation", "read_by", "undecided", "upheld_quiet")),
     "repeat_within": None,
+    "measured": False,
     "people": 1,
     "ground": "",
     "also": [],
@@ -143,6 +144,7 @@ def values(
         "spread": _spread(verdict.spread) if verdict else None,
         "readings": [_reading(reading) for reading in verdict.alternatives] if verdict else [],
         "baseline": verdict.baseline if verdict else None,
+        "measured": any(one.verdict is not None for one in (decision, *ended)),
         "quiet": background.quiet if decision.repeat <= 1 else background.quiet_again,
         "probation": background.probation,
         **_quiet_below(verdict if decision.repeat < PEOPLE_DECIDE else None, vm, background),
