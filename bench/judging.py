@@ -31,6 +31,7 @@ from edgeguard.counting.readings import ratios
 from edgeguard.counting.state import PLACES, POINTS, RULES
 from edgeguard.counting.window import Counting
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.decision.writing import Writing
 from edgeguard.engine import Engine
 from edgeguard.model import Decision, Order, Subject, Tap, TapKind, Verdict, Vm
 from edgeguard.reading import Circumstances
@@ -77,6 +78,9 @@ class Around:
 
     def permit(self) -> bool | None:
         return None
+
+    def writing(self) -> Writing:
+        return Writing()
 
     def verdict(self, verdict: Verdict) -> None:
         self.verdicts += 1

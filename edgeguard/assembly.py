@@ -153,7 +153,7 @@ def _give_up_rights() -> None:
 
 def _wordbook(config: Config, live: Live, hooks: Courier) -> Wordbook:
     """The texts that mails are made with, read and linted."""
-    wordbook = Wordbook(live.store, live.outbox, host(config), hooks.wake)
+    wordbook = Wordbook(live.store, live.outbox, host(config), hooks.wake, live.precautions.take)
     wordbook.read(config)
     return wordbook
 

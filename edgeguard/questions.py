@@ -56,6 +56,7 @@ class Questions:
             standing_taps=ledger.taps,
             recent=recent,
             context=self._allowances.context(vm, case.id, verdict.at, config.clocks.repeat),
+            writing=around.writing(),
             permit=around.permit() if acts and config.fleet.is_asked else None,
         )
 

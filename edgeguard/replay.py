@@ -21,6 +21,7 @@ from edgeguard.counting.readings import ratios
 from edgeguard.counting.state import POINTS, SOURCE_KEY
 from edgeguard.counting.window import Counting
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.decision.writing import Writing
 from edgeguard.engine import Engine
 from edgeguard.errors import ConfigError
 from edgeguard.inventory import Inventory
@@ -146,6 +147,10 @@ class Replay:
     def permit(self) -> bool | None:
         """Nobody is asked: what is replayed is not to happen."""
         return None
+
+    def writing(self) -> Writing:
+        """Nobody is written to."""
+        return Writing()
 
     def verdict(self, verdict: Verdict) -> None:
         self._tell(verdict)

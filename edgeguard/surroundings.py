@@ -6,6 +6,7 @@ from typing import Protocol
 
 from edgeguard.cases.case import Case
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.decision.writing import Writing
 from edgeguard.model import Decision, Order, Tap, Verdict, Vm
 from edgeguard.reading import Circumstances
 
@@ -41,6 +42,9 @@ class Surroundings(Protocol):
 
     def permit(self) -> bool | None:
         """Whether the fleet allows a null route; None: it does not say."""
+
+    def writing(self) -> Writing:
+        """How the texts of mails fared in their lint."""
 
     def verdict(self, verdict: Verdict) -> None:
         """A rule found something."""

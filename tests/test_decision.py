@@ -15,6 +15,7 @@ from edgeguard.decision import safeties
 from edgeguard.decision.answer import is_in_doubt, refusals
 from edgeguard.decision.decide import by_person, decide, release
 from edgeguard.decision.question import KernelCount, Question, Window
+from edgeguard.decision.writing import Writing
 from edgeguard.model import Act, Band, Decision, Scope, Subject, TapKind, Target
 
 PASS, REFUSE, UNKNOWN = safeties.PASS, safeties.REFUSE, safeties.UNKNOWN
@@ -66,6 +67,9 @@ SAFETIES = [
     ("enforce", {"over": {"enforce": ["all.hard"]}}, PASS),
     ("enforce", {"verdict": ACT, "over": {"enforce": ["all.hard", "syn.hard"]}}, REFUSE),
     ("enforce", {"verdict": ACT, "over": {"enforce": ["syn.act"]}}, PASS),
+    ("notice", {}, PASS),
+    ("notice", {"writing": Writing(replaced="2 texts fail their lint")}, UNKNOWN),
+    ("notice", {"writing": Writing(lost="no text passes its lint")}, REFUSE),
     ("protected subject", {}, PASS),
     ("protected subject", {"over": {"protected": {"subjects": ["vm-100"]}}}, REFUSE),
     ("protected subject", {"over": {"protected": {"subjects": ["web1"]}}}, REFUSE),
@@ -135,6 +139,7 @@ def test_every_safety_is_asked_in_order() -> None:
         "pace",
         "fleet permit",
         "reachable",
+        "notice",
     ]
     for asked in (question(), question({"enforce": []}, vm=None, tap=None, kernel=None)):
         assert [answer.name for answer in decide(asked).safeties] == names

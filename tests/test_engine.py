@@ -20,6 +20,7 @@ from edgeguard.counting.window import Counting
 from edgeguard.decision.decide import by_person
 from edgeguard.decision.ledger import Entry
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.decision.writing import Writing
 from edgeguard.engine import Engine
 from edgeguard.grace import Disposition, Grace
 from edgeguard.model import (
@@ -66,6 +67,7 @@ class World:
         self.health: Window | None = Window(0, 1000, 0, False)
         self.kill: str | None = None
         self.allowed: bool | None = None
+        self.texts = Writing()
 
     def vm(self, point: int) -> Vm | None:
         return self.vms[point] if point < len(self.vms) else None
@@ -94,6 +96,9 @@ class World:
 
     def permit(self) -> bool | None:
         return self.allowed
+
+    def writing(self) -> Writing:
+        return self.texts
 
     def verdict(self, verdict: Verdict) -> None:
         self.told.append(verdict)

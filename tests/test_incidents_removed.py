@@ -23,6 +23,7 @@ from edgeguard.decision import safeties
 from edgeguard.decision.answer import is_in_doubt
 from edgeguard.decision.decide import decide
 from edgeguard.decision.repeats import Repeats
+from edgeguard.decision.writing import Writing
 from edgeguard.grace import Exemption, Rate
 from edgeguard.lab.incidents import told
 from edgeguard.lab.incidents.catalogue import INCIDENTS
@@ -201,6 +202,7 @@ HELD: dict[tuple[str, str], tuple[Changes, Callable[[Decision], bool]]] = {
     ("ALL", "pace"): ({"standing_taps": 64}, nothing_done),
     ("ALL", "fleet permit"): ({"over": {"fleet": {"url": "https://fleet.example.net"}}, "permit": False}, nothing_done),
     ("ALL", "reachable"): ({"null_routed": MOVED, "vm": replace(VM, contact=None)}, somebody_calls_its_owner),
+    ("ALL", "notice"): ({"writing": Writing(lost="no text of a mail passes its lint")}, woken),
     ("OF_SUM", "observed only"): ({"verdict": SUM, "window": LATE}, settled),
     ("OF_SUM", "capture health"): ({"verdict": SUM, "window": LATE}, doubted),
     ("OF_VICTIM", "observed only"): ({"verdict": INBOUND, "window": LATE}, settled),

@@ -19,6 +19,7 @@ from edgeguard.check.finding import Grade
 from edgeguard.check.texts import texts as checked
 from edgeguard.clock import HOUR, SECOND
 from edgeguard.config import Config, build
+from edgeguard.decision.writing import Writing
 from edgeguard.letters import Channel
 from edgeguard.model import Happened
 from edgeguard.notice import lint
@@ -27,8 +28,8 @@ from edgeguard.notice.kinds import Kind
 from edgeguard.notice.outbox import Outbox
 from edgeguard.notice.render import render
 from edgeguard.notice.values import values
-from edgeguard.notice.wording import SHIPPED, Texts
-from edgeguard.wordbook import Wordbook
+from edgeguard.notice.wording import SHIPPED, Texts, wording
+from edgeguard.wordbook import Wordbook, writable
 
 WRITTEN = T + 2 * SECOND
 SLOTS = values(DECISION, VERDICT, VM, BACKGROUND)
@@ -216,13 +217,32 @@ def test_the_desk_is_told_once(store: Store, own: Path) -> None:
     """What is refused is one mail to the desk with every finding, however often it starts; what is new is another."""
     changed(own, "full.txt", "This mail says", "This final mail says")
     woken: list[int] = []
+    fared: list[Writing] = []
     for _ in range(2):
-        Wordbook(store, Outbox(store.box(), settings(own).mail), "hv1", lambda: woken.append(1)).read(settings(own))
+        outbox = Outbox(store.box(), settings(own).mail)
+        Wordbook(store, outbox, "hv1", lambda: woken.append(1), fared.append).read(settings(own))
     (one,) = store.tray().due((Channel.DESK,), 2**62)
     assert "full.txt" in one.delivery.body and "banned: 'final'" in one.delivery.body and woken
     changed(own, "narrow.txt", "This mail says", "This final mail says")
-    Wordbook(store, Outbox(store.box(), settings(own).mail), "hv1", lambda: None).read(settings(own))
+    Wordbook(store, Outbox(store.box(), settings(own).mail), "hv1", lambda: None, fared.append).read(settings(own))
     assert len(store.tray().due((Channel.DESK,), 2**62)) == 2
+    assert [one.lost for one in fared] == [""] * 3
+    assert [one.replaced[:10] for one in fared] == ["1 findings", "1 findings", "2 findings"]
+
+
+def test_a_shipped_text_that_is_damaged_is_told_with_the_built_in_one(own: Path) -> None:
+    """A decision knows it; where the built-in one fails as well nobody could be told, and it knows that."""
+    damaged = Path(shutil.copytree(SHIPPED, own / "shipped"))
+    changed(damaged, "narrow.txt", "This mail says", "This final mail says")
+    start = lint.at_start(Texts(wording(damaged)))
+    assert start.unfit == {"narrow"} and not start.built_in
+    assert writable(start, ()) == Writing(replaced="1 texts as they ship fail their lint: the built-in one is used")
+    mail = render("narrow", SLOTS, VERIFIED, WRITTEN, Texts(plain=start.unfit))
+    assert mail.fallback is not None and "it fails its lint" in mail.fallback and "final" not in mail.text
+    assert render("full", SLOTS, VERIFIED, WRITTEN, Texts(plain=start.unfit)).fallback is None
+    lost = writable(replace(start, built_in=("built-in notice text narrow: banned: 'final'",)), ())
+    assert "banned" in lost.lost and not lost.replaced
+    assert writable(lint.at_start(), ()) == Writing()
 
 
 def test_a_reload_changes_the_next_mail(store: Store, own: Path) -> None:
@@ -231,7 +251,7 @@ def test_a_reload_changes_the_next_mail(store: Store, own: Path) -> None:
     with serving(sink) as port:
         config = settings(own, port)
         outbox = Outbox(store.box(), config.mail)
-        wordbook = Wordbook(store, outbox, "hv1", lambda: None)
+        wordbook = Wordbook(store, outbox, "hv1", lambda: None, lambda writing: None)
         wordbook.read(config)
         outbox.start()
         store.record(CASE, VERDICT, DECISION, notices(), ORDER)

@@ -181,10 +181,12 @@ def test_the_builtin_text_keeps_the_rules() -> None:
 
 def test_the_texts_are_checked_at_start(tmp_path: Path) -> None:
     """What ships has nothing to be said about; a damaged template is named with its fault before it is needed."""
-    assert lint.at_start() == []
+    assert lint.at_start() == lint.Start((), (), frozenset())
     damaged = Path(shutil.copytree(SHIPPED, tmp_path / "texts"))
     (damaged / "full.txt").write_text("Subject: x\n\n{{ colour }}\n")
-    said = lint.at_start(Texts(wording(damaged)))
+    found = lint.at_start(Texts(wording(damaged)))
+    said = found.texts
+    assert found.unfit == {"full"} and not found.built_in
     assert said and all(line.startswith("notice text full: ") for line in said) and "colour" in said[0]
 
 

@@ -9,6 +9,7 @@ from bench.quality.scenario import START
 from edgeguard.cases.case import Case
 from edgeguard.clock import SECOND
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.decision.writing import Writing
 from edgeguard.harm.return_path import ReturnPath
 from edgeguard.harm.sender import Sender
 from edgeguard.model import Decision, Order, Tap, TapKind, Verdict, Vm
@@ -73,6 +74,9 @@ class World:
 
     def permit(self) -> bool | None:
         return None
+
+    def writing(self) -> Writing:
+        return Writing()
 
     def _last_second(self, point: int | None) -> tuple[int, int]:
         """Frames lost and frames counted in the second until now: of a point, or of the whole host."""

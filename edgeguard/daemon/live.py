@@ -31,6 +31,7 @@ from edgeguard.daemon.steps import Steps
 from edgeguard.daemon.vitals import Vitals
 from edgeguard.decision.decide import AUTOMATION
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.decision.writing import Writing
 from edgeguard.earlier import Earlier
 from edgeguard.enforcement.boottime import stamped
 from edgeguard.enforcement.client import Enforcer
@@ -255,8 +256,7 @@ class Live:
             self.vitals.note(clock.now(), self._capture.health())
 
     def kernel_count(self, point: int) -> KernelCount | None:
-        tap = self.attachments.tap(point)
-        return self.vitals.kernel_count(clock.now(), point, tap) if tap else None
+        return self.vitals.kernel_count(clock.now(), point, tap) if (tap := self.attachments.tap(point)) else None
 
     def circumstances(self, point: int) -> Circumstances:
         return self.beside.circumstances(point) if self.beside is not None else Circumstances()
@@ -269,6 +269,9 @@ class Live:
 
     def permit(self) -> bool | None:
         return self.precautions.permit()
+
+    def writing(self) -> Writing:
+        return self.precautions.writing
 
     # ---- what the engine tells -----------------------------------------------------------------
 
@@ -299,8 +302,7 @@ class Live:
 
     def _not_done(self, case: Case, verdict: Verdict | None, decision: Decision, why: str) -> None:
         """What cannot be recorded is not done; a hard flood that goes on for that is no matter for the morning."""
-        subject = decision.subject
-        line = f"nothing was done about {subject.vm or subject.tap or subject.customer}: {why}"
+        line = f"nothing was done about {(whom := decision.subject).vm or whom.tap or whom.customer}: {why}"
         self.outcomes.trouble(line)
         if decision.act is Act.NULL_ROUTE and verdict is not None and verdict.band is Band.HARD:
             self.page("not stopped", case.id, line)

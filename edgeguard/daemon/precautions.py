@@ -1,4 +1,4 @@
-"""What holds automation back from outside, live: the kill file, the fleet; and how many customers there are here."""
+"""What holds automation back from outside, live: the kill file, the fleet, texts of mails; and the host's customers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from edgeguard import kill_file
 from edgeguard.daemon.attachments import Attachments
 from edgeguard.daemon.mirrored import Mirrored
+from edgeguard.decision.writing import Writing
 from edgeguard.fleet import Permit
 
 log = logging.getLogger("edgeguard")
@@ -31,6 +32,7 @@ class Precautions:
         self._loud = loud
         self._said: str | None = None
         self._customers = 0
+        self.writing = Writing()
 
     def look(self, now: int) -> None:
         """This second's state: the kill file's in the log when it changes, the customers, the fleet's answer."""
@@ -50,6 +52,10 @@ class Precautions:
     def trouble(self) -> str | None:
         """What is wrong with the fleet, in words; None: it answers, or nobody is asked."""
         return None if self._permit is None else self._permit.trouble
+
+    def take(self, writing: Writing) -> None:
+        """How the texts of mails fared, when they were read."""
+        self.writing = writing
 
     def killed(self) -> str | None:
         return kill_file.reason(self._kill)

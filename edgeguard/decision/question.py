@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from edgeguard.config import Config
 from edgeguard.context import Context
 from edgeguard.decision.recent import NOTHING, Recent
+from edgeguard.decision.writing import Writing
 from edgeguard.grace import Exemption
 from edgeguard.model import Decision, Tap, Target, Verdict, Vm
 from edgeguard.reading import Circumstances
 
 NOTHING_SPECIAL = Circumstances()
 NOTHING_KNOWN = Context()
+ALL_WRITTEN = Writing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +76,4 @@ class Question:
     recent: Recent = NOTHING  # what automation did lately on this host
     context: Context = NOTHING_KNOWN  # of the customer: what a provider says of it, and a counted prior
     permit: bool | None = None  # whether the fleet allows it; None: it does not say
+    writing: Writing = ALL_WRITTEN  # whether mails can be written

@@ -170,6 +170,15 @@ def _stands_out(question: Question, share: str) -> str:
     return f"each target got at least {share} of the window{beside}, exactly counted"
 
 
+def notice(question: Question) -> SafetyAnswer:
+    writing, name = question.writing, "notice"
+    if writing.lost:
+        return SafetyAnswer(name, REFUSE, f"its owner could not be told: {writing.lost}")
+    if writing.replaced:
+        return SafetyAnswer(name, UNKNOWN, f"{writing.replaced}; the desk is told")
+    return SafetyAnswer(name, PASS, "every text of a mail, and the built-in one, passed its lint when it was read")
+
+
 ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
     enforce,
     kill_file,
@@ -189,6 +198,7 @@ ALL: tuple[Callable[[Question], SafetyAnswer], ...] = (
     pace,
     fleet_permit,
     reachable,
+    notice,
 )
 
 BEFORE_WARNING = ("capture health", "return path", "attribution")  # what a mere warning asks, too

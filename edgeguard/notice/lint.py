@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from edgeguard.clock import SECOND
@@ -70,15 +71,25 @@ def builtin_findings(
     return found
 
 
-def at_start(texts: Texts = SHIPPED) -> list[str]:
-    """What the daemon says of its texts before it needs them: every template and the built-in text, on a sample."""
-    said = []
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the daemon finds of its texts before it needs them: every template, and the built-in text, on a sample."""
+
+    texts: tuple[str, ...]
+    built_in: tuple[str, ...]
+    unfit: frozenset[str]  # kinds whose template has findings
+
+
+def at_start(texts: Texts = SHIPPED) -> Start:
+    written, of_texts, built_in, unfit = sample.AT + 2 * SECOND, [], [], set()
     for kind in Kind:
-        slots, written = sample.slots(kind), sample.AT + 2 * SECOND
-        said += [f"notice text {kind}: {finding}" for finding in check(kind, slots, sample.FACTS, written, texts)]
-        built_in = builtin_findings(slots, sample.FACTS, written, (kind,))
-        said += [f"built-in notice text {kind}: {finding}" for finding in built_in]
-    return said
+        slots = sample.slots(kind)
+        found = check(kind, slots, sample.FACTS, written, texts)
+        unfit |= {str(kind)} if found else set()
+        of_texts += [f"notice text {kind}: {finding}" for finding in found]
+        of_built_in = builtin_findings(slots, sample.FACTS, written, (kind,))
+        built_in += [f"built-in notice text {kind}: {finding}" for finding in of_built_in]
+    return Start(tuple(of_texts), tuple(built_in), frozenset(unfit))
 
 
 def slots_for(kind: str, values: Mapping[str, Any], known: Vocabulary | None = None) -> tuple[str, ...]:

@@ -34,11 +34,17 @@ class Rendered:
     language: str = "en"
 
 
+class UnfitError(Exception):
+    """A text that is there, and is not to be used."""
+
+
 def render(kind: str, values: Mapping[str, Any], facts: Facts, written_at: int, texts: Texts = SHIPPED) -> Rendered:
     """The text of a notice. Never fails for a bad template; values and facts may be old or incomplete."""
     shown = shown_as(kind, facts)
     slots = slots_of(values, facts, written_at)
     try:
+        if shown in texts.plain:
+            raise UnfitError("it fails its lint")
         wording = texts.of(shown)
         subject, text = template(shown, slots, wording)
         return Rendered(subject, text, language=wording.words.language)

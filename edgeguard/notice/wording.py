@@ -51,6 +51,7 @@ class Texts:
 
     own: Wording | None = None  # the operator's; None: there is none
     refused: Set[str] = frozenset()  # kinds for which it does not stand
+    plain: Set[str] = frozenset()  # kinds whose text fails its lint as it ships: told with the built-in one
 
     def of(self, kind: str) -> Wording:
         return self.own if self.own is not None and kind not in self.refused else shipped()

@@ -25,6 +25,7 @@ from edgeguard.daemon.hearing import Hearing
 from edgeguard.daemon.outward import Outward
 from edgeguard.daemon.vitals import Vitals
 from edgeguard.decision.question import KernelCount, Window
+from edgeguard.decision.writing import Writing
 from edgeguard.engine import Engine
 from edgeguard.errors import EdgeGuardError, StoreError
 from edgeguard.handing import mailing
@@ -192,6 +193,10 @@ class Host:
 
     def permit(self) -> None:
         """No fleet is configured."""
+
+    def writing(self) -> Writing:
+        """What ships: a test holds that its lint finds nothing."""
+        return Writing()
 
     # ---- what the engine tells -------------------------------------------------------------------
 
