@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from samples import CASE, T
 
 from edgeguard.cases.store import Store
 from edgeguard.cli import choosing, main
+from edgeguard.cli.offer import Offer
 from edgeguard.clock import MINUTE
 from edgeguard.control import ControlServer
 from edgeguard.errors import DaemonError, UsageError
@@ -33,6 +35,7 @@ from edgeguard.request import (
     read_request,
     verb_of,
 )
+from edgeguard.urgent import Urgent
 
 Run = Callable[..., Result]
 ADD = ("nullroute", "add", "web1", "--for", "30m", "--why", "reported")
@@ -207,7 +210,8 @@ def test_a_choice_is_of_all_that_go_together(run: Run, tmp_path: Path, asked: li
     """What is typed below `next` asks for each of them in one request; of a case that goes alone it does not."""
     for together in (True, False):
         with CliRunner().isolation(input=typed):
-            choosing.choose(tmp_path / "edgeguard.toml", "EG-1", "", together)
+            offer = Offer("EG-1", together, "", "", T, "the next shift begins then")
+            choosing.choose(tmp_path / "edgeguard.toml", Urgent((CASE,), 1, (), (), ()), offer)
         assert asked[-1] == replace(ask, together=together)
 
 

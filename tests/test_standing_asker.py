@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_standing import AS_OF, CUSTOMER, NIL, NOW, PATIENCE_S, QUERY, Service, service, settings_of, until  # noqa: F401
+from test_standing import AS_OF, CUSTOMER, NIL, NOW, PATIENCE_S, QUERY, Answering, service, settings_of, until  # noqa: F401
 
 from edgeguard import config
 from edgeguard.check.standing import standing
@@ -260,4 +260,4 @@ def test_a_replay_asks_nobody(service: str, tmp_path: Path) -> None:  # noqa: F8
     (said,) = (one for one in decision.safeties if one.name == "standing")
     assert (decision.scope, said.answer) == (Scope.NARROW, "unknown")
     assert said.reason == "unknown, which is not bad: a replay asks nobody, and knows no history"
-    assert Service.told == []
+    assert Answering.heard == []

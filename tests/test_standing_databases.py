@@ -154,10 +154,11 @@ def test_what_lies_or_writes_is_no_answer(database: Database) -> None:
 
 def test_an_answer_that_takes_all_memory(database: Database) -> None:
     """Some hundred rows of a megabyte, which most modules fetch whole, end with their process; the next question is
-    answered."""
+    answered. A test's process may have grown, and freed, more than that: there they fit, and are no answer either."""
     series = "seq_1_to_400" if "mysql" in database.driver.lower() else "generate_series(1, 400) AS n"
     query = f"SELECT repeat('x', 1000000) AS standing FROM {series} WHERE :customer <> ''"
-    assert "memory" in database.refuses(query=query, timeout="30s").lower()
+    said = database.refuses(query=query, timeout="30s").lower()
+    assert "memory" in said or "more than one row" in said
     assert database.ask() == GOOD
 
 
