@@ -30,6 +30,7 @@ from edgeguard.incoming import Keyword, Reply, Sort
 from edgeguard.letters import Delivery, Notice
 from edgeguard.model import identity
 from edgeguard.notice.acknowledged import acknowledgement
+from edgeguard.notice.contacts import again, next_contact
 from edgeguard.notice.enclosure import SLOT
 from edgeguard.notice.kinds import Kind
 from edgeguard.replies.mail import Own, bounded
@@ -144,7 +145,8 @@ class Intake:
     # ---- bounces -------------------------------------------------------------------------------
 
     def _bounced(self, reply: Reply, at: int) -> str:
-        """A notice came back: the desk is told, and gets the notice itself, once whatever comes back."""
+        """A notice came back: the desk is told, and the owner's next contact gets the notice itself, without one the
+        desk; once whatever comes back."""
         lost = self._store.replies.sent(reply.names)
         taken = Taken(reply, at, lost.case if lost else None, lost.id if lost else None)
         written = self._store.replies.take(taken, self._instead(lost, reply, at) if lost else ())
@@ -158,13 +160,12 @@ class Intake:
         """Of what the desk itself was sent there is nobody else to tell."""
         if notice.to is None or notice.kind in _NEVER_AGAIN:
             return ()
+        further = next_contact(notice)
         known = {name: value for name, value in notice.values.items() if name != SLOT}
-        told = {**known, **_returned(notice, reply, at)}
-        about, again = (identity("notice", notice.id, what) for what in (Kind.DESK_UNDELIVERED, "next contact"))
-        return (
-            Notice(about, notice.case, notice.decision, Kind.DESK_UNDELIVERED, None, told),
-            Notice(again, notice.case, notice.decision, notice.kind, None, notice.values),
-        )
+        told = {**known, **_returned(notice, reply, at), "next_contact": further}
+        about = identity("notice", notice.id, Kind.DESK_UNDELIVERED)
+        desk = Notice(about, notice.case, notice.decision, Kind.DESK_UNDELIVERED, None, told)
+        return desk, again(notice, further)
 
 
 def take_body(store: CaseStore, mail: Mail, on_duty: Roster, body: str) -> dict[str, str]:

@@ -82,6 +82,7 @@ class Vm:
     macs: tuple[str, ...] = ()
     addresses: tuple[Network, ...] = ()  # hosts as /32 and /128; routed prefixes as they are
     place: str | None = None
+    contacts: tuple[str, ...] = ()  # further mail addresses, tried in this order where a mail does not arrive
     vlan: int | None = None  # that its frames carry on a mirror port; None: whatever they carry
 
 

@@ -140,7 +140,7 @@ def test_a_notice_that_was_refused_fails_it(store: Store) -> None:
     """A mail that its server refused for good reached nobody."""
     released(store)
     box = store.box()
-    box.refused(NOTICE.id, T, "550 no such user", None)
+    box.refused(NOTICE.id, T, "550 no such user")
     box.close()
     with seen(store, (1, 1)):
         assert "was refused: 550 no such user" in missing(store)

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from mailserver import Sink, serving, until
-from samples import CASE, DECISION, ORDER, VERDICT, T, another, happened, notices
+from samples import CASE, DECISION, ORDER, VERDICT, VM, T, another, happened, notices
 from test_outbox import settings
 
 from edgeguard import clock, config, handing
@@ -36,6 +36,7 @@ from edgeguard.model import Act, Happened, Scope
 from edgeguard.notice import lint
 from edgeguard.notice.acknowledged import acknowledgement
 from edgeguard.notice.outbox import Outbox
+from edgeguard.notice.render import render
 from edgeguard.replies.mail import read
 from edgeguard.request import Request, TakeReply
 from edgeguard.word import OWNER, Said, Word
@@ -355,6 +356,34 @@ def test_a_bounce_reaches_the_desk_once(store: Store) -> None:
     assert [letter.undelivered for letter in store.letters(CASE.id)] == ["5.1.1", None, None]
     body = store._db.execute("SELECT whole(body, packed) FROM outbox WHERE kind = 'desk-undelivered'").fetchone()[0]
     assert lint.check("desk-undelivered", json.loads(body), Facts(), AT) == []
+
+
+def test_a_bounce_goes_to_the_next_contact(tmp_path: Path) -> None:
+    """To each in the inventory's order, the desk told each time; after the last the desk gets the notice itself."""
+    vm = replace(VM, contacts=("second@example.net", "third@example.net"))
+    made = notices(vm=vm)
+    with Store(tmp_path / "cases.sqlite") as store:
+        store.record(CASE, VERDICT, DECISION, made, ORDER)
+        lost, went = made[0].id, []
+        for _ in range(3):
+            store._db.execute(
+                'UPDATE outbox SET state = \'sent\', sent_at = ?, mail = \'{"subject":"s","text":"t"}\' WHERE id = ?',
+                (T, lost),
+            )
+            take(store, mail("bounce").replace(NOTICE.encode(), lost.encode()))
+            lost, to = store._db.execute(
+                "SELECT id, recipient FROM outbox WHERE kind = 'narrow' ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+            went.append(to)
+        assert went == ["second@example.net", "third@example.net", None]
+        bodies = store._db.execute(
+            "SELECT whole(body, packed) FROM outbox WHERE kind = 'desk-undelivered' ORDER BY seq"
+        ).fetchall()
+    told = [" ".join(render("desk-undelivered", json.loads(body), Facts(), AT).text.split()) for (body,) in bodies]
+    assert [lint.check("desk-undelivered", json.loads(body), Facts(), AT) for (body,) in bodies] == [[]] * 3
+    assert ["it is sent to second@example.net now" in text for text in told] == [True, False, False]
+    assert ["it is sent to third@example.net now" in text for text in told] == [False, True, False]
+    assert "a copy follows to this desk" in told[2] and "Tell the customer another way" in told[2]
 
 
 def test_a_bounce_of_another_mail_tells_nobody(store: Store) -> None:

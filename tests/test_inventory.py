@@ -282,6 +282,22 @@ def test_a_customer_with_a_blank_around_it_is_said_in_one_line() -> None:
     assert line.startswith("vms.toml: vm 1 (vm-1): customer: 'Example Ltd ' begins or ends with a blank")
 
 
+def test_further_contacts_come_after_the_first() -> None:
+    """In their order; without a first one they are refused in one line, as is what is no address."""
+    row = '[[vm]]\nid = "vm-1"\ntaps = ["tap1"]\n'
+    further = 'contacts = ["second@example.net", "third@example.net"]\n'
+    (vm,) = parse(f'{row}contact = "first@example.net"\n{further}', "vms.toml")
+    assert (vm.contact, vm.contacts) == ("first@example.net", ("second@example.net", "third@example.net"))
+    for wrong, told in (
+        (further, "name the first one there"),
+        ('contact = "a@b"\ncontacts = ["x"]\n', "no mail address"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            parse(row + wrong, "vms.toml")
+        (line,) = refused.value.findings
+        assert line.startswith("vms.toml: vm 1 (vm-1): ") and told in line
+
+
 def test_a_contact_stands_for_no_customer() -> None:
     """Without a customer a VM is nobody's, whoever gets its mails: one address may be many customers'."""
     (vm,) = parse('[[vm]]\nid = "vm-1"\ntaps = ["tap1"]\ncontact = "ops@example.net"\n', "vms.toml")

@@ -287,6 +287,23 @@ def test_a_refusal_for_good_is_recorded_and_the_desk_told(
     assert any("refused for good" in entry.text for entry in store.timeline(CASE.id))
 
 
+def test_whom_the_server_refuses_is_followed_by_the_next_contact(store: Store, running: Any) -> None:
+    """For good: the same mail goes to the second contact, and the desk is told to whom."""
+    sink = Sink()
+    sink.always["ops@example.net"] = "550 5.1.1 no such user"
+    with serving(sink) as port:
+        store.record(CASE, VERDICT, DECISION, notices(vm=replace(VM, contacts=("second@example.net",))), ORDER)
+        store.outcome(happened(Happened.ACKNOWLEDGED, DECISION.at + 1))
+        store.outcome(happened(Happened.VERIFIED))
+        running(store, settings(port))
+        until(lambda: len(sink.mails) == 2, "the desk and the second contact are told")
+    to = [envelope[1] for envelope in sink.envelopes]
+    assert sorted(to) == [["desk@example.net"], ["second@example.net"]]
+    desk, owner = (sink.mails[to.index([who])] for who in ("desk@example.net", "second@example.net"))
+    assert "it is sent to second@example.net now" in " ".join(text_of(desk).split())
+    assert CASE.id in owner["Subject"] and "null-routed" in text_of(owner)
+
+
 def test_a_desk_that_is_refused_ends_there(store: Store, running: Any) -> None:
     """A refused mail to the desk is recorded and makes no further mail."""
     sink = Sink()

@@ -779,7 +779,7 @@ def test_a_refused_notice_is_failed_and_the_desk_told(store: Store) -> None:
     """A refusal for good ends the row and puts a row for the desk beside it, in one transaction."""
     put(store)
     told = Notice("notice-desk", CASE.id, DECISION.id, "desk-undelivered", None, {"a": 1})
-    store.box().refused(notices()[0].id, T + 9, "550 no such user", told)
+    store.box().refused(notices()[0].id, T + 9, "550 no such user", (told,))
     states = [(x.kind, x.state, x.last_error) for x in store.letters(CASE.id)]
     assert states == [("narrow", "failed", "550 no such user"), ("desk-undelivered", "ready", None)]
     (queued,) = store.box().due(T + 9)

@@ -556,7 +556,7 @@ def test_a_refused_mail_is_told(store: CaseStore) -> None:
     box = store.box()
     (queued,) = box.due(T + WAIT)
     desk = Notice("n-desk", CASE.id, DECISION.id, "desk-undelivered", None, {"error": "550 no such user"})
-    box.refused(queued.notice.id, T + MINUTE, "550 no such user", desk)
+    box.refused(queued.notice.id, T + MINUTE, "550 no such user", (desk,))
     assert [one.notice for one in box.due(T + HOUR)] == [desk]
     assert [(letter.state, letter.last_error) for letter in store.letters(CASE.id)] == [
         ("failed", "550 no such user"), ("ready", None),
@@ -1002,7 +1002,7 @@ def test_what_waits_is_counted_by_carrier(store: CaseStore) -> None:
     store.deliver([document("w-1", created=T + 2), document("p-1", Channel.PROGRAM, T + 1)])
     store.deliver([document("a-1", Channel.PAGE, T + 3, "breaker"), document("a-2", Channel.PAGE, T + 4, "breaker")])
     assert news.unsent() == {"mail": Unsent(1, T), "hooks": Unsent(2, T + 1), "page": Unsent(1, T + 3)}
-    box.refused(notices()[0].id, T, "550 no such user", None)
+    box.refused(notices()[0].id, T, "550 no such user")
     assert news.unsent()["mail"] == Unsent(0, None)
     news.close()
     box.close()

@@ -101,7 +101,7 @@ def test_what_waits_is_told_by_carrier(store: Store, tally: Tally) -> None:
     assert tally.unsent()["mail"].number == len(written)
     assert tally.unsent()["mail"].oldest == DECISION.at
     box = store.box()
-    box.refused(written[0].id, T, "no such user", None)
+    box.refused(written[0].id, T, "no such user")
     box.close()
     assert tally.unsent()["mail"].number == len(written) - 1
     tally.look()

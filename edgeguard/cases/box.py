@@ -91,17 +91,16 @@ class Box:
         with self._writing("hasten notices"):
             self._db.execute("UPDATE outbox SET next_try = ?1 WHERE state = 'ready' AND next_try > ?1", (now,))
 
-    def refused(self, id: str, at: int, error: str, told: Notice | None) -> None:
-        """Never deliverable. told: the notice to the desk about it, written in the same transaction."""
+    def refused(self, id: str, at: int, error: str, told: Sequence[Notice] = ()) -> None:
+        """Never deliverable. told: those who are written to instead, in the same transaction."""
         with self._writing(f"record the refusal of notice {id}"):
             self._db.execute(
                 "UPDATE outbox SET state = 'failed', attempts = attempts + 1, next_try = ?, last_error = ?"
                 " WHERE id = ?",
                 (at, error, id),
             )
-            if told is None:
-                return
-            put_notice(self._db, told, at, again="IGNORE")
+            for notice in told:
+                put_notice(self._db, notice, at, again="IGNORE")
 
     @property
     def _db(self) -> sqlite3.Connection:

@@ -1,7 +1,7 @@
 """The text of an inventory file as VMs; every finding of the file is reported together.
 
 The format, TOML or JSON: a list `vm` of tables with `id`, and where known `name`, `customer`,
-`contact`, `taps`, `macs`, `addresses`, `place`, `vlan`.
+`contact`, `contacts`, `taps`, `macs`, `addresses`, `place`, `vlan`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from edgeguard.errors import ConfigError
 from edgeguard.model import Network, Vm
@@ -88,11 +88,18 @@ class Entry(BaseModel):
     name: Text | None = None
     customer: Customer | None = None
     contact: Contact | None = None
+    contacts: Annotated[tuple[Contact, ...], Field(max_length=8)] = ()
     taps: tuple[Interface, ...] = ()
     macs: tuple[Mac, ...] = ()
     addresses: tuple[Prefix, ...] = ()
     place: Text | None = None
     vlan: Vlan | None = None
+
+    @model_validator(mode="after")
+    def _first_things_first(self) -> Entry:
+        if self.contacts and self.contact is None:
+            raise ValueError("contacts: are tried after 'contact', and there is none; name the first one there")
+        return self
 
     def vm(self) -> Vm:
         values = self.model_dump()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from edgeguard.errors import StoreError
 from edgeguard.letters import Mail, Notice, Queued
 from edgeguard.logs import about
 from edgeguard.model import identity
+from edgeguard.notice.contacts import again, next_contact
 from edgeguard.notice.enclosure import SLOT
 from edgeguard.notice.kinds import Kind
 from edgeguard.notice.message import copies, recipients, write
@@ -47,7 +48,7 @@ class Box(Protocol):
     def sent(self, id: str, at: int, mail: Mail, partly: str | None = None) -> None: ...
     def postponed(self, tries: Sequence[tuple[str, int]], error: str) -> None: ...
     def hasten(self, now: int) -> None: ...
-    def refused(self, id: str, at: int, error: str, told: Notice | None) -> None: ...
+    def refused(self, id: str, at: int, error: str, told: Sequence[Notice] = ()) -> None: ...
     def close(self) -> None: ...
 
 
@@ -200,7 +201,7 @@ class Outbox:
             self._postpone([queued], refusal)
             return
         self._failed(str(refusal))
-        self._box.refused(queued.notice.id, self._now(), str(refusal), self._told(queued, str(refusal)))
+        self._box.refused(queued.notice.id, self._now(), str(refusal), tuple(self._told(queued.notice, str(refusal))))
 
     def _postpone(self, rows: Sequence[Queued], refusal: Refusal) -> None:
         if self._stopping.is_set():
@@ -213,21 +214,24 @@ class Outbox:
     def _back_off(self, attempts: int) -> int:
         return min(LONGEST_PAUSE, self._settings.retry << min(attempts, DOUBLINGS))
 
-    def _told(self, queued: Queued, error: str) -> Notice | None:
-        """The notice to the desk that one to a customer was refused; none about the desk's own."""
-        lost = queued.notice
+    def _told(self, lost: Notice, error: str) -> Iterator[Notice]:
+        """To the desk that one to a customer was refused, and to his next contact the mail. None of the desk's own."""
         if lost.to is None:
-            return None
+            return
+        further = next_contact(lost)
         values = {
             **{name: value for name, value in lost.values.items() if name != SLOT},
             "refused_at": self._now(),
             "notice": lost.id,
             "kind_refused": lost.kind,
             "contact_refused": lost.to,
+            "next_contact": further,
             "error": error,
         }
         id = identity("notice", lost.id, Kind.DESK_UNDELIVERED)
-        return Notice(id, lost.case, lost.decision, Kind.DESK_UNDELIVERED, None, values)
+        yield Notice(id, lost.case, lost.decision, Kind.DESK_UNDELIVERED, None, values)
+        if further is not None:
+            yield again(lost, further)
 
     def _failed(self, error: str) -> None:
         if error != self.last_error:  # the same failure again and again is one line

@@ -181,13 +181,13 @@ def _quiet_below(verdict: Verdict | None, vm: Vm | None, background: Background)
 
 
 def _server(decision: Decision, vm: Vm | None) -> dict[str, Any]:
-    subject = decision.subject
-    known = [_plain(network) for network in vm.addresses] if vm else []
+    subject, known = decision.subject, [_plain(network) for network in vm.addresses] if vm else []
     return {
         "id": vm.id if vm else subject.vm,
         "name": (vm.name or vm.id) if vm else _who(subject),
         "customer": vm.customer if vm else subject.customer,
         "contact": vm.contact if vm else None,
+        **({"contacts": list(vm.contacts)} if vm and vm.contacts else {}),
         "addresses": known or ([subject.source] if subject.source else []),
         "tap": subject.tap,
     }

@@ -14,7 +14,7 @@ SUBJECT_NAME_LENGTH = 16  # beside a case id of 24 characters the rest of a subj
 TEXT_LENGTH = 300
 # Slots that people or other programs fill: words in them are not ours, and they are kept short.
 FREE = (
-    *("name", "id", "customer", "contact", "tap", "host", "place", "by", "source"),
+    *("name", "id", "customer", "contact", "next_contact", "tap", "host", "place", "by", "source"),
     *("reason", "error", "detail", "why", "harm", "baseline", "ground", "conditions"),
 )
 LONG = ("reason", "error", "detail", "why", "harm", "baseline", "ground", "conditions")
