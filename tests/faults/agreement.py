@@ -191,7 +191,7 @@ def _notices(stage: Stage, ledger: Ledger, refused: bool) -> Iterator[str]:
     for row in (*ledger.notices, *pages):
         if row["state"] == "sent":
             number = copies[row["message_id"]]
-            if number != 1 and not (number == 2 and row["id"] in stage.twice):
+            if not 1 <= number <= stage.twice.get(row["id"], 1):
                 yield f"notice: {row['id']} is sent and arrived {number} times"
         elif not (refused and row["state"] == "failed") and row["state"] != "grouped":
             yield f"notice: {row['id']} is {row['state']}: {row['last_error']}"

@@ -102,7 +102,8 @@ class Stage:
         text = CONFIG.format(uplink=plan.UPLINK, quiet=quiet, wait=wait, port=PORT, folder=folder) + more
         self.write("edgeguard.toml", text)
         self.write("inventory.toml", inventory())
-        self.twice: set[str] = set()  # notices that a kill met between the server's 250 and the mark
+        # Of notices that a kill met between the server's 250 and the mark: how many copies there may be.
+        self.twice: dict[str, int] = {}
         self.pid = 0
         self._pidfd = -1
         self.clock_offset = 0
@@ -194,7 +195,9 @@ class Stage:
         """Mails that were taken, and that a dead daemon had not marked: they come once more, as the same mail."""
         with contextlib.suppress(sqlite3.Error):
             ledger, copies = Ledger(self.database), self.office.copies()
-            self.twice |= {id for id in ledger.unmarked() if any(key.startswith(f"<{id}@") for key in copies)}
+            for id in ledger.unmarked():  # each such kill may add one copy to those that arrived
+                if arrived := sum(number for key, number in copies.items() if key.startswith(f"<{id}@")):
+                    self.twice[id] = arrived + 1
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         """End the daemon by a signal; its exit code."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,7 @@ def bad_mood(make: Make, mood: str) -> None:
         assert {row["state"] for row in stage.ledger().notices} <= {"waiting", "ready"}
     stage.office.mood = "well"
     if mood == "gone before 250":  # it kept what it did not say it kept: nobody can know, and the copies are one mail
-        stage.twice |= {row["id"] for row in stage.ledger().notices}
+        stage.twice |= {row["id"]: 2 for row in stage.ledger().notices}
         stage.until(lambda: not stage.ledger().unmarked(), "sent at last")
         _every_copy_is_the_same_mail(stage)
         return
@@ -62,9 +63,10 @@ def _every_copy_is_the_same_mail(stage: Stage) -> None:
 def _is_believed(stage: Stage) -> None:
     """250 is a server's promise (RFC 5321 4.2.5): the mail is marked, never offered again, and lost by who promised."""
     stage.until(lambda: not stage.ledger().unmarked(), "marked as sent")
-    offered = stage.office.offered
     time.sleep(1)
-    assert (stage.office.offered, stage.office.copies().total()) == (offered, 0)
+    assert {*Counter(stage.office.said).values()} == {1}
+    proved = {row["message_id"] for row in stage.ledger().notices if row["kind"] == "proved"}
+    assert {*stage.office.copies()} <= proved, "of a null route that was proved late there is a second mail"
 
 
 @pytest.mark.parametrize("mood", [mood for mood in MOODS if mood != "well"])
