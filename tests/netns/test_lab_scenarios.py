@@ -106,6 +106,7 @@ def _reachable_by_others(path: Path) -> bool:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user, which only root can")
+@pytest.mark.long  # a whole scenario once more; the others run by default
 def test_it_needs_no_root() -> None:
     """As uid 65534 the same scenario is ok."""
     for path in (Path(sys.executable), PACKAGE / "edgeguard"):

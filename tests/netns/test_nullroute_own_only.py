@@ -35,6 +35,7 @@ def _chain(host: Host) -> str:
     return ruleset if "hook" in ruleset or "elements" in ruleset else ""
 
 
+@pytest.mark.long  # two whole daemons
 def test_it_stands_survives_a_restart_and_is_released(host: Host) -> None:
     """The kernel holds the rules, the blackhole and the elements; a restart keeps them; a release leaves nothing."""
     host.start()

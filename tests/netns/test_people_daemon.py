@@ -24,6 +24,7 @@ def until(host: Host) -> int:  # noqa: F811
     return int(one["until"])
 
 
+@pytest.mark.long  # two whole daemons
 def test_a_hold_is_kept_by_the_kernel_over_a_restart_and_freed_by_one(host: Host) -> None:  # noqa: F811
     """Held, the blackhole's own end is hours away, before a restart and after; why and next say it; a release names
     both directions honestly, and a second hold is refused."""

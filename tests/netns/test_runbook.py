@@ -137,6 +137,7 @@ def by_hand(what: str = "remove") -> list[str]:
     return block[1].splitlines()
 
 
+@pytest.mark.long  # two whole daemons; restarts are in test_daemon and the faults, too
 def test_a_restart_takes_up_what_stands(host: Host) -> None:
     """Null routes stay when the daemon stops; after a start they stand in kernel and list, and can be released."""
     host.start()
