@@ -35,7 +35,8 @@ def _last(db: sqlite3.Connection, decision: str) -> list[tuple[str, Notice]]:
     """By recipient the last mail that left and told how far the null route was proved, and what it said of that."""
     rows = db.execute(
         "SELECT id, case_id, kind, recipient, whole(body, packed), whole(mail, packed_mail) FROM outbox"
-        " WHERE decision = ? AND state = 'sent' ORDER BY seq",
+        " WHERE case_id = (SELECT case_id FROM decisions WHERE id = ?1) AND decision = ?1 AND state = 'sent'"
+        " ORDER BY seq",
         (decision,),
     ).fetchall()
     last: dict[str | None, tuple[str, Notice]] = {}
