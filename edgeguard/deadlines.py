@@ -7,7 +7,7 @@ Worked out anew from the database at each look, so the daemon and `edgeguard rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -65,8 +65,15 @@ class Deadline:
         return self.due + self.repeat * int(stage.partition(" ")[2] or 0)
 
 
-def deadlines(reader: Cases, duty: Duty, at: int, standing: Sequence[Standing] | None = None) -> list[Deadline]:
-    """All that run, those that break first first. standing: what the reader says of it, where it was asked already."""
+def deadlines(
+    reader: Cases,
+    duty: Duty,
+    at: int,
+    standing: Sequence[Standing] | None = None,
+    answers: Mapping[str, list[Taken]] | None = None,
+) -> list[Deadline]:
+    """All that run, those that break first first. standing, answers: what the reader and `unread` say, where they were
+    asked already."""
     of_case: dict[str, list[Standing]] = {}
     for one in reader.standing() if standing is None else standing:
         if one.releasing is None:
@@ -75,7 +82,8 @@ def deadlines(reader: Cases, duty: Duty, at: int, standing: Sequence[Standing] |
     matters: dict[str, list[str]] = {}
     for case, of in of_case.items():
         matters.setdefault(head(of[0].case), []).append(case)
-    found += [one for matter, of in unread(reader).items() for one in _reply(duty, matter, of, matters.get(matter, ()))]
+    waiting = unread(reader) if answers is None else answers
+    found += [one for matter, of in waiting.items() for one in _reply(duty, matter, of, matters.get(matter, ()))]
     found += [_exempted(one.exemption) for one in reader.exemptions() if one.holds(at)]
     leaders = {case: head(of[0].case) for case, of in of_case.items()}
     known = [replace(one, matter=leaders[one.case]) if one.case in leaders else one for one in found]

@@ -64,10 +64,11 @@ def urgent(reader: Cases, duty: Duty, at: int) -> list[Urgent]:
     for one in stands:
         standing.setdefault(one.case.id, []).append(one)
     waits: dict[str | None, list[Deadline]] = {}
-    for deadline in deadlines(reader, duty, at, stands):
+    answers = unread(reader)
+    for deadline in deadlines(reader, duty, at, stands, answers):
         if deadline.kind != "exemption":  # nobody waits for its end, which is of the desk's mail and of no case's clock
             waits.setdefault(deadline.case, []).append(deadline)
-    answered = {taken.case for of in unread(reader).values() for taken in of}
+    answered = {taken.case for of in answers.values() for taken in of}
     ranked: dict[str, list[Urgent]] = {}
     for case in reader.open_cases():
         if case.state != VICTIM:
